@@ -1,0 +1,239 @@
+package cip
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"time"
+)
+
+// TrustRoot says which certificate authorities, logs and timestamp authorities
+// are believed.
+type TrustRoot struct {
+	Name string        `json:"name"`
+	Spec TrustRootSpec `json:"spec"`
+}
+
+// TrustRootSpec is exactly one of Repository, Remote and SigstoreKeys.
+type TrustRootSpec struct {
+	Repository   *Repository   `json:"repository,omitempty"`
+	Remote       *Remote       `json:"remote,omitempty"`
+	SigstoreKeys *SigstoreKeys `json:"sigstoreKeys,omitempty"`
+}
+
+// Repository is a TUF repository that came along.
+type Repository struct {
+	// Root is the root.json that is trusted to begin with.
+	Root []byte `json:"root"`
+	// MirrorFS is a gzipped tar archive of the repository.
+	MirrorFS []byte `json:"mirrorFS"`
+	// Targets is the directory of targets, "targets" by default.
+	Targets string `json:"targets"`
+	// TrustedRootTarget is the target to use, trusted_root.json by default.
+	TrustedRootTarget string `json:"trustedRootTarget"`
+}
+
+// Remote is a TUF repository behind a URL.
+type Remote struct {
+	// Root is the root.json that is trusted to begin with.
+	Root   []byte `json:"root"`
+	Mirror URL    `json:"mirror"`
+	// Targets is the directory of targets, "targets" by default.
+	Targets string `json:"targets"`
+	// TrustedRootTarget is the target to use, trusted_root.json by default.
+	TrustedRootTarget string `json:"trustedRootTarget"`
+}
+
+// SigstoreKeys are the keys and certificates themselves. There is at least one
+// certificate authority or timestamp authority.
+type SigstoreKeys struct {
+	CertificateAuthorities []CertificateAuthority `json:"certificateAuthorities,omitempty"`
+	TLogs                  []TransparencyLog      `json:"tLogs,omitempty"`
+	CTLogs                 []TransparencyLog      `json:"ctLogs,omitempty"`
+	TimestampAuthorities   []CertificateAuthority `json:"timestampAuthorities,omitempty"`
+}
+
+// CertificateAuthority is a Fulcio or a timestamp authority.
+type CertificateAuthority struct {
+	Subject DistinguishedName `json:"subject"`
+	URI     URL               `json:"uri"`
+	// CertChain is one or more PEM certificates, of a timestamp authority with
+	// at most one that is not a CA.
+	CertChain []byte `json:"certChain"`
+	// ValidFor is ours; nil is without limits.
+	ValidFor *Validity `json:"validFor,omitempty"`
+}
+
+// DistinguishedName names a certificate authority.
+type DistinguishedName struct {
+	Organization string `json:"organization"`
+	CommonName   string `json:"commonName"`
+}
+
+// TransparencyLog is a Rekor or a certificate transparency log.
+type TransparencyLog struct {
+	BaseURL URL `json:"baseURL"`
+	// HashAlgorithm is that of the Merkle tree: sha-256, sha-384 or sha-512.
+	HashAlgorithm string `json:"hashAlgorithm"`
+	// PublicKey is a PEM public key.
+	PublicKey []byte `json:"publicKey"`
+	// ValidFor is ours; nil is without limits.
+	ValidFor *Validity `json:"validFor,omitempty"`
+}
+
+// Validity is when a key was in use, both ends included. An end that is nil is
+// open.
+type Validity struct {
+	Start *time.Time `json:"start,omitempty"`
+	End   *time.Time `json:"end,omitempty"`
+}
+
+func (s *TrustRootSpec) setDefaults() {
+	if r := s.Repository; r != nil {
+		setTargetDefaults(&r.Targets, &r.TrustedRootTarget)
+	}
+	if r := s.Remote; r != nil {
+		setTargetDefaults(&r.Targets, &r.TrustedRootTarget)
+	}
+}
+
+func setTargetDefaults(targets, trustedRootTarget *string) {
+	if *targets == "" {
+		*targets = "targets"
+	}
+	if *trustedRootTarget == "" {
+		*trustedRootTarget = "trusted_root.json"
+	}
+}
+
+func (v *validation) trustRoot(s *TrustRootSpec) {
+	kinds := count(s.Repository != nil, s.Remote != nil, s.SigstoreKeys != nil)
+	v.exactlyOne(kinds, "spec.remote", "spec.repository", "spec.sigstoreKeys")
+	switch {
+	case kinds != 1:
+	case s.Repository != nil:
+		v.repository("spec.repository", s.Repository)
+	case s.Remote != nil:
+		v.required("spec.remote", map[string]string{"mirror": string(s.Remote.Mirror)})
+		v.root("spec.remote.root", s.Remote.Root)
+	default:
+		v.sigstoreKeys("spec.sigstoreKeys", s.SigstoreKeys)
+	}
+}
+
+func (v *validation) repository(path string, r *Repository) {
+	v.root(path+".root", r.Root)
+	if len(r.MirrorFS) == 0 {
+		v.missing(path + ".repository") // upstream's name for mirrorFS
+		return
+	}
+	if _, err := gzip.NewReader(bytes.NewReader(r.MirrorFS)); err != nil {
+		v.invalid("failed to construct a TUF client", path+".mirrorFS", "failed to uncompress: "+err.Error())
+	}
+}
+
+func (v *validation) root(path string, data []byte) {
+	if len(data) == 0 {
+		v.missing(path)
+		return
+	}
+	var root struct {
+		Signatures any `json:"signatures"`
+	}
+	if err := json.Unmarshal(data, &root); err != nil {
+		v.invalid("failed to unmarshal", path, err.Error())
+	} else if root.Signatures == nil {
+		v.invalid("missing signatures in root.json", path, "no signatures")
+	}
+}
+
+// sigstoreKeys reports the errors of all elements, and so unlike upstream, which
+// keeps those of the last element only.
+func (v *validation) sigstoreKeys(path string, k *SigstoreKeys) {
+	if len(k.CertificateAuthorities) == 0 && len(k.TimestampAuthorities) == 0 {
+		v.exactlyOne(0, path+".certificateAuthority", path+".timestampAuthorities")
+	}
+	for i, ca := range k.CertificateAuthorities {
+		v.certificateAuthority(at(path+".certificateAuthorities", i), ca)
+	}
+	for i, tsa := range k.TimestampAuthorities {
+		path := at(path+".timestampAuthorities", i)
+		if leaves := v.certificateAuthority(path, tsa); leaves > 1 {
+			v.invalid("certificate chain must contain at most one TSA certificate", path+".certChain", "")
+		}
+	}
+	for i, log := range k.CTLogs {
+		v.log(at(path+".ctLogs", i), log)
+	}
+	for i, log := range k.TLogs {
+		v.log(at(path+".tLogs", i), log)
+	}
+}
+
+// certificateAuthority returns how many certificates of the chain are no CA.
+func (v *validation) certificateAuthority(path string, ca CertificateAuthority) (leaves int) {
+	v.required(path, map[string]string{
+		"subject.organization": ca.Subject.Organization,
+		"subject.commonName":   ca.Subject.CommonName,
+		"uri":                  string(ca.URI),
+		"certchain":            string(ca.CertChain), // upstream's spelling
+	})
+	v.validity(path+".validFor", ca.ValidFor)
+	certificates, err := parseCertificates(ca.CertChain)
+	if err != nil {
+		v.invalid("error splitting the certificates", path+".certChain", err.Error())
+	}
+	for _, certificate := range certificates {
+		if !certificate.IsCA {
+			leaves++
+		}
+	}
+	return leaves
+}
+
+func parseCertificates(data []byte) ([]*x509.Certificate, error) {
+	var certificates []*x509.Certificate
+	for data = bytes.TrimSpace(data); len(data) > 0; {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			return nil, errPEM
+		}
+		if block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("got a PEM block of type %q, want CERTIFICATE", block.Type)
+		}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		certificates = append(certificates, certificate)
+	}
+	return certificates, nil
+}
+
+func (v *validation) log(path string, l TransparencyLog) {
+	v.required(path, map[string]string{
+		"baseURL":       string(l.BaseURL),
+		"hashAlgorithm": l.HashAlgorithm,
+		"publicKey":     string(l.PublicKey),
+	})
+	v.validity(path+".validFor", l.ValidFor)
+	switch l.HashAlgorithm { // ours: upstream stores others as unspecified
+	case "", "sha-256", "sha-384", "sha-512":
+	default:
+		v.invalid(l.HashAlgorithm, path+".hashAlgorithm", "only [sha-256,sha-384,sha-512] are supported")
+	}
+	if len(l.PublicKey) > 0 {
+		if err := checkPublicKey(l.PublicKey); err != nil { // ours: upstream finds out later
+			v.invalid("not a public key", path+".publicKey", err.Error())
+		}
+	}
+}
+
+func (v *validation) validity(path string, w *Validity) {
+	if w != nil && w.Start != nil && w.End != nil && w.End.Before(*w.Start) {
+		v.invalid(w.End.Format(time.RFC3339), path+".end", "the end is before the start")
+	}
+}

@@ -1,0 +1,70 @@
+package admission
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Respond writes the answer to a review that Decode read.
+func Respond(review Review, phase Phase, verdict Verdict) ([]byte, error) {
+	response := &admissionv1.AdmissionResponse{
+		UID:      types.UID(review.UID),
+		Allowed:  verdict.Allowed,
+		Warnings: lines(verdict.Warnings),
+	}
+	if !verdict.Allowed {
+		response.Result = denial(phase, verdict.Reasons)
+	}
+	// The API server refuses the answer of a validating webhook that patches.
+	if verdict.Allowed && phase == Mutation && len(verdict.Patch) > 0 {
+		patch, err := json.Marshal(verdict.Patch)
+		if err != nil {
+			return nil, fmt.Errorf("write patch: %w", err)
+		}
+		patchType := admissionv1.PatchTypeJSONPatch
+		response.Patch, response.PatchType = patch, &patchType
+	}
+	answer, err := json.Marshal(admissionv1.AdmissionReview{
+		TypeMeta: metav1.TypeMeta{Kind: "AdmissionReview", APIVersion: review.APIVersion},
+		Response: response,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("write review: %w", err)
+	}
+	return answer, nil
+}
+
+// denial is the Status of every denial. A denial is a bad request (400), never
+// forbidden (403): clients of policy-controller expect it so.
+func denial(phase Phase, reasons []string) *metav1.Status {
+	message := strings.Join(reasons, "\n")
+	if message == "" {
+		message = "denied without a reason"
+	}
+	return &metav1.Status{
+		Status:  metav1.StatusFailure,
+		Code:    http.StatusBadRequest,
+		Reason:  metav1.StatusReasonBadRequest,
+		Message: phase.String() + " failed: " + message,
+	}
+}
+
+// lines splits texts into their lines: a warning travels in a header, which has
+// but one.
+func lines(texts []string) []string {
+	var all []string
+	for _, text := range texts {
+		for line := range strings.Lines(text) {
+			if line = strings.TrimRight(line, "\r\n"); line != "" {
+				all = append(all, line)
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,159 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/assay-dev/assay/server/admission"
+)
+
+// Decider decides about one review, given as the bytes that the API server sent.
+// It is called by many goroutines at once. Its context ends at the deadline of
+// the request; it answers before that. An error denies, as the zero Decision does.
+type Decider interface {
+	Decide(ctx context.Context, review []byte) (Decision, error)
+}
+
+// DeciderFunc is a function that decides.
+type DeciderFunc func(ctx context.Context, review []byte) (Decision, error)
+
+// Decide calls f.
+func (f DeciderFunc) Decide(ctx context.Context, review []byte) (Decision, error) {
+	return f(ctx, review)
+}
+
+// Decision is what a Decider answers. The zero value denies.
+type Decision struct {
+	admission.Verdict
+	// Images is how many images were looked at, for the log.
+	Images int
+}
+
+// Check is one condition of being ready.
+type Check struct {
+	// Name is what /readyz calls it: one word.
+	Name string
+	// Err is why it does not hold, nil when it does.
+	Err error
+}
+
+// TLS names the files of the server's certificate. They are read again when they
+// change, symbolic links of mounted Secrets included.
+type TLS struct {
+	// CertFile holds the certificate, followed by its intermediates, in PEM.
+	CertFile string
+	// KeyFile holds the private key in PEM.
+	KeyFile string
+	// ClientCAFile, if set, holds the CAs of the clients that may call the
+	// webhooks, in PEM. Without it everybody who reaches the port may.
+	ClientCAFile string
+}
+
+// Config is what a server needs. Validate, Mutate, Ready and either TLS or
+// InsecurePlainHTTP must be given. For each number, 0 is the default and a
+// negative one is refused: there is no way to switch a limit off.
+type Config struct {
+	// Addr is host:port; port 0 takes a free one.
+	Addr string
+	// TLS is the certificate. TLS 1.3 is the least that is spoken.
+	TLS TLS
+	// InsecurePlainHTTP serves without TLS: for tests and behind a proxy only.
+	// The API server itself never calls a webhook without TLS.
+	InsecurePlainHTTP bool
+
+	// Validate decides for /validate.
+	Validate Decider
+	// Mutate decides for /mutate.
+	Mutate Decider
+	// Ready returns the checks of /readyz, in the order in which they are shown.
+	// It is called for every probe and must not wait.
+	Ready func() []Check
+	// Logger gets one line per decision. The default discards.
+	Logger *slog.Logger
+	// Metrics is where the server counts. The default is a new one.
+	Metrics *Metrics
+
+	// Timeout bounds a decision when the API server asks for no less; 10s.
+	Timeout time.Duration
+	// BodyLimit bounds a review in bytes; 3 MiB, which is what the API server
+	// itself takes from a user.
+	BodyLimit int64
+	// MaxInFlight bounds how many reviews are read and decided at once; 256. With
+	// BodyLimit it bounds the memory that bodies take.
+	MaxInFlight int
+	// ReadHeaderTimeout bounds the TLS handshake and the headers; 5s.
+	ReadHeaderTimeout time.Duration
+	// ReadTimeout bounds a whole request from its first byte; 10s.
+	ReadTimeout time.Duration
+	// IdleTimeout bounds an idle connection; 120s, longer than the 90s for which
+	// the API server keeps one, so that it is never us who hang up.
+	IdleTimeout time.Duration
+	// MaxHeaderBytes bounds the headers; 64 KiB.
+	MaxHeaderBytes int
+	// DrainDelay is how long reviews are still taken after readiness failed; 5s.
+	DrainDelay time.Duration
+	// DrainTimeout bounds how long requests in flight may take after that; 30s,
+	// the longest timeout that a webhook can have.
+	DrainTimeout time.Duration
+}
+
+// writeMargin is what is left for writing an answer after the latest deadline.
+const writeMargin = 5 * time.Second
+
+// withDefaults returns the configuration with every field set, or says which
+// decision it lacks.
+func (c Config) withDefaults() (Config, error) {
+	if err := c.check(); err != nil {
+		return c, err
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = NewMetrics("")
+	}
+	return c, errors.Join(
+		setDefault("Timeout", &c.Timeout, 10*time.Second),
+		setDefault("BodyLimit", &c.BodyLimit, 3<<20),
+		setDefault("MaxInFlight", &c.MaxInFlight, 256),
+		setDefault("ReadHeaderTimeout", &c.ReadHeaderTimeout, 5*time.Second),
+		setDefault("ReadTimeout", &c.ReadTimeout, 10*time.Second),
+		setDefault("IdleTimeout", &c.IdleTimeout, 120*time.Second),
+		setDefault("MaxHeaderBytes", &c.MaxHeaderBytes, 64<<10),
+		setDefault("DrainDelay", &c.DrainDelay, 5*time.Second),
+		setDefault("DrainTimeout", &c.DrainTimeout, 30*time.Second),
+	)
+}
+
+// check refuses a configuration that leaves a decision open.
+func (c Config) check() error {
+	switch {
+	case c.Validate == nil:
+		return errors.New("server: got no Validate, want a Decider")
+	case c.Mutate == nil:
+		return errors.New("server: got no Mutate, want a Decider")
+	case c.Ready == nil:
+		return errors.New("server: got no Ready, want the checks of /readyz")
+	case c.InsecurePlainHTTP && c.TLS != TLS{}:
+		return errors.New("server: got TLS files and InsecurePlainHTTP, want one of them")
+	case !c.InsecurePlainHTTP && (c.TLS.CertFile == "" || c.TLS.KeyFile == ""):
+		return fmt.Errorf("server: got certificate file %q and key file %q, want both, or InsecurePlainHTTP",
+			c.TLS.CertFile, c.TLS.KeyFile)
+	default:
+		return nil
+	}
+}
+
+// setDefault gives a limit that is not set its default.
+func setDefault[N ~int | ~int64](name string, value *N, fallback N) error {
+	if *value < 0 {
+		return fmt.Errorf("server: got %s %v, want more than 0, or 0 for %v", name, *value, fallback)
+	}
+	if *value == 0 {
+		*value = fallback
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package server
+
+import (
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// No label ever holds what a caller chooses (an image, a namespace, an
+// operation): every series below exists from a closed set.
+
+// outcome is how a request to a webhook ended: the label "result".
+type outcome string
+
+const (
+	allowed    outcome = "allowed"
+	refused    outcome = "denied"
+	failed     outcome = "error"       // denied, because the Decider could not decide
+	badRequest outcome = "bad_request" // not a review
+	overloaded outcome = "overloaded"
+)
+
+// Metrics is what /metrics shows, in a registry of its own. Build it with
+// [NewMetrics].
+type Metrics struct {
+	registry *prometheus.Registry
+
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+
+	policyReloads *prometheus.CounterVec
+	policyReady   prometheus.Gauge
+	policies      prometheus.Gauge
+
+	certificateReloads *prometheus.CounterVec
+	certificateExpiry  prometheus.Gauge
+}
+
+// NewMetrics builds the metrics of a binary of the given version.
+func NewMetrics(version string) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: counters("assay_admission_requests_total",
+			"Requests to the webhooks by how they ended.", "path", "result"),
+		// From a warm decision to the longest timeout of a webhook.
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "assay_admission_duration_seconds",
+			Help:    "Time from the headers of a request to its answer.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"path"}),
+		inFlight: gauge("assay_in_flight", "Reviews that are being read or decided."),
+		policyReloads: counters("assay_policy_reload_total",
+			"Times the policies were read again.", "result"),
+		policyReady: gauge("assay_policy_ready", "1 when a set of policies serves."),
+		policies:    gauge("assay_policies", "Policies in the set that serves."),
+		certificateReloads: counters("assay_certificate_reload_total",
+			"Times the serving certificate changed on disk.", "result"),
+		certificateExpiry: gauge("assay_certificate_expiry_timestamp_seconds",
+			"When the serving certificate expires, in seconds since 1970."),
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "assay_build_info",
+		Help:        "1, labelled by what was built.",
+		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
+	})
+	build.Set(1)
+	m.registry.MustRegister(m.requests, m.duration, m.inFlight, m.policyReloads, m.policyReady, m.policies,
+		m.certificateReloads, m.certificateExpiry, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.start()
+	return m
+}
+
+// start makes every series exist, so that a rate over the first failure is seen.
+func (m *Metrics) start() {
+	for _, path := range []string{"validate", "mutate"} {
+		m.duration.WithLabelValues(path)
+		for _, result := range []outcome{allowed, refused, failed, badRequest, overloaded} {
+			m.requests.WithLabelValues(path, string(result))
+		}
+	}
+	for _, reloads := range []*prometheus.CounterVec{m.policyReloads, m.certificateReloads} {
+		reloads.WithLabelValues(succeeded(nil))
+		reloads.WithLabelValues("failure")
+	}
+}
+
+// Registerer takes the collectors of other rooms.
+func (m *Metrics) Registerer() prometheus.Registerer { return m.registry }
+
+// PolicyReloaded counts one reading of the policies; err is nil when they serve.
+func (m *Metrics) PolicyReloaded(err error) {
+	m.policyReloads.WithLabelValues(succeeded(err)).Inc()
+}
+
+// SetPolicies says how many policies serve, and whether a set serves at all.
+func (m *Metrics) SetPolicies(count int, ready bool) {
+	m.policies.Set(float64(count))
+	m.policyReady.Set(0)
+	if ready {
+		m.policyReady.Set(1)
+	}
+}
+
+func (m *Metrics) answered(path string, result outcome, took time.Duration) {
+	m.requests.WithLabelValues(path, string(result)).Inc()
+	m.duration.WithLabelValues(path).Observe(took.Seconds())
+}
+
+func (m *Metrics) certificateReloaded(err error) {
+	m.certificateReloads.WithLabelValues(succeeded(err)).Inc()
+}
+
+func (m *Metrics) certificateExpires(at time.Time) {
+	m.certificateExpiry.Set(float64(at.Unix()))
+}
+
+func (m *Metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// succeeded is the label of something that ended with err.
+func succeeded(err error) string {
+	if err != nil {
+		return "failure"
+	}
+	return "success"
+}
+
+func counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+func gauge(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+}

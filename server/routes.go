@@ -1,0 +1,83 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/assay-dev/assay/server/admission"
+)
+
+// routes builds the handler. No middleware: what applies to the webhooks is
+// written in webhook.go, in the order in which it happens.
+func (s *Server) routes() http.Handler {
+	e := echo.New()
+	e.HTTPErrorHandler = plainText
+	slots := make(chan struct{}, s.config.MaxInFlight)
+	validate := &webhook{server: s, name: "validate", phase: admission.Validation, decider: s.config.Validate, slots: slots}
+	mutate := &webhook{server: s, name: "mutate", phase: admission.Mutation, decider: s.config.Mutate, slots: slots}
+	e.POST("/validate", validate.serve)
+	e.POST("/mutate", mutate.serve)
+	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
+	e.GET("/readyz", s.readyz)
+	e.GET("/metrics", echo.WrapHandler(s.metrics.handler()))
+	return e
+}
+
+// plainText answers errors as text: the API server repeats the text of an error
+// to the user, and would hide JSON that is not a Status.
+func plainText(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	status, message := http.StatusInternalServerError, "internal error"
+	var httpError *echo.HTTPError
+	if errors.As(err, &httpError) {
+		status, message = httpError.Code, fmt.Sprint(httpError.Message)
+	}
+	// What cannot be written has nobody left to read it.
+	_ = c.String(status, message+"\n")
+}
+
+// readyz says whether reviews should be sent here. Causes may name files, hosts
+// and policies: they are for those who ask for them.
+func (s *Server) readyz(c echo.Context) error {
+	_, verbose := c.QueryParams()["verbose"]
+	status, text := http.StatusOK, new(strings.Builder)
+	for _, check := range s.checks() {
+		switch {
+		case check.Err == nil && verbose:
+			fmt.Fprintf(text, "[+] %s: ok\n", check.Name)
+		case check.Err != nil && verbose:
+			fmt.Fprintf(text, "[-] %s: %v\n", check.Name, check.Err)
+		case check.Err != nil:
+			fmt.Fprintf(text, "[-] %s\n", check.Name)
+		}
+		if check.Err != nil {
+			status = http.StatusServiceUnavailable
+		}
+	}
+	if status == http.StatusOK {
+		text.WriteString("ready\n")
+	} else {
+		text.WriteString("not ready\n")
+	}
+	return c.String(status, text.String())
+}
+
+// checks are the caller's and our own.
+func (s *Server) checks() []Check {
+	var draining error
+	if s.draining.Load() {
+		draining = errors.New("got the signal to stop")
+	}
+	checks := []Check{{Name: "serving", Err: draining}}
+	if s.certificates != nil {
+		checks = append(checks, Check{Name: "certificate", Err: s.certificates.valid(time.Now())})
+	}
+	return append(checks, s.config.Ready()...)
+}

@@ -1,0 +1,190 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/assay-dev/assay/server/admission"
+)
+
+// webhook is one of the two routes that decide.
+type webhook struct {
+	server  *Server
+	name    string // the label in metrics and log: validate or mutate
+	phase   admission.Phase
+	decider Decider
+	slots   chan struct{} // shared by both webhooks; full means overloaded
+}
+
+// serve answers one request, then counts it.
+func (w *webhook) serve(c echo.Context) error {
+	start := time.Now()
+	result, err := w.answer(c, start)
+	if err != nil {
+		w.server.log.Warn("refused", "webhook", w.name, "remote", c.Request().RemoteAddr, "error", err)
+	}
+	w.server.metrics.answered(w.name, result, time.Since(start))
+	return err
+}
+
+// answer does what the package comment promises, in order of cost. An error is
+// an *echo.HTTPError; anything decided is not an error.
+func (w *webhook) answer(c echo.Context, start time.Time) (outcome, error) {
+	request := c.Request()
+	if err := w.authorize(request); err != nil {
+		return badRequest, err
+	}
+	select {
+	case w.slots <- struct{}{}:
+		w.server.metrics.inFlight.Inc()
+	default:
+		c.Response().Header().Set(echo.HeaderRetryAfter, "1")
+		return overloaded, refuse(http.StatusServiceUnavailable,
+			"overloaded: got more than %d reviews at once", cap(w.slots))
+	}
+	defer func() {
+		<-w.slots
+		w.server.metrics.inFlight.Dec()
+	}()
+	timeout, err := w.timeout(request.URL)
+	if err != nil {
+		return badRequest, err
+	}
+	ctx, cancel := context.WithDeadline(request.Context(), start.Add(timeout))
+	defer cancel()
+	body, err := w.read(c)
+	if err != nil {
+		return badRequest, err
+	}
+	review, err := admission.Decode(body)
+	if err != nil {
+		return badRequest, refuse(http.StatusBadRequest, "%v", err)
+	}
+	decision, result := w.decide(ctx, review)
+	answer, err := admission.Respond(review, w.phase, decision.Verdict)
+	if err != nil {
+		return failed, refuse(http.StatusInternalServerError, "%v", err)
+	}
+	w.record(review, decision, result, time.Since(start))
+	return result, c.Blob(http.StatusOK, echo.MIMEApplicationJSON, answer)
+}
+
+// refuse is an answer that is not a decision.
+func refuse(status int, format string, args ...any) error {
+	return echo.NewHTTPError(status, fmt.Sprintf(format, args...))
+}
+
+// authorize asks for a verified client certificate where a client CA is set.
+func (w *webhook) authorize(request *http.Request) error {
+	if w.server.config.TLS.ClientCAFile == "" {
+		return nil
+	}
+	if request.TLS == nil || len(request.TLS.VerifiedChains) == 0 {
+		return refuse(http.StatusUnauthorized, "client certificate: got none, want one of the configured CA")
+	}
+	return nil
+}
+
+// timeout is the configured one or the API server's, whichever is shorter.
+func (w *webhook) timeout(address *url.URL) (time.Duration, error) {
+	query, err := url.ParseQuery(address.RawQuery)
+	if err != nil {
+		return 0, refuse(http.StatusBadRequest, "query: got an invalid one, want timeout=DURATION")
+	}
+	values, asked := query["timeout"]
+	if !asked {
+		return w.server.config.Timeout, nil
+	}
+	if len(values) > 1 {
+		return 0, refuse(http.StatusBadRequest, "timeout: got %d of them, want one", len(values))
+	}
+	timeout, err := time.ParseDuration(values[0])
+	if err != nil || timeout <= 0 {
+		return 0, refuse(http.StatusBadRequest, "timeout: got %.64q, want a positive duration such as 10s", values[0])
+	}
+	return min(timeout, w.server.config.Timeout), nil
+}
+
+// read takes the body, once it is known to be JSON of a size that we take.
+func (w *webhook) read(c echo.Context) ([]byte, error) {
+	request, limit := c.Request(), w.server.config.BodyLimit
+	contentType := request.Header.Get(echo.HeaderContentType)
+	if media, _, err := mime.ParseMediaType(contentType); err != nil || media != echo.MIMEApplicationJSON {
+		return nil, refuse(http.StatusUnsupportedMediaType, "content type: got %.64q, want application/json", contentType)
+	}
+	if encoding := request.Header.Get(echo.HeaderContentEncoding); encoding != "" {
+		return nil, refuse(http.StatusUnsupportedMediaType, "content encoding: got %.64q, want none", encoding)
+	}
+	if request.ContentLength > limit {
+		return nil, refuse(http.StatusRequestEntityTooLarge, "body: got %d bytes, want at most %d", request.ContentLength, limit)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, request.Body, limit))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return nil, refuse(http.StatusRequestEntityTooLarge, "body: got more than %d bytes", limit)
+	}
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "body: got %d bytes, then %v", len(body), err)
+	}
+	return body, nil
+}
+
+// decide asks the Decider. Whatever goes wrong in there is a denial.
+func (w *webhook) decide(ctx context.Context, review admission.Review) (decision Decision, result outcome) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			id := rand.Text()
+			w.server.log.Error("panic while deciding", "id", id, "uid", review.UID,
+				"panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
+			decision, result = denied("internal error: the log has its cause under "+id), failed
+		}
+	}()
+	decision, err := w.decider.Decide(ctx, review.Raw)
+	switch {
+	case err != nil:
+		return denied("could not decide: " + err.Error()), failed
+	case decision.Allowed:
+		return decision, allowed
+	default:
+		return decision, refused
+	}
+}
+
+// denied is a denial of our own.
+func denied(reason string) Decision {
+	return Decision{Verdict: admission.Verdict{Reasons: []string{reason}}}
+}
+
+// record writes the one line of a decision: names and verdicts, never content.
+func (w *webhook) record(review admission.Review, decision Decision, result outcome, took time.Duration) {
+	level := slog.LevelInfo
+	if result == failed {
+		level = slog.LevelError
+	}
+	w.server.log.Log(context.Background(), level, "decided",
+		"webhook", w.name,
+		"uid", review.UID,
+		"kind", review.Kind.Kind,
+		"subresource", review.SubResource,
+		"namespace", review.Namespace,
+		"name", review.Name,
+		"operation", review.Operation,
+		"dry_run", review.DryRun,
+		"allowed", decision.Allowed,
+		"images", decision.Images,
+		"reasons", decision.Reasons,
+		"warnings", decision.Warnings,
+		"duration", took,
+	)
+}

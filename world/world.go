@@ -1,0 +1,189 @@
+// Package world mints images, signers, signatures and attestations from a few
+// lines of YAML: a real registry on a loopback port and a Sigstore of its own,
+// both in memory. Tests, the demo and policy authors try policies on it without
+// a network and without an account.
+//
+//	signers:
+//	  release:
+//	    issuer: https://token.actions.githubusercontent.com
+//	    subject: https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1
+//	    extensions: {githubWorkflowRepository: acme/app}
+//	  deploy-key: {key: ecdsa-p256}
+//	images:
+//	  app:
+//	    repository: acme/app
+//	    tag: v1
+//	    config: {user: "65532"}
+//	    signatures:
+//	      - {signer: release}
+//	      - {signer: release, format: bundle, log: rekor2, timestamp: true}
+//	      - {signer: release, fault: missing-sct}
+//	    attestations:
+//	      - {signer: release, predicateType: https://slsa.dev/provenance/v1, predicate: {}}
+//
+// [Parse] reads that, [New] makes it. The cryptography is real: certificates of
+// an authority with root and intermediate, with Fulcio's extensions and the
+// promise of a certificate log in them; entries of a Rekor v1 log (signed entry
+// timestamp, inclusion proof, checkpoint) or a Rekor v2 log (proof and
+// checkpoint); RFC 3161 timestamps. [World.TrustedRoot] is what a verifier needs
+// to know of it. A [Fault] breaks exactly one thing and leaves the rest sound.
+//
+// The digests of images depend on the YAML alone. Keys, and with them all
+// evidence, are new in every world. Everything happens at Description.Clock.
+//
+// The package refuses what it does not know and what would test nothing, such
+// as a missing SCT on the signature of a key. It never opens a connection, and
+// listens on the loopback interface only.
+package world
+
+import (
+	"crypto/x509"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// World is a description come true. Its methods may be called concurrently.
+type World struct {
+	host        *host
+	images      map[string]minted
+	publicKeys  map[string][]byte // PEM, by key signer
+	trustedRoot []byte
+}
+
+// minted is an image in the registry.
+type minted struct {
+	repository string // with the registry
+	tag        string
+	subject    descriptor
+	evidence   []evidence
+}
+
+// New makes everything that the description says and starts the registry.
+// Close it when done. The description is not changed.
+func New(d *Description) (*World, error) {
+	if d == nil {
+		return nil, fmt.Errorf("world: got no description")
+	}
+	if err := d.validate(); err != nil {
+		return nil, err
+	}
+	w, err := build(d.withDefaults())
+	if err != nil {
+		return nil, fmt.Errorf("world: %w", err)
+	}
+	return w, nil
+}
+
+// withDefaults is a copy with every default written out.
+func (d Description) withDefaults() *Description {
+	if d.Clock.IsZero() {
+		d.Clock = defaultClock()
+	}
+	d.Clock = d.Clock.UTC()
+	images := make(map[string]Image, len(d.Images))
+	for name, image := range d.Images {
+		images[name] = image.withDefaults(name)
+	}
+	d.Images = images
+	return &d
+}
+
+func (i Image) withDefaults(name string) Image {
+	if i.Repository == "" {
+		i.Repository = name
+	}
+	if i.Tag == "" {
+		i.Tag = "latest"
+	}
+	return i
+}
+
+func build(d *Description) (_ *World, err error) {
+	m, err := newMint(d)
+	if err != nil {
+		return nil, err
+	}
+	w := &World{images: map[string]minted{}, publicKeys: map[string][]byte{}}
+	if w.trustedRoot, err = m.own.trustedRoot(d.Clock); err != nil {
+		return nil, err
+	}
+	for name, key := range m.keys {
+		der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+		if err != nil {
+			return nil, err
+		}
+		w.publicKeys[name] = encodePEM("PUBLIC KEY", der)
+	}
+	if w.host, err = newHost(d.Referrers); err != nil {
+		return nil, err
+	}
+	if err := w.stock(d, m); err != nil {
+		_ = w.host.close()
+		return nil, err
+	}
+	w.host.serve()
+	return w, nil
+}
+
+// stock fills the registry: first every image and what is signed about it, then
+// all evidence, because one image can show that of another.
+func (w *World) stock(d *Description, m mint) error {
+	names := slices.Sorted(maps.Keys(d.Images))
+	for _, name := range names {
+		image := d.Images[name]
+		s := w.shelf(image)
+		subject, err := s.pushImage(name, image, d.Clock)
+		if err != nil {
+			return fmt.Errorf("images.%s: %w", name, err)
+		}
+		repository := w.Registry() + "/" + image.Repository
+		all, err := m.evidence(image, repository, subject.Digest)
+		if err != nil {
+			return fmt.Errorf("images.%s.%w", name, err)
+		}
+		w.images[name] = minted{repository: repository, tag: image.Tag, subject: subject, evidence: all}
+	}
+	for _, name := range names {
+		image, made := d.Images[name], w.images[name]
+		all := slices.Concat(made.evidence, w.images[image.EvidenceFrom].evidence)
+		s := w.shelf(image)
+		if err := s.pushLegacy(made.subject, all); err != nil {
+			return fmt.Errorf("images.%s: %w", name, err)
+		}
+		if err := s.pushBundles(made.subject, all, d.Clock, d.Referrers); err != nil {
+			return fmt.Errorf("images.%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (w *World) shelf(i Image) *shelf {
+	return &shelf{registry: w.host.content, repository: i.Repository}
+}
+
+// Close stops the registry. Requests in flight are cut.
+func (w *World) Close() error { return w.host.close() }
+
+// Registry is the registry's host:port.
+func (w *World) Registry() string { return w.host.listener.Addr().String() }
+
+// Image is the reference (host:port/repository:tag) and the digest
+// (sha256:…) of an image by its name in the description.
+func (w *World) Image(name string) (ref, digest string, ok bool) {
+	i, ok := w.images[name]
+	if !ok {
+		return "", "", false
+	}
+	return i.repository + ":" + i.tag, i.subject.Digest, true
+}
+
+// TrustedRoot is the world's trusted_root.json.
+func (w *World) TrustedRoot() ([]byte, error) { return slices.Clone(w.trustedRoot), nil }
+
+// PublicKey is the PEM of a key signer's public key by the signer's name. It is
+// not ok for a keyless signer.
+func (w *World) PublicKey(signer string) (pem []byte, ok bool) {
+	pem, ok = w.publicKeys[signer]
+	return slices.Clone(pem), ok
+}
