@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -12,22 +11,12 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 )
 
 // The certificate, its key and the client CA are one value behind one pointer:
 // a handshake sees all of the old or all of the new. The directories are watched,
 // not the files, because the kubelet changes a mounted Secret by swapping the
 // symbolic link "..data" beside them.
-
-const (
-	// settle is how long to wait after a change, for the other files of the pair.
-	settle = 100 * time.Millisecond
-	// poll is how often to look without being told: inotify may be exhausted on a
-	// node, and does not see through every mount.
-	poll = time.Minute
-)
 
 // certificates holds what handshakes use. Build it with loadCertificates.
 type certificates struct {
@@ -136,53 +125,14 @@ func (c *certificates) reload() {
 	c.log.Info("certificate reloaded", "file", c.files.CertFile, "expires", loaded.expires)
 }
 
-// subscribe starts to watch, then takes what changed before that. It returns nil
-// where watching is not possible.
-func (c *certificates) subscribe() *fsnotify.Watcher {
+// subscribe starts to watch, then takes what changed before that.
+func (c *certificates) subscribe() *Watch {
 	defer c.reload()
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		c.log.Warn("certificate files not watched, polling", "error", err, "every", poll)
-		return nil
-	}
+	var directories []string
 	for _, name := range []string{c.files.CertFile, c.files.KeyFile, c.files.ClientCAFile} {
-		if name == "" {
-			continue
-		}
-		if err := watcher.Add(filepath.Dir(name)); err != nil {
-			c.log.Warn("certificate file not watched, polling", "file", name, "error", err, "every", poll)
+		if name != "" {
+			directories = append(directories, filepath.Dir(name))
 		}
 	}
-	return watcher
-}
-
-// watch reloads after each change and at each poll, until ctx ends.
-func (c *certificates) watch(ctx context.Context, watcher *fsnotify.Watcher) {
-	var events <-chan fsnotify.Event
-	var errs <-chan error
-	if watcher != nil {
-		defer watcher.Close()
-		events, errs = watcher.Events, watcher.Errors
-	}
-	ticker := time.NewTicker(poll)
-	defer ticker.Stop()
-	var settled <-chan time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-events:
-			// Not pushed back by further events: a busy directory must not starve it.
-			if settled == nil {
-				settled = time.After(settle)
-			}
-		case err := <-errs:
-			c.log.Warn("watching certificate files", "error", err)
-		case <-settled:
-			settled = nil
-			c.reload()
-		case <-ticker.C:
-			c.reload()
-		}
-	}
+	return NewWatch(c.log, directories)
 }

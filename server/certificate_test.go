@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptrace"
 	"os"
@@ -184,7 +185,7 @@ func TestCertificateIsPolledWhereItCannotBeWatched(t *testing.T) {
 		}
 		first := loaded.current.Load()
 		ctx, cancel := context.WithCancel(t.Context())
-		go loaded.watch(ctx, nil)
+		go (&Watch{log: slog.New(slog.DiscardHandler)}).Run(ctx, loaded.reload)
 		mounted.swap(t, newAuthority(t).issue(t, 2, "127.0.0.1"))
 		time.Sleep(poll - time.Second)
 		synctest.Wait()

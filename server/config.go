@@ -38,6 +38,8 @@ type Check struct {
 	Name string
 	// Err is why it does not hold, nil when it does.
 	Err error
+	// Note is what people should know while it holds: ?verbose shows it.
+	Note string
 }
 
 // TLS names the files of the server's certificate. They are read again when they

@@ -50,6 +50,8 @@ func (s *Server) readyz(c echo.Context) error {
 	status, text := http.StatusOK, new(strings.Builder)
 	for _, check := range s.checks() {
 		switch {
+		case check.Err == nil && verbose && check.Note != "":
+			fmt.Fprintf(text, "[+] %s: ok, but %s\n", check.Name, check.Note)
 		case check.Err == nil && verbose:
 			fmt.Fprintf(text, "[+] %s: ok\n", check.Name)
 		case check.Err != nil && verbose:

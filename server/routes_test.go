@@ -40,14 +40,17 @@ func TestReadiness(t *testing.T) {
 		status int
 		want   string
 	}{
-		"all is well": {[]Check{{"policies", nil}}, "/readyz", 200, "ready\n"},
+		"all is well": {[]Check{{Name: "policies", Err: nil}}, "/readyz", 200, "ready\n"},
 		"all is well, at length": {
-			[]Check{{"policies", nil}, {"trust", nil}}, "/readyz?verbose", 200,
+			[]Check{{Name: "policies", Err: nil}, {Name: "trust", Err: nil}}, "/readyz?verbose", 200,
 			"[+] serving: ok\n[+] policies: ok\n[+] trust: ok\nready\n"},
+		"all is well, with a note": {
+			[]Check{{Name: "policies", Note: "the last change was refused"}}, "/readyz?verbose", 200,
+			"[+] serving: ok\n[+] policies: ok, but the last change was refused\nready\n"},
 		"one check fails": {
-			[]Check{{"trust", nil}, {"policies", bad}}, "/readyz", 503, "[-] policies\nnot ready\n"},
+			[]Check{{Name: "trust", Err: nil}, {Name: "policies", Err: bad}}, "/readyz", 503, "[-] policies\nnot ready\n"},
 		"one check fails, with its cause": {
-			[]Check{{"policies", bad}, {"trust", nil}}, "/readyz?verbose=1", 503,
+			[]Check{{Name: "policies", Err: bad}, {Name: "trust", Err: nil}}, "/readyz?verbose=1", 503,
 			"[+] serving: ok\n[-] policies: pods.yaml: got no images\n[+] trust: ok\nnot ready\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -123,7 +123,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stop()
 	if s.certificates != nil {
 		changes := s.certificates.subscribe()
-		background.Go(func() { s.certificates.watch(watching, changes) })
+		background.Go(func() { changes.Run(watching, s.certificates.reload) })
 	}
 	served := make(chan error, 1)
 	background.Go(func() { served <- s.serve() })

@@ -3,7 +3,7 @@ package admission
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
+
 	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -40,6 +40,9 @@ func Respond(review Review, phase Phase, verdict Verdict) ([]byte, error) {
 	return answer, nil
 }
 
+// badRequest is the HTTP status code of every denial.
+const badRequest = 400
+
 // denial is the Status of every denial. A denial is a bad request (400), never
 // forbidden (403): clients of policy-controller expect it so.
 func denial(phase Phase, reasons []string) *metav1.Status {
@@ -49,7 +52,7 @@ func denial(phase Phase, reasons []string) *metav1.Status {
 	}
 	return &metav1.Status{
 		Status:  metav1.StatusFailure,
-		Code:    http.StatusBadRequest,
+		Code:    badRequest,
 		Reason:  metav1.StatusReasonBadRequest,
 		Message: phase.String() + " failed: " + message,
 	}

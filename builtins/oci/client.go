@@ -1,0 +1,186 @@
+package oci
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// emptyTTL is for how long "there is no evidence" holds: short, because a signature often arrives moments after its
+// image.
+const emptyTTL = 2 * time.Second
+
+// Option changes a default of [New].
+type Option func(*options) error
+
+type options struct {
+	guard       guard
+	roots       *x509.CertPool
+	wrap        func(http.RoundTripper) http.RoundTripper
+	now         func() time.Time
+	timeout     time.Duration
+	listTTL     time.Duration
+	tagTTL      time.Duration
+	maxBlob     int64
+	maxManifest int64
+	maxEvidence int64
+	cacheBytes  int64
+	concurrency int
+}
+
+func defaults() options {
+	return options{
+		now:         time.Now,
+		timeout:     30 * time.Second, // the longest that the API server waits for a webhook
+		listTTL:     10 * time.Second,
+		tagTTL:      time.Second,
+		maxBlob:     32 << 20,
+		maxManifest: 4 << 20, // as registries limit it
+		maxEvidence: 64 << 20,
+		cacheBytes:  64 << 20,
+		concurrency: 16,
+	}
+}
+
+// WithPrivateRegistries allows loopback and private addresses (RFC 1918, unique local, carrier-grade NAT). Link-local,
+// multicast and unspecified addresses and those of metadata services stay refused. As in all of ggcr's clients, a
+// registry that is written as an RFC 1918 or loopback address, or as localhost, is asked over plain HTTP, credentials
+// included, where it does not answer over TLS; by any other name it is asked over TLS alone.
+func WithPrivateRegistries() Option {
+	return func(o *options) error { o.guard.private = true; return nil }
+}
+
+// WithRootCAs replaces the system's certificate authorities.
+func WithRootCAs(roots *x509.CertPool) Option {
+	return func(o *options) error { o.roots = roots; return nil }
+}
+
+// WithTransportWrapper puts wrap around the connection pool; it sees every request, those for tokens and along
+// redirects included, with their credentials.
+func WithTransportWrapper(wrap func(http.RoundTripper) http.RoundTripper) Option {
+	return func(o *options) error { o.wrap = wrap; return nil }
+}
+
+// WithClock replaces time.Now for everything that expires.
+func WithClock(now func() time.Time) Option {
+	return func(o *options) error { o.now = now; return nil }
+}
+
+// WithTimeout bounds each shared fetch, whose context is nobody's. The default is 30 s.
+func WithTimeout(d time.Duration) Option {
+	return positive("timeout", int64(d), func(o *options) { o.timeout = d })
+}
+
+// WithListTTL sets for how long a list of signatures, attestations or bundles holds; an empty one holds 2 s at most.
+// The default is 10 s; 0 is not at all.
+func WithListTTL(d time.Duration) Option {
+	return func(o *options) error { o.listTTL = d; return nil }
+}
+
+// WithTagTTL sets for how long a tag names its digest. The default is 1 s; 0 is not at all.
+func WithTagTTL(d time.Duration) Option {
+	return func(o *options) error { o.tagTTL = d; return nil }
+}
+
+// WithMaxBlob bounds the bytes of one signature, attestation or bundle. The default is 32 MiB.
+func WithMaxBlob(bytes int64) Option {
+	return positive("blob bound", bytes, func(o *options) { o.maxBlob = bytes })
+}
+
+// WithMaxManifest bounds the bytes of a manifest and of a page of referrers. The default is 4 MiB.
+func WithMaxManifest(bytes int64) Option {
+	return positive("manifest bound", bytes, func(o *options) { o.maxManifest = bytes })
+}
+
+// WithMaxEvidence bounds the bytes of all layers of one list together. The default is 64 MiB.
+func WithMaxEvidence(bytes int64) Option {
+	return positive("evidence bound", bytes, func(o *options) { o.maxEvidence = bytes })
+}
+
+// WithBlobCache bounds the memory for what was read. The default is 64 MiB; 0 keeps nothing.
+func WithBlobCache(bytes int64) Option {
+	return func(o *options) error { o.cacheBytes = bytes; return nil }
+}
+
+// WithConcurrency bounds the requests under way to one registry. The default is 16.
+func WithConcurrency(perRegistry int) Option {
+	return positive("concurrency", int64(perRegistry), func(o *options) { o.concurrency = perRegistry })
+}
+
+func positive(what string, n int64, set func(*options)) Option {
+	return func(o *options) error {
+		if n <= 0 {
+			return fmt.Errorf("%s: got %d, want more than 0", what, n)
+		}
+		set(o)
+		return nil
+	}
+}
+
+// Client reads from registries. It is safe for concurrent use; make one and keep it.
+type Client struct {
+	options
+	transport http.RoundTripper
+	sharing   sharing
+	slots     slots
+	content   *cache // bytes by digest, and lists; costs are bytes
+	names     *cache // sessions and tags; each costs 1
+}
+
+// New returns a Client with the defaults that each option names.
+func New(opts ...Option) (*Client, error) {
+	c := &Client{options: defaults()}
+	for _, opt := range opts {
+		if err := opt(&c.options); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if c.content, err = newCache(c.cacheBytes, c.now); err != nil {
+		return nil, err
+	}
+	if c.names, err = newCache(maxNames, c.now); err != nil {
+		return nil, err
+	}
+	c.transport = newTransport(&c.options)
+	c.sharing.timeout = c.timeout
+	c.slots = slots{each: int64(c.concurrency), of: map[string]*slot{}}
+	return c, nil
+}
+
+// Resolve answers which digest ref names. It is the only reader of image tags. The digest is computed from the
+// manifest's bytes, whatever a header says. A reference with a digest answers itself, without a request.
+func (c *Client) Resolve(ctx context.Context, cred Credentials, ref string) (string, error) {
+	if err := cred.check(); err != nil {
+		return "", err
+	}
+	r, err := Parse(ref)
+	if err != nil {
+		return "", err
+	}
+	if r.Digest != "" {
+		return r.Digest, nil
+	}
+	k := key{tenant: cred.ID, call: "resolve", about: r.Name}
+	return shared[string](ctx, &c.sharing, c.names, k, func(ctx context.Context) (answer, error) {
+		p, err := c.get(ctx, cred, r, request{
+			path: "manifests/" + r.Tag, accept: acceptAny, most: c.maxManifest, what: "manifest " + r.Name,
+		})
+		if err != nil {
+			return answer{}, err
+		}
+		if _, err := parseManifest("manifest "+r.Name, p.body); err != nil {
+			return answer{}, err
+		}
+		return answer{value: digestOf(p.body), cost: 1, ttl: c.tagTTL}, nil
+	})
+}
+
+func digestOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,8 @@
+package oci
+
+import "net"
+
+// WithResolver replaces DNS.
+func WithResolver(r *net.Resolver) Option {
+	return func(o *options) error { o.guard.resolver = r; return nil }
+}

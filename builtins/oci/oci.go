@@ -1,0 +1,24 @@
+// Package oci is the registry edge: it turns an image reference and somebody's credentials into bytes whose hash
+// is known, and into nothing else.
+//
+// What it is for. [Client.Resolve] answers which digest a tag names, [Client.Signatures] and [Client.Attestations]
+// read what cosign keeps under the tags sha256-<hex>.sig and sha256-<hex>.att, [Client.Bundles] reads Sigstore
+// bundles from the referrers API of OCI 1.1 or from its fallback tag. [Parse] says what a reference means, without
+// any network. Nothing here is verified: the bytes of a [List] are a claim until a signature was checked.
+//
+// What it refuses. Whoever may create a Pod chooses which hosts are dialled and what they answer, so every dial,
+// also of a redirect or of a token realm, passes a guard after DNS (see [WithPrivateRegistries]); every body is read
+// up to a bound and no further; what is named by a digest must hash to it; what is named by a tag is hashed here and
+// never believed from a header. More than [MaxLayers] signatures are refused before the first is fetched. Each
+// refusal is an [Error] with one [Code] of a closed list.
+//
+// What it never does. It never retries, so a deadline is a deadline. It never decompresses. It uses no proxy: the
+// proxy would resolve and dial in our place, and the guard would see nothing but the proxy's address; HTTP_PROXY
+// and its kin are ignored. It sends credentials to the registry they are for and to the token realm which that
+// registry names, and never along a redirect. It asks for a token when a session with a repository begins, and
+// answers no later challenge: an expired token begins a new session.
+//
+// Sharing. Concurrent calls that need the same answer share one request, which runs on a context of its own, so a
+// caller who leaves takes nobody along. Answers are kept in bounded memory for a bounded time. Both are keyed by
+// [Credentials.ID]: nothing obtained for one tenant is served to another. Failures are never kept.
+package oci

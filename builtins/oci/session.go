@@ -1,0 +1,149 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	// sessionTTL bounds for how long credentials stay in use that their keychain may have replaced.
+	sessionTTL = 5 * time.Minute
+	// tokenAge is the least that a token lives (60 s by the token specification) halved: a session younger than
+	// that which gets a 401 has the wrong credentials, an older one may only have an old token.
+	tokenAge = 30 * time.Second
+	// maxNames bounds how many sessions, and how many tags, are remembered.
+	maxNames = 4096
+)
+
+// Credentials are a tenant's. ID names the tenant and must change with what Keychain would answer: all that was
+// obtained with one ID is served to every caller with that ID, and to no other. The zero value is anonymous.
+type Credentials struct {
+	ID       string
+	Keychain authn.Keychain
+}
+
+func (cred Credentials) check() error {
+	if cred.ID == "" && cred.Keychain != nil {
+		return refuse(Malformed, "credentials: got a keychain without an ID, want the ID of its tenant")
+	}
+	return nil
+}
+
+// get reads r in the repository of ref. An expired token costs one more try with a new session; nothing else is
+// tried twice.
+func (c *Client) get(ctx context.Context, cred Credentials, ref Reference, r request) (page, error) {
+	s, err := c.session(ctx, cred, ref)
+	if err != nil {
+		return page{}, err
+	}
+	p, err := c.slotted(ctx, s, r)
+	if !errors.Is(err, status(http.StatusUnauthorized)) {
+		return p, err
+	}
+	c.names.drop(sessionKey(cred, ref), s)
+	if c.now().Sub(s.begun) < tokenAge {
+		return p, err
+	}
+	if s, err = c.session(ctx, cred, ref); err != nil {
+		return page{}, err
+	}
+	return c.slotted(ctx, s, r)
+}
+
+func (c *Client) slotted(ctx context.Context, s *session, r request) (page, error) {
+	release, err := c.slots.acquire(ctx, s.repo.RegistryStr())
+	if err != nil {
+		return page{}, refusal(r.what, err)
+	}
+	defer release()
+	return s.read(ctx, r)
+}
+
+func sessionKey(cred Credentials, ref Reference) key {
+	return key{tenant: cred.ID, call: "session", about: ref.Registry + "/" + ref.Repository}
+}
+
+// session returns the way to the repository of ref, beginning it where there is none: a ping, and a token where the
+// registry asks for one.
+func (c *Client) session(ctx context.Context, cred Credentials, ref Reference) (*session, error) {
+	return shared[*session](ctx, &c.sharing, c.names, sessionKey(cred, ref), func(ctx context.Context) (answer, error) {
+		repo, err := ref.repository()
+		if err != nil {
+			return answer{}, &Error{Code: Malformed, Message: "repository " + brief(err), Err: err}
+		}
+		release, err := c.slots.acquire(ctx, repo.RegistryStr())
+		if err != nil {
+			return answer{}, refusal("registry "+ref.Registry, err)
+		}
+		defer release()
+		s, err := c.begin(ctx, cred, repo)
+		return answer{value: s, cost: 1, ttl: sessionTTL}, err
+	})
+}
+
+func (c *Client) begin(ctx context.Context, cred Credentials, repo name.Repository) (*session, error) {
+	what := "registry " + repo.RegistryStr()
+	auth := authn.Anonymous
+	if cred.Keychain != nil {
+		var err error
+		if auth, err = authn.Resolve(ctx, cred.Keychain, repo); err != nil {
+			// The text of a credential helper may hold what it helps to keep secret.
+			return nil, &Error{Code: Unauthorized, Message: what + ": got no credentials from the keychain", Err: err}
+		}
+	}
+	e := &edge{inner: c.transport, guard: c.guard}
+	rt, err := transport.NewWithContext(ctx, repo.Registry, auth, e, []string{repo.Scope(transport.PullScope)})
+	if err != nil {
+		r := refusal(what, err)
+		if r.Code == NotFound { // of a ping or a token: there is no registry here, which says nothing about an image
+			r.Code = Unreachable
+		}
+		return nil, r
+	}
+	e.begun.Store(true)
+	return &session{repo: repo, client: &http.Client{Transport: rt, CheckRedirect: limitRedirects}, begun: c.now()}, nil
+}
+
+// slots bounds the requests under way per registry. A registry that nobody talks to takes no memory.
+type slots struct {
+	each int64
+
+	mu sync.Mutex
+	of map[string]*slot
+}
+
+type slot struct {
+	free  *semaphore.Weighted
+	users int
+}
+
+func (s *slots) acquire(ctx context.Context, registry string) (release func(), err error) {
+	s.mu.Lock()
+	one := s.of[registry]
+	if one == nil {
+		one = &slot{free: semaphore.NewWeighted(s.each)}
+		s.of[registry] = one
+	}
+	one.users++
+	s.mu.Unlock()
+	leave := func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if one.users--; one.users == 0 {
+			delete(s.of, registry)
+		}
+	}
+	if err := one.free.Acquire(ctx, 1); err != nil {
+		leave()
+		return nil, err
+	}
+	return func() { one.free.Release(1); leave() }, nil
+}
