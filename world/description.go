@@ -42,7 +42,8 @@ const (
 type Signer struct {
 	// Issuer is the OpenID Connect issuer, extensions .1.1 and .1.8.
 	Issuer string `json:"issuer"`
-	// Subject is an e-mail address or a URI; its form chooses the kind of SAN.
+	// Subject is an e-mail address, a URI, or a user name as name!domain; its form
+	// chooses the kind of SAN.
 	Subject string `json:"subject"`
 	// Extensions are Fulcio's further certificate extensions by the names of
 	// Fulcio's documentation: githubWorkflowRepository, sourceRepositoryURI, …
@@ -93,7 +94,20 @@ type Config struct {
 // Signature is a statement that the signer signed the image.
 type Signature struct {
 	Signing
+	// Content is what a bundle holds.
+	Content Content `json:"content"`
 }
+
+// Content is what a bundle holds besides its proofs.
+type Content string
+
+// The contents; the empty value is Envelope.
+const (
+	// Envelope is a statement about the image, as cosign 3 signs images.
+	Envelope Content = "envelope"
+	// Message is a signature over the image's manifest, as cosign signs files.
+	Message Content = "message"
+)
 
 // Attestation is a predicate that the signer signed about the image.
 type Attestation struct {

@@ -30,7 +30,7 @@ func TestParseRefuses(t *testing.T) {
 		"a subject that is not ASCII":   {"signers: {a: {issuer: i, subject: jané@example.com}}", "signers.a.subject: got \"jané@example.com\", want printable ASCII"},
 		"unknown referrers":             {"referrers: maybe", `referrers: got "maybe", want api or tag`},
 		"a signer without issuer":       {"signers: {a: {subject: a@example.com}}", "signers.a.issuer: got nothing"},
-		"a signer without subject":      {"signers: {a: {issuer: https://example.com}}", `signers.a.subject: got "", want an e-mail address or a URI`},
+		"a signer without subject":      {"signers: {a: {issuer: https://example.com}}", `signers.a.subject: got "", want an e-mail address, a URI or name!domain`},
 		"a signer's odd subject":        {"signers: {a: {issuer: i, subject: jane}}", `signers.a.subject: got "jane"`},
 		"an unknown key":                {"signers: {a: {key: rsa}}", `signers.a.key: got "rsa", want ecdsa-p256`},
 		"a key with an identity":        {"signers: {a: {key: ecdsa-p256, issuer: i}}", "signers.a: got a key and an identity"},
@@ -54,12 +54,17 @@ func TestParseRefuses(t *testing.T) {
 		"an unknown entry":              {attesting("signer: release, predicateType: p, entry: rekord"), `images.app.attestations[0].entry: got "rekord"`},
 		"an entry in Rekor v2":          {attesting("signer: release, predicateType: p, entry: dsse, log: rekor2, format: bundle"), "images.app.attestations[0].entry"},
 
+		"an unknown content":       {signing("signer: release, format: bundle, content: text"), `images.app.signatures[0].content: got "text", want envelope or message`},
+		"a message without bundle": {signing("signer: release, content: message"), "images.app.signatures[0].content: got message in the legacy format"},
+		"an attestation's content": {attesting("signer: release, predicateType: p, format: bundle, content: message"), `unknown field "images.app.attestations[0].content"`},
+
 		"missing-sct of a key":                {signing("signer: deploy, fault: missing-sct"), "images.app.signatures[0].fault: missing-sct needs a keyless signer"},
 		"blank-certificate in a bundle":       {signing("signer: release, format: bundle, fault: blank-certificate"), "blank-certificate needs a keyless signer and the legacy format"},
 		"wrong-log without log":               {signing("signer: release, log: none, fault: wrong-log"), "wrong-log needs a log"},
 		"set-tampered in Rekor v2":            {signing("signer: release, format: bundle, log: rekor2, fault: set-tampered"), "set-tampered needs log: rekor"},
 		"bundle-not-a-string in a bundle":     {signing("signer: release, format: bundle, fault: bundle-not-a-string"), "bundle-not-a-string needs log: rekor and the legacy format"},
 		"wrong-payload-type without envelope": {signing("signer: release, fault: wrong-payload-type"), "wrong-payload-type needs an envelope"},
+		"wrong-payload-type of a message":     {signing("signer: release, format: bundle, content: message, fault: wrong-payload-type"), "wrong-payload-type needs an envelope"},
 		"timestamp-unknown without timestamp": {signing("signer: release, fault: timestamp-unknown"), "timestamp-unknown needs timestamp: true"},
 		"the second of two":                   {signing("signer: release}, {signer: nobody"), "images.app.signatures[1].signer"},
 	}

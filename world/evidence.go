@@ -1,17 +1,13 @@
 package world
 
 import (
-	"crypto/ecdsa"
 	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"time"
 
-	rekorpb "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
+	"github.com/assay-dev/assay/world/sigstore"
 )
 
 const (
@@ -20,87 +16,73 @@ const (
 	signPredicateType = "https://sigstore.dev/cosign/sign/v1"
 )
 
+const (
+	// issuedBefore is how long before the clock a certificate is issued.
+	issuedBefore = 5 * time.Second
+	// expiredAge leaves fifty minutes between a certificate's end and the clock.
+	expiredAge = sigstore.LeafLifetime + 50*time.Minute
+)
+
 // claim is what a signer says about an image.
 type claim struct {
-	repository    string // with the registry
-	digest        string
-	payloadType   string // empty for cosign's simple signing, which has no envelope
+	repository string // with the registry
+	image      descriptor
+	content    Content
+	// Of a statement; without a payload type there is no envelope.
+	payloadType   string
 	statementType string
 	predicateType string
 	predicate     json.RawMessage
 }
 
-// payload is the bytes to be signed, or to be put into an envelope.
+// object is JSON; encoding/json writes its keys in order.
+type object = map[string]any
+
+// payload is the bytes to be signed, or to be put into an envelope: the image
+// itself, cosign's simple signing, or a statement.
 func (c claim) payload() ([]byte, error) {
-	if c.payloadType == "" {
+	switch {
+	case c.content == Message:
+		return c.image.content, nil
+	case c.payloadType == "":
 		return json.Marshal(object{
 			"critical": object{
 				"identity": object{"docker-reference": c.repository},
-				"image":    object{"docker-manifest-digest": c.digest},
+				"image":    object{"docker-manifest-digest": c.image.Digest},
 				"type":     "cosign container image signature",
 			},
 			"optional": nil,
 		})
+	default:
+		return json.Marshal(object{
+			"_type":         c.statementType,
+			"subject":       []object{{"name": c.repository, "digest": object{"sha256": c.image.Digest[len("sha256:"):]}}},
+			"predicateType": c.predicateType,
+			"predicate":     c.predicate,
+		})
 	}
-	return json.Marshal(object{
-		"_type":         c.statementType,
-		"subject":       []object{{"name": c.repository, "digest": object{"sha256": c.digest[len("sha256:"):]}}},
-		"predicateType": c.predicateType,
-		"predicate":     c.predicate,
-	})
 }
 
-// envelope is a DSSE envelope with one signature.
-type envelope struct {
-	PayloadType string              `json:"payloadType"`
-	Payload     []byte              `json:"payload"`
-	Signatures  []envelopeSignature `json:"signatures"`
-}
-
-type envelopeSignature struct {
-	KeyID string `json:"keyid"`
-	Sig   []byte `json:"sig"`
-}
-
-// encode is the envelope's JSON. It cannot go wrong: there is nothing in it but
-// strings and bytes.
-func (e envelope) encode() []byte {
-	data, _ := json.Marshal(e)
-	return data
-}
-
-// preAuthenticationEncoding is what an envelope's signature is over: DSSE v1.0.2,
-// "PAE(type, body)".
-func preAuthenticationEncoding(payloadType string, payload []byte) []byte {
-	return fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(payloadType), payloadType, len(payload), payload)
-}
-
-// evidence is a signed claim with all that proves who made it and when.
+// evidence is a signed claim on its way into a registry.
 type evidence struct {
-	claim     claim
-	payload   []byte
-	signature []byte
-	verifier  verifier
-	chain     []*x509.Certificate // of the verifier's certificate, leaf excluded
-	entry     *rekorpb.TransparencyLogEntry
-	timestamp []byte
+	*sigstore.Evidence
+	claim  claim
+	format Format
+	copies int
 
-	format           Format
-	copies           int
 	blankCertificate bool
 	entryNotAString  bool
 }
 
-func (e evidence) envelope() *envelope {
-	if e.claim.payloadType == "" {
-		return nil
-	}
-	return &envelope{
-		PayloadType: e.claim.payloadType,
-		Payload:     e.payload,
-		Signatures:  []envelopeSignature{{Sig: e.signature}},
-	}
+// transparencyLog is what both generations of Rekor have in common.
+type transparencyLog interface {
+	Enter(e *sigstore.Evidence, kind sigstore.Kind, at time.Time) error
 }
+
+var (
+	_ transparencyLog = (*sigstore.Rekor)(nil)
+	_ transparencyLog = (*sigstore.Rekor2)(nil)
+)
 
 // recipe is how one piece of evidence is made. [Fault.apply] changes it.
 type recipe struct {
@@ -109,14 +91,14 @@ type recipe struct {
 	entry  Entry
 	copies int
 
-	signer  Signer
-	key     *ecdsa.PrivateKey // of a key signer; a keyless one draws a new key
-	fulcio  *fulcio           // nil for a key signer
-	ctLog   *ctLog            // nil: no SCT
-	age     time.Duration     // from the certificate to the clock
-	logName Log
-	log     transparencyLog // nil: no entry
-	tsa     *tsa            // nil: no timestamp
+	key      *sigstore.Signer // nil for a keyless signer
+	identity sigstore.Identity
+	ca       *sigstore.CA    // nil for a key signer
+	ctLog    *sigstore.CTLog // nil: no SCT
+	age      time.Duration   // from the certificate to the clock
+	logName  Log
+	log      transparencyLog // nil: no entry
+	tsa      *sigstore.TSA   // nil: no timestamp
 
 	withoutCertificate bool
 	blankCertificate   bool
@@ -136,86 +118,61 @@ func (r *recipe) mint(clock time.Time) (evidence, error) {
 		claim: r.claim, format: r.format, copies: r.copies,
 		blankCertificate: r.blankCertificate, entryNotAString: r.entryNotAString,
 	}
-	key, err := r.credentials(&e, clock)
+	signer, err := r.signer(clock)
 	if err != nil {
 		return e, err
 	}
-	if e.payload, err = r.claim.payload(); err != nil {
+	payload, err := r.claim.payload()
+	if err != nil {
 		return e, fmt.Errorf("encode payload: %w", err)
 	}
-	signed := e.signed()
-	if e.signature, err = signBytes(key, signed); err != nil {
+	if e.Evidence, err = signer.Sign(r.claim.payloadType, payload); err != nil {
 		return e, err
 	}
 	if r.tamperSignature {
-		e.signature = flipLastBit(e.signature)
+		e.Signature = flipLastBit(e.Signature)
 	}
-	if err := r.logEntry(&e, key, clock); err != nil {
+	if err := r.enter(&e, signer, clock); err != nil {
 		return e, err
 	}
 	if err := r.stamp(&e, clock); err != nil {
 		return e, err
 	}
 	if r.tamperPayload {
-		e.payload = append(e.payload, '\n')
+		e.Payload = append(e.Payload[:len(e.Payload):len(e.Payload)], '\n')
 	}
 	if r.withoutCertificate {
-		e.verifier, e.chain = verifier{}, nil
+		e.Verifier = sigstore.Verifier{}
 	}
 	return e, nil
 }
 
-// signed is what the signature is over.
-func (e evidence) signed() []byte {
-	if e.claim.payloadType == "" {
-		return e.payload
+// signer is the one with the key, or a keyless one with a new certificate.
+func (r *recipe) signer(clock time.Time) (*sigstore.Signer, error) {
+	if r.key != nil {
+		return r.key, nil
 	}
-	return preAuthenticationEncoding(e.claim.payloadType, e.payload)
+	return r.ca.Issue(r.identity, clock.Add(-r.age), r.ctLog)
 }
 
-// credentials finds or makes the key, and the certificate of a keyless signer.
-func (r *recipe) credentials(e *evidence, clock time.Time) (*ecdsa.PrivateKey, error) {
-	key := r.key
-	var err error
-	if r.fulcio != nil {
-		if key, err = newKey(); err != nil {
-			return nil, err
-		}
-		leaf, err := r.fulcio.issue(r.signer, key, clock.Add(-r.age), r.ctLog)
-		if err != nil {
-			return nil, err
-		}
-		e.verifier.certificate = leaf.Raw
-		e.chain = certificates(r.fulcio.intermediate, r.fulcio.root)
-	}
-	e.verifier.publicKey, err = x509.MarshalPKIXPublicKey(&key.PublicKey)
-	return key, err
-}
-
-func (r *recipe) logEntry(e *evidence, key *ecdsa.PrivateKey, clock time.Time) error {
+func (r *recipe) enter(e *evidence, signer *sigstore.Signer, clock time.Time) error {
 	if r.log == nil {
 		return nil
 	}
-	subject := *e
+	logged := e.Evidence
 	if r.otherEntry {
-		subject.payload = append([]byte(" "), e.payload...)
-		signature, err := signBytes(key, subject.signed())
-		if err != nil {
+		var err error
+		if logged, err = signer.Sign(e.PayloadType, append([]byte(" "), e.Payload...)); err != nil {
 			return err
 		}
-		subject.signature = signature
 	}
-	entry, err := r.log.enter(submission{
-		signed: subject.signed(), signature: subject.signature, verifier: e.verifier,
-		envelope: subject.envelope(), entry: r.entry,
-	}, clock)
-	if err != nil {
+	if err := r.log.Enter(logged, sigstore.Kind(r.entry), clock); err != nil {
 		return err
 	}
+	e.Entry = logged.Entry
 	if r.tamperPromise {
-		entry.InclusionPromise.SignedEntryTimestamp = flipLastBit(entry.InclusionPromise.SignedEntryTimestamp)
+		e.Entry.InclusionPromise.SignedEntryTimestamp = flipLastBit(e.Entry.InclusionPromise.SignedEntryTimestamp)
 	}
-	e.entry = entry
 	return nil
 }
 
@@ -225,11 +182,11 @@ func (r *recipe) stamp(e *evidence, clock time.Time) (err error) {
 	if r.tsa == nil {
 		return nil
 	}
-	data := e.signature
-	if envelope := e.envelope(); envelope != nil && r.format == Legacy {
-		data = envelope.encode()
+	data := e.Signature
+	if e.PayloadType != "" && r.format == Legacy {
+		data = e.Envelope()
 	}
-	e.timestamp, err = r.tsa.stamp(data, clock)
+	e.Timestamp, err = r.tsa.Stamp(data, clock)
 	return err
 }
 
@@ -242,16 +199,4 @@ func flipLastBit(data []byte) []byte {
 func digestOf(data []byte) string {
 	sum := sha256.Sum256(data)
 	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-func encodePEM(kind string, der []byte) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
-}
-
-func certificates(list ...*x509.Certificate) []*x509.Certificate { return list }
-
-// keyHint is how a bundle names a bare key: cosign's, the hash of the key.
-func (v verifier) keyHint() string {
-	sum := sha256.Sum256(v.publicKey)
-	return base64.StdEncoding.EncodeToString(sum[:])
 }

@@ -1,6 +1,10 @@
 package world
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/assay-dev/assay/world/sigstore"
+)
 
 // Fault is the one thing that is wrong with a piece of evidence. All else about
 // it is right, so that a verifier which overlooks the fault accepts it.
@@ -22,7 +26,8 @@ const (
 	SETTampered Fault = "set-tampered"
 	// OtherRoot evidence has a certificate of a stranger's authority.
 	OtherRoot Fault = "other-root"
-	// PayloadTampered evidence got one byte more after it was signed and logged.
+	// PayloadTampered evidence got one byte more after it was signed and logged;
+	// of a message signature it is the digest that is of one byte more.
 	PayloadTampered Fault = "payload-tampered"
 	// SignatureTampered evidence has one wrong bit in the signature, and is logged so.
 	SignatureTampered Fault = "signature-tampered"
@@ -56,7 +61,7 @@ func Faults() []Fault {
 // apply changes the recipe so that exactly the fault comes out. It refuses a
 // fault that the evidence has no place for: a missing SCT on a key's signature
 // would be a story that tests nothing.
-func (f Fault) apply(r *recipe, strangers sigstore) error {
+func (f Fault) apply(r *recipe, strangers *sigstore.Sigstore) error {
 	switch f {
 	case "":
 		return nil
@@ -65,18 +70,18 @@ func (f Fault) apply(r *recipe, strangers sigstore) error {
 	case MissingSCT:
 		return r.onlyKeyless(f, func() { r.ctLog = nil })
 	case WrongCTLog:
-		return r.onlyKeyless(f, func() { r.ctLog = strangers.ctLog })
+		return r.onlyKeyless(f, func() { r.ctLog = strangers.CTLog })
 	case OtherRoot:
-		return r.onlyKeyless(f, func() { r.fulcio = strangers.fulcio })
+		return r.onlyKeyless(f, func() { r.ca = strangers.CA })
 	case CertificateMissing:
 		return r.onlyKeyless(f, func() { r.withoutCertificate = true })
 	case BlankCertificate:
-		return r.only(f, r.fulcio != nil && r.format == Legacy, "a keyless signer and the legacy format",
+		return r.only(f, r.ca != nil && r.format == Legacy, "a keyless signer and the legacy format",
 			func() { r.blankCertificate = true })
 	case NoEntry:
 		return r.only(f, r.log != nil, "a log", func() { r.log = nil })
 	case WrongLog:
-		return r.only(f, r.log != nil, "a log", func() { r.log = strangers.log(r.logName) })
+		return r.only(f, r.log != nil, "a log", func() { r.log = logOf(strangers, r.logName) })
 	case OtherEntry:
 		return r.only(f, r.log != nil, "a log", func() { r.otherEntry = true })
 	case SETTampered:
@@ -85,12 +90,13 @@ func (f Fault) apply(r *recipe, strangers sigstore) error {
 		return r.only(f, r.promises() && r.format == Legacy, "log: rekor and the legacy format",
 			func() { r.entryNotAString = true })
 	case WrongPayloadType:
-		return r.only(f, r.claim.payloadType != "", "an envelope: an attestation or a bundle",
+		return r.only(f, r.claim.payloadType != "", "an envelope: an attestation, or a bundle without content: message",
 			func() { r.claim.payloadType = "application/vnd.example+json" })
 	case UnknownTimestamp:
-		return r.only(f, r.tsa != nil, "timestamp: true", func() { r.tsa = strangers.tsa })
+		return r.only(f, r.tsa != nil, "timestamp: true", func() { r.tsa = strangers.TSA })
 	case OtherImage:
-		r.claim.digest = digestOf([]byte("another image"))
+		another := []byte("another image")
+		r.claim.image = descriptor{Digest: digestOf(another), content: another}
 		return nil
 	case PayloadTampered:
 		r.tamperPayload = true
@@ -104,7 +110,7 @@ func (f Fault) apply(r *recipe, strangers sigstore) error {
 }
 
 func (r *recipe) onlyKeyless(f Fault, change func()) error {
-	return r.only(f, r.fulcio != nil, "a keyless signer", change)
+	return r.only(f, r.ca != nil, "a keyless signer", change)
 }
 
 func (r *recipe) only(f Fault, fits bool, needs string, change func()) error {

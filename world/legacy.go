@@ -1,23 +1,17 @@
 package world
 
 import (
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/assay-dev/assay/world/sigstore"
 )
 
-// Annotations and media types of cosign's legacy format.
+// Media types of the layers of cosign's legacy format.
 const (
-	signatureAnnotation   = "dev.cosignproject.cosign/signature"
-	certificateAnnotation = "dev.sigstore.cosign/certificate"
-	chainAnnotation       = "dev.sigstore.cosign/chain"
-	entryAnnotation       = "dev.sigstore.cosign/bundle"
-	timestampAnnotation   = "dev.sigstore.cosign/rfc3161timestamp"
-
 	simpleSigningType = "application/vnd.dev.cosign.simplesigning.v1+json"
 	envelopeType      = "application/vnd.dsse.envelope.v1+json"
 )
@@ -34,7 +28,7 @@ func (s *shelf) pushLegacy(subject descriptor, all []evidence) error {
 			return err
 		}
 		for range e.copies {
-			if e.claim.payloadType == "" {
+			if e.PayloadType == "" {
 				signatures = append(signatures, made)
 			} else {
 				attestations = append(attestations, made)
@@ -87,50 +81,34 @@ func (s *shelf) pushLayers(tag string, layers []layer) error {
 }
 
 func (e evidence) layer() (layer, error) {
-	l := layer{mediaType: simpleSigningType, content: e.payload}
-	l.annotations = map[string]string{signatureAnnotation: base64.StdEncoding.EncodeToString(e.signature)}
-	if envelope := e.envelope(); envelope != nil {
-		l.mediaType, l.content = envelopeType, envelope.encode()
-		l.annotations[signatureAnnotation] = ""
-		l.annotations["predicateType"] = e.claim.predicateType
+	annotations, err := e.Annotations()
+	if err != nil {
+		return layer{}, err
 	}
-	if e.verifier.certificate != nil {
-		l.annotations[certificateAnnotation] = string(e.verifier.pem())
-		for _, c := range e.chain {
-			l.annotations[chainAnnotation] += string(encodePEM("CERTIFICATE", c.Raw))
-		}
+	l := layer{mediaType: simpleSigningType, content: e.Payload, annotations: annotations}
+	if e.PayloadType != "" {
+		l.mediaType, l.content = envelopeType, e.Envelope()
+		annotations["predicateType"] = e.claim.predicateType
 	}
 	if e.blankCertificate {
-		l.annotations[certificateAnnotation] = " "
-	}
-	if e.timestamp != nil {
-		if err := annotate(l, timestampAnnotation, object{"SignedRFC3161Timestamp": e.timestamp}); err != nil {
-			return l, err
-		}
-	}
-	if e.entry == nil {
-		return l, nil
-	}
-	payload := entryPayload{
-		Body:           base64.StdEncoding.EncodeToString(e.entry.GetCanonicalizedBody()),
-		IntegratedTime: e.entry.GetIntegratedTime(),
-		LogID:          hex.EncodeToString(e.entry.GetLogId().GetKeyId()),
-		LogIndex:       e.entry.GetLogIndex(),
+		annotations[sigstore.CertificateAnnotation] = " "
 	}
 	if e.entryNotAString {
-		payload.Body = object{}
+		annotations[sigstore.EntryAnnotation], err = withoutString(annotations[sigstore.EntryAnnotation])
 	}
-	return l, annotate(l, entryAnnotation, object{
-		"SignedEntryTimestamp": e.entry.GetInclusionPromise().GetSignedEntryTimestamp(),
-		"Payload":              payload,
-	})
+	return l, err
 }
 
-func annotate(l layer, name string, value any) error {
-	encoded, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Errorf("encode annotation %s: %w", name, err)
+// withoutString puts an object where the entry's body is a string.
+func withoutString(entry string) (string, error) {
+	var made struct {
+		SignedEntryTimestamp string
+		Payload              object
 	}
-	l.annotations[name] = string(encoded)
-	return nil
+	if err := json.Unmarshal([]byte(entry), &made); err != nil {
+		return "", fmt.Errorf("decode annotation %s: %w", sigstore.EntryAnnotation, err)
+	}
+	made.Payload["body"] = object{}
+	spoilt, err := json.Marshal(made)
+	return string(spoilt), err
 }

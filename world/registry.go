@@ -161,7 +161,7 @@ type manifest struct {
 	Annotations   map[string]string `json:"annotations,omitempty"`
 }
 
-// descriptor names content by digest.
+// descriptor names content by digest, and has it at hand.
 type descriptor struct {
 	MediaType    string            `json:"mediaType"`
 	Digest       string            `json:"digest"`
@@ -169,6 +169,8 @@ type descriptor struct {
 	ArtifactType string            `json:"artifactType,omitempty"`
 	Annotations  map[string]string `json:"annotations,omitempty"`
 	Platform     *v1.Platform      `json:"platform,omitempty"`
+
+	content []byte
 }
 
 // shelf is one repository, written to without the network.
@@ -178,7 +180,7 @@ type shelf struct {
 }
 
 func (s *shelf) pushBlob(mediaType string, content []byte) (descriptor, error) {
-	d := descriptor{MediaType: mediaType, Digest: digestOf(content), Size: len(content)}
+	d := descriptor{MediaType: mediaType, Digest: digestOf(content), Size: len(content), content: content}
 	return d, s.send(http.MethodPost, "blobs/uploads/?digest="+d.Digest, "application/octet-stream", content)
 }
 
@@ -188,7 +190,7 @@ func (s *shelf) pushManifest(tag string, m manifest) (descriptor, error) {
 	if err != nil {
 		return descriptor{}, fmt.Errorf("encode manifest: %w", err)
 	}
-	d := descriptor{MediaType: string(m.MediaType), Digest: digestOf(content), Size: len(content)}
+	d := descriptor{MediaType: string(m.MediaType), Digest: digestOf(content), Size: len(content), content: content}
 	if tag == "" {
 		tag = d.Digest
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/assay-dev/assay/world/sigstore"
 )
 
 // nameForm is the form of the names of signers and images: what may stand in ${…}.
@@ -79,13 +81,13 @@ func (s Signer) validate(p *problems, path, name string) {
 	if s.Issuer == "" {
 		p.add(path+".issuer", "got nothing, want an issuer, or a key instead")
 	}
-	if _, _, err := subjectName(s.Subject); err != nil {
+	if err := sigstore.ValidateSubject(s.Subject); err != nil {
 		p.add(path+".subject", "%w", err)
 	}
-	known := extensionNumbers()
+	known := sigstore.ExtensionNames()
 	for _, extension := range slices.Sorted(maps.Keys(s.Extensions)) {
-		if _, ok := known[extension]; !ok {
-			p.add(path+".extensions."+extension, "got an unknown extension, want one of %s", sortedNames(known))
+		if !slices.Contains(known, extension) {
+			p.add(path+".extensions."+extension, "got an unknown extension, want one of %s", strings.Join(known, ", "))
 		}
 	}
 }
@@ -119,14 +121,23 @@ func (d *Description) validateImage(p *problems, path, key string, i Image) {
 		p.add(path+".evidenceFrom", "got %q, want another one of %s", i.EvidenceFrom, sortedNames(d.Images))
 	}
 	for n, s := range i.Signatures {
-		d.validateSigning(p, fmt.Sprintf("%s.signatures[%d]", path, n), s.Signing, func(from mint) (*recipe, error) {
-			return from.signature(s, "", "")
-		})
+		at := fmt.Sprintf("%s.signatures[%d]", path, n)
+		s.validate(p, at)
+		d.validateSigning(p, at, s.Signing, func(from mint) (*recipe, error) { return from.signature(s, "", descriptor{}) })
 	}
 	for n, a := range i.Attestations {
 		at := fmt.Sprintf("%s.attestations[%d]", path, n)
 		a.validate(p, at)
-		d.validateSigning(p, at, a.Signing, func(from mint) (*recipe, error) { return from.attestation(a, "", "") })
+		d.validateSigning(p, at, a.Signing, func(from mint) (*recipe, error) { return from.attestation(a, "", descriptor{}) })
+	}
+}
+
+func (s Signature) validate(p *problems, path string) {
+	switch {
+	case !oneOf(s.Content, "", Envelope, Message):
+		p.add(path+".content", "got %q, want %s or %s", s.Content, Envelope, Message)
+	case s.Content != "" && s.Format != Bundle:
+		p.add(path+".content", "got %s in the legacy format, want format: %s", s.Content, Bundle)
 	}
 }
 
@@ -167,7 +178,9 @@ func (d *Description) validateSigning(p *problems, path string, s Signing, recip
 	if len(p.list) > before {
 		return // a recipe of these would mislead
 	}
-	paper := sigstore{fulcio: &fulcio{}, ctLog: &ctLog{}, rekor: &rekor{}, rekor2: &rekor2{}, tsa: &tsa{}}
+	paper := &sigstore.Sigstore{
+		CA: &sigstore.CA{}, CTLog: &sigstore.CTLog{}, Rekor: &sigstore.Rekor{}, Rekor2: &sigstore.Rekor2{}, TSA: &sigstore.TSA{},
+	}
 	if _, err := recipe(mint{description: d, own: paper, strangers: paper}); err != nil {
 		p.add(path+".fault", "%w", err)
 	}

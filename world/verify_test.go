@@ -131,6 +131,39 @@ func TestBundle(t *testing.T) {
 	}
 }
 
+func messageCases() map[string]refusal {
+	const two = "log: rekor2, timestamp: true"
+	return map[string]refusal{
+		"sound":                    {"", ""},
+		"rekor2":                   {two, ""},
+		"expired":                  {"fault: expired", "integrated time outside certificate validity"},
+		"missing-sct":              {"fault: missing-sct", "only able to verify 0 SCT entries"},
+		"payload-tampered":         {"fault: payload-tampered", "does not match artifact"},
+		"signature-tampered":       {"fault: signature-tampered", "invalid signature"},
+		"other-image":              {"fault: other-image", "artifact does not match digest"},
+		"other-entry":              {"fault: other-entry", "transparency log signature does not match"},
+		"other-entry, rekor2":      {two + ", fault: other-entry", "verifying inclusion"},
+		"certificate-missing":      {"fault: certificate-missing", "missing verification material"},
+		"without time for its log": {"log: rekor2", "threshold not met"},
+	}
+}
+
+func TestMessageBundle(t *testing.T) {
+	t.Parallel()
+	for name, test := range messageCases() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := open(t, withImage("signatures", "{signer: release, format: bundle, content: message, "+test.evidence+"}"))
+			data := bundles(t, w, "app")[0]
+			if !bytes.Contains(data, []byte(`"messageSignature"`)) {
+				t.Errorf("got %s, want a message signature", data)
+			}
+			_, err := verifyBundle(t, w, "app", data, "")
+			checkRefusal(t, err, test.reason)
+		})
+	}
+}
+
 func TestBundleAttestation(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"entry: dsse", "entry: intoto", "log: rekor2, timestamp: true"} {
@@ -163,6 +196,7 @@ images:
       - {signer: deploy, log: none}
       - {signer: deploy, format: bundle}
       - {signer: deploy, format: bundle, log: rekor2}
+      - {signer: deploy, format: bundle, content: message}
     attestations:
       - {signer: deploy, predicateType: https://example.com/p/v1}
 `)
@@ -179,7 +213,7 @@ images:
 		}
 	}
 	all := bundles(t, w, "app")
-	if got, want := len(all), 2; got != want {
+	if got, want := len(all), 3; got != want {
 		t.Fatalf("got %d bundles, want %d", got, want)
 	}
 	for _, data := range all {

@@ -25,8 +25,10 @@
 // an authority with root and intermediate, with Fulcio's extensions and the
 // promise of a certificate log in them; entries of a Rekor v1 log (signed entry
 // timestamp, inclusion proof, checkpoint) or a Rekor v2 log (proof and
-// checkpoint); RFC 3161 timestamps. [World.TrustedRoot] is what a verifier needs
-// to know of it. A [Fault] breaks exactly one thing and leaves the rest sound.
+// checkpoint); RFC 3161 timestamps. Package sigstore, below this one, makes them.
+// [World.TrustedRoot] is what a verifier needs to know of it, [World.TrustRoot]
+// what a policy can name. A [Fault] breaks exactly one thing and leaves the rest
+// sound.
 //
 // The digests of images depend on the YAML alone. Keys, and with them all
 // evidence, are new in every world. Everything happens at Description.Clock.
@@ -37,17 +39,19 @@
 package world
 
 import (
-	"crypto/x509"
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/assay-dev/assay/world/sigstore"
 )
 
 // World is a description come true. Its methods may be called concurrently.
 type World struct {
 	host        *host
 	images      map[string]minted
-	publicKeys  map[string][]byte // PEM, by key signer
+	keys        map[string]*sigstore.Signer
+	sigstore    *sigstore.Sigstore // its own: strangers are forgotten
 	trustedRoot []byte
 }
 
@@ -104,16 +108,9 @@ func build(d *Description) (_ *World, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &World{images: map[string]minted{}, publicKeys: map[string][]byte{}}
-	if w.trustedRoot, err = m.own.trustedRoot(d.Clock); err != nil {
+	w := &World{images: map[string]minted{}, keys: m.keys, sigstore: m.own}
+	if w.trustedRoot, err = m.own.TrustedRoot(); err != nil {
 		return nil, err
-	}
-	for name, key := range m.keys {
-		der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-		if err != nil {
-			return nil, err
-		}
-		w.publicKeys[name] = encodePEM("PUBLIC KEY", der)
 	}
 	if w.host, err = newHost(d.Referrers); err != nil {
 		return nil, err
@@ -138,7 +135,7 @@ func (w *World) stock(d *Description, m mint) error {
 			return fmt.Errorf("images.%s: %w", name, err)
 		}
 		repository := w.Registry() + "/" + image.Repository
-		all, err := m.evidence(image, repository, subject.Digest)
+		all, err := m.evidence(image, repository, subject)
 		if err != nil {
 			return fmt.Errorf("images.%s.%w", name, err)
 		}
@@ -181,9 +178,17 @@ func (w *World) Image(name string) (ref, digest string, ok bool) {
 // TrustedRoot is the world's trusted_root.json.
 func (w *World) TrustedRoot() ([]byte, error) { return slices.Clone(w.trustedRoot), nil }
 
+// TrustRoot is the same trust as the YAML of a TrustRoot resource
+// (policy.sigstore.dev/v1alpha1, spec.sigstoreKeys) of that name, for policies
+// with a trustRootRef.
+func (w *World) TrustRoot(name string) []byte { return w.sigstore.TrustRoot(name) }
+
 // PublicKey is the PEM of a key signer's public key by the signer's name. It is
 // not ok for a keyless signer.
 func (w *World) PublicKey(signer string) (pem []byte, ok bool) {
-	pem, ok = w.publicKeys[signer]
-	return slices.Clone(pem), ok
+	key, ok := w.keys[signer]
+	if !ok {
+		return nil, false
+	}
+	return key.PublicKey(), true
 }

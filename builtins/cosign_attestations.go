@@ -1,0 +1,57 @@
+package builtins
+
+import (
+	"context"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/types"
+
+	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/rego/cip"
+)
+
+// attested is the answer of cosign.attestations.
+type attested struct {
+	OK           bool                 `json:"ok"`
+	Attestations []sigstore.Signature `json:"attestations"`
+	Error        *problem             `json:"error"`
+}
+
+func cosignAttestations() builtin {
+	declaration := &ast.Builtin{
+		Name: "cosign.attestations",
+		Description: "Verifies the attestations of an image for one authority and gives those of one predicate type. " +
+			"Answers what cosign.verify answers, and not_found when there are verified attestations but none of the type.",
+		Decl: types.NewFunction(
+			types.Args(
+				types.Named("ref", types.S).Description("the image, by digest"),
+				types.Named("authority", authorityType()).Description("the authority, with the CIP's own fields"),
+				types.Named("predicate_type", types.S).Description("the predicate type, as a URI or as cosign's short name"),
+			),
+			types.Named("answer", closed(map[string]types.Type{
+				"ok": types.B, "attestations": types.NewArray(nil, signatureType()), "error": errorType(),
+			})).Description("the attestations of the type that the authority accepts, at least one when ok"),
+		),
+		Nondeterministic: true,
+	}
+	blank := func(p problem) any { return attested{Attestations: []sigstore.Signature{}, Error: &p} }
+	return networked(declaration, blank, func(s *Session, operands []*ast.Term) (question, *problem) {
+		asked, ok := text(operands[2])
+		if !ok {
+			return question{}, wantString("predicate_type", operands[2])
+		}
+		return evidenceQuestion(s, operands, func(ctx context.Context, image oci.Reference, a cip.Authority) (any, time.Time, *problem) {
+			attestations, p := s.facts.verified(ctx, s, image, a, true)
+			if p != nil {
+				return nil, time.Time{}, p
+			}
+			found, refusal := sigstore.OfType(attestations, cip.PredicateTypeURI(asked), asked)
+			if refusal != nil {
+				return nil, time.Time{}, problemOf(refusal)
+			}
+			return attested{OK: true, Attestations: found}, sigstore.ValidUntil(found), nil
+		})
+	})
+}

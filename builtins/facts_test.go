@@ -1,0 +1,156 @@
+package builtins_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/assay-dev/assay/builtins"
+	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/world"
+)
+
+// installation is facts whose clock and roots a test changes between decisions.
+type installation struct {
+	*builtins.Facts
+	now  atomic.Pointer[time.Time]
+	root atomic.Pointer[sigstore.Root]
+}
+
+func install(t *testing.T, w *world.World) *installation {
+	t.Helper()
+	client, err := oci.New(oci.WithPrivateRegistries())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &installation{}
+	i.at(0)
+	i.trust(t, w)
+	i.Facts, err = builtins.New(client, func() sigstore.Roots {
+		return sigstore.Roots{Default: i.root.Load(), Named: map[string]*sigstore.Root{"named": i.root.Load()}}
+	}, builtins.Options{Now: func() time.Time { return *i.now.Load() }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// at sets the clock to a time after everything in the world happened.
+func (i *installation) at(after time.Duration) {
+	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC).Add(after)
+	i.now.Store(&now)
+}
+
+func (i *installation) trust(t *testing.T, w *world.World) {
+	t.Helper()
+	data, err := w.TrustedRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := sigstore.ParseTrustedRoot(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.root.Store(root)
+}
+
+// outcome is "ok" or the code of an answer in a decision of its own.
+func (i *installation) outcome(t *testing.T, call string) string {
+	t.Helper()
+	got := answer(t, i.Open(oci.Credentials{}), call)
+	if got.(map[string]any)["ok"] == true {
+		return "ok"
+	}
+	code, _ := problem(t, got)
+	return code
+}
+
+// TestRootThatChangesEndsEveryVerdict: what was verified by the old root does not
+// serve under the new one, and serves again when the old one is back.
+func TestRootThatChangesEndsEveryVerdict(t *testing.T) {
+	t.Parallel()
+	w, stranger := openWorld(t), openWorld(t)
+	i := install(t, w)
+	call := w.Expand("cosign.verify(\"${app@}\", " + authority + ")")
+	for _, tt := range []struct {
+		root *world.World
+		want string
+	}{{w, "ok"}, {stranger, "tlog"}, {w, "ok"}} {
+		i.trust(t, tt.root)
+		if got := i.outcome(t, call); got != tt.want && (tt.want == "ok") != (got == "ok") {
+			t.Errorf("got %s, want %s", got, tt.want)
+		}
+	}
+}
+
+// TestVerdictEndsWithTheCertificate where nothing but the present time vouches
+// for it: what was kept serves no second longer than what is verified anew.
+func TestVerdictEndsWithTheCertificate(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	kept := install(t, w)
+	call := w.Expand(`cosign.verify("${app@}", {"name": "now", "keyless": {"trustRootRef": "named", "identities": [
+		{"issuerRegExp": ".*", "subjectRegExp": ".*"}]}})`)
+	outcomes := map[string]int{}
+	for at := 9 * time.Minute; at < 10*time.Minute+5*time.Second; at += time.Second {
+		anew := install(t, w)
+		anew.at(at)
+		kept.at(at)
+		got, want := kept.outcome(t, call), anew.outcome(t, call)
+		if got != want {
+			t.Errorf("at %v: got %s, want %s", at, got, want)
+		}
+		outcomes[want]++
+	}
+	if outcomes["ok"] < 20 || outcomes["expired"] < 5 || len(outcomes) != 2 {
+		t.Errorf("got outcomes %v, want ok and then expired", outcomes)
+	}
+}
+
+// TestAnswerStaysForTheWholeDecision, whatever time passes.
+func TestAnswerStaysForTheWholeDecision(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	i := install(t, w)
+	s := i.Open(oci.Credentials{})
+	first := answer(t, s, w.Expand(`oci.resolve("${app}")`))
+	i.at(time.Hour)
+	w.ResetRequests()
+	second := answer(t, s, w.Expand(`oci.resolve("${app}")`))
+	if fmt.Sprint(first) != fmt.Sprint(second) || len(w.Requests()) > 0 {
+		t.Errorf("got %v and requests %v, want %v and none", second, w.Requests(), first)
+	}
+}
+
+// TestBlockedSessionAnswersInPlace: nothing is left pending.
+func TestBlockedSessionAnswersInPlace(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	s := install(t, w).Open(oci.Credentials{})
+	s.Block()
+	if got := answer(t, s, w.Expand(`oci.resolve("${app}").ok`)); got != true || s.Pending() {
+		t.Errorf("got %v and pending %t, want true and false", got, s.Pending())
+	}
+}
+
+// TestSettlePastTheDeadlineAsksNothing: every question is answered by timeout.
+func TestSettlePastTheDeadlineAsksNothing(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	s := install(t, w).Open(oci.Credentials{})
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	s.Settle(ctx, nil) // nothing was asked: returns
+	query := w.Expand(`oci.resolve("${app}")`)
+	_ = evaluateOnce(t, s, query)
+	s.Settle(ctx, nil)
+	if code, _ := problem(t, evaluateOnce(t, s, query)); code != "timeout" {
+		t.Errorf("got %s, want timeout", code)
+	}
+	if got := w.Requests(); len(got) > 0 {
+		t.Errorf("got requests %v, want none", got)
+	}
+}

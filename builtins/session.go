@@ -1,0 +1,196 @@
+package builtins
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/sigstore"
+)
+
+// MetadataKey is the key of the request metadata under which an evaluation
+// finds its [Session].
+const MetadataKey = "assay"
+
+// margin is kept free before the deadline of a decision, so that Rego still
+// decides and a policy in warn mode still warns.
+const margin = 500 * time.Millisecond
+
+// Session holds the answers of one decision: every question is answered once,
+// whatever the number of evaluations. It is safe for concurrent use.
+type Session struct {
+	facts       *Facts
+	credentials oci.Credentials
+	roots       sigstore.Roots
+	generation  string // names roots
+	now         time.Time
+
+	mu       sync.Mutex
+	answers  map[string]*ast.Term
+	waiting  map[string]question
+	order    []string // keys of waiting, as they were asked
+	blocking bool
+	end      time.Time // of all questions, see early
+}
+
+// question is what a builtin wants to know: of which registry, and how to get it.
+type question struct {
+	host string
+	// get answers, says how long the answer serves other decisions, or gives a problem.
+	get   func(context.Context) (any, time.Duration, *problem)
+	blank func(problem) any
+}
+
+// networked makes a builtin of a question to a registry.
+func networked(declaration *ast.Builtin, blank func(problem) any,
+	prepare func(*Session, []*ast.Term) (question, *problem),
+) builtin {
+	call := func(bctx topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
+		s, ok := bctx.RequestMetadata[MetadataKey].(*Session)
+		if !ok {
+			return iter(term(blank(problem{Unsupported, declaration.Name + " needs the engine: there are no facts in this evaluation"})))
+		}
+		q, p := prepare(s, operands)
+		if p != nil {
+			return iter(term(blank(*p)))
+		}
+		q.blank = blank
+		key := declaration.Name
+		for _, operand := range operands {
+			key += "\x00" + operand.String()
+		}
+		if answer := s.ask(bctx.Context, key, q); answer != nil {
+			return iter(answer)
+		}
+		return nil // not known yet: the expression is undefined in this evaluation
+	}
+	return builtin{declaration, call}
+}
+
+// Metadata is what every evaluation of the decision hands to the builtins.
+func (s *Session) Metadata() map[string]any { return map[string]any{MetadataKey: s} }
+
+// Now is the time of the decision, the same for all its evaluations.
+func (s *Session) Now() time.Time { return s.now }
+
+// Pending reports whether something was asked that has no answer yet.
+func (s *Session) Pending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiting) > 0
+}
+
+// Block makes later questions wait for their answers in place. It is for a
+// decision that went on asking past every bound.
+func (s *Session) Block() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blocking = true
+}
+
+// ask gives the answer to a question, or nil when it has yet to be got.
+func (s *Session) ask(ctx context.Context, key string, q question) *ast.Term {
+	s.mu.Lock()
+	answer, known := s.answers[key]
+	if !known {
+		if answer, known = s.facts.known(s.shared(key)); known {
+			s.answers[key] = answer
+		}
+	}
+	blocking := s.blocking
+	if !known && !blocking {
+		if _, asked := s.waiting[key]; !asked {
+			s.waiting[key] = q
+			s.order = append(s.order, key)
+		}
+	}
+	s.mu.Unlock()
+	if known {
+		return answer
+	}
+	if !blocking {
+		return nil
+	}
+	ctx, cancel := s.early(ctx)
+	defer cancel()
+	return s.settle(ctx, key, q)
+}
+
+// Settle gets what was asked, all at once, and returns when it has every answer
+// or the deadline is near; what is missing then is answered by timeout.
+//
+// Only registries in scope are contacted while anything of theirs is asked for:
+// an evaluation that lacks answers may take a branch that the decision will
+// not, and must not tell another registry about it. Of the registries out of
+// scope only the one is contacted that was asked for first: when that was asked
+// nothing was missing yet, so the decision does ask for it.
+func (s *Session) Settle(ctx context.Context, scope []string) {
+	ctx, cancel := s.early(ctx)
+	defer cancel()
+	var wait sync.WaitGroup
+	for key, q := range s.batch(scope) {
+		wait.Go(func() { s.settle(ctx, key, q) })
+	}
+	wait.Wait()
+}
+
+// batch takes what is to be got now. The rest is asked again, if it is still
+// wanted.
+func (s *Session) batch(scope []string) map[string]question {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string]question{}
+	take := func(hosts []string) {
+		for key, q := range s.waiting {
+			if slices.Contains(hosts, q.host) {
+				out[key] = q
+			}
+		}
+	}
+	if take(scope); len(out) == 0 && len(s.order) > 0 {
+		take([]string{s.waiting[s.order[0]].host})
+	}
+	s.waiting, s.order = map[string]question{}, nil
+	return out
+}
+
+// settle gets one answer and keeps it for the decision. The first answer to a
+// question stays.
+func (s *Session) settle(ctx context.Context, key string, q question) *ast.Term {
+	answer := s.facts.get(ctx, s.shared(key), q)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if first, ok := s.answers[key]; ok {
+		return first
+	}
+	s.answers[key] = answer
+	return answer
+}
+
+// shared names a question among all decisions: answers serve others with the
+// same credentials and the same trust material only.
+func (s *Session) shared(key string) string {
+	return fmt.Sprintf("%q\x00%s\x00%s", s.credentials.ID, s.generation, key)
+}
+
+// early is the context of questions: it ends a margin before the decision does,
+// or after half of the time when that is short. The first question sets that end
+// for all: what is asked past it is answered by timeout at once.
+func (s *Session) early(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end.IsZero() {
+		s.end = deadline.Add(-min(margin, time.Until(deadline)/2))
+	}
+	return context.WithDeadline(ctx, s.end)
+}

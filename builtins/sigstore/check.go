@@ -1,0 +1,263 @@
+package sigstore
+
+import (
+	"crypto"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/sigstore/cosign/v2/pkg/cosign"
+	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
+	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
+	"github.com/sigstore/sigstore/pkg/signature"
+
+	"github.com/assay-dev/assay/rego/cip"
+)
+
+// MaxSignatures bounds how many signatures or attestations of an image are
+// tried for one authority. One verification costs about 2 ms of CPU, and
+// whoever may push to the repository chooses how many there are.
+const MaxSignatures = 50
+
+// Demand is what an authority asks of evidence. The zero value asks for
+// everything: log, SCT and, for a certificate, a time that somebody vouched for.
+type Demand struct {
+	// NoLog admits evidence without an entry in a transparency log.
+	NoLog bool
+	// NoSCT admits certificates without a signed certificate timestamp.
+	NoSCT bool
+	// Timestamp demands an RFC 3161 timestamp of a trusted authority.
+	Timestamp bool
+}
+
+// weaker lists what a verdict under this demand does without, compared with
+// keyless + log + SCT.
+func (d Demand) weaker(keyless bool) []string {
+	var out []string
+	if !keyless {
+		out = append(out, "key instead of an identity")
+	}
+	if d.NoLog {
+		out = append(out, "transparency log not checked")
+	}
+	if keyless && d.NoSCT {
+		out = append(out, "certificate transparency (SCT) not checked")
+	}
+	return out
+}
+
+// Options are the settings of an installation that change what a check accepts.
+type Options struct {
+	// AnchoredIdentities makes identity expressions match the whole value.
+	// Upstream matches any part of it, so that is the default (KLS-3).
+	AnchoredIdentities bool
+	// Now is the time of the decision. It decides about certificates only where
+	// neither log nor timestamp vouches for a time. Required.
+	Now time.Time
+}
+
+// Check is one authority made ready: what it demands, whom it accepts and what
+// it trusts. It is immutable and safe for concurrent use.
+type Check struct {
+	demand     Demand
+	format     cip.SignatureFormat
+	identities []cosign.Identity
+	extensions certificate.Extensions
+	key        signature.Verifier
+	trust      *composed
+	hash       string
+	now        time.Time
+}
+
+// TrustHash names the content of everything the check trusts beside the
+// authority itself.
+func (c *Check) TrustHash() string { return c.hash }
+
+// NewCheck decides what an authority demands. It is the one place where an
+// absent field of a policy gets its meaning:
+//
+//	authority              log                    SCT       timestamp
+//	keyless                required               required  –          KLS-7
+//	keyless, ctlog         required               required  –          TLOG-1, TLOG-2
+//	keyless, trustRootRef  not checked, so the    required  –          KLS-8
+//	                       certificate must be
+//	                       valid now
+//	keyless, timestamp     only with ctlog        required  required   TSA-1, TSA-2
+//	key                    not checked            –         –          KEY-5
+//	key, ctlog             required               –         –          KEY-6
+//	key, timestamp         only with ctlog        –         required   TSA-1
+//	insecureIgnoreSCT      as above               not       as above   KLS-6
+//
+// A ctlog with neither url nor trustRootRef is no ctlog (KEY-5). Where upstream
+// lets a missing timestamp pass or drops a ctlog that stands beside a timestamp
+// (TSA-1, TSA-2), what the policy names is demanded here.
+func NewCheck(a cip.Authority, roots Roots, options Options) (*Check, *Refusal) {
+	if options.Now.IsZero() {
+		return nil, refuse(Unsupported, "a check needs the time of the decision")
+	}
+	switch a.SignatureFormat {
+	case "", cip.FormatLegacy, cip.FormatBundle, cip.FormatAny:
+	default:
+		return nil, refuse(Unsupported, "signatureFormat: got %q", a.SignatureFormat)
+	}
+	c := &Check{demand: demandOf(a), format: a.SignatureFormat, now: options.Now, trust: &composed{}}
+	if refusal := c.accept(a, options); refusal != nil {
+		return nil, refusal
+	}
+	if refusal := c.trustOf(a, roots); refusal != nil {
+		return nil, refusal
+	}
+	return c, nil
+}
+
+func demandOf(a cip.Authority) Demand {
+	ctlog := a.CTLog != nil && (a.CTLog.URL != "" || a.CTLog.TrustRootRef != "")
+	d := Demand{Timestamp: a.RFC3161Timestamp != nil && a.RFC3161Timestamp.TrustRootRef != ""}
+	if a.Keyless == nil {
+		d.NoSCT = true // a key has no certificate to be logged
+		d.NoLog = !ctlog
+		return d
+	}
+	d.NoSCT = a.Keyless.InsecureIgnoreSCT != nil && *a.Keyless.InsecureIgnoreSCT
+	d.NoLog = !ctlog && (a.Keyless.TrustRootRef != "" || d.Timestamp)
+	return d
+}
+
+// accept takes over whom the authority accepts: identities or one public key.
+func (c *Check) accept(a cip.Authority, options Options) *Refusal {
+	switch {
+	case a.Keyless != nil && a.Key != nil:
+		return refuse(Unsupported, "authority %s has both a key and identities", a.Name)
+	case a.Keyless != nil:
+		// cosign takes an empty list for "anybody" (proven): never hand it one.
+		if len(a.Keyless.Identities) == 0 {
+			return refuse(Unsupported, "authority %s names no identities", a.Name)
+		}
+		for i, identity := range a.Keyless.Identities {
+			if err := c.addIdentity(identity, options.AnchoredIdentities); err != nil {
+				return refuse(Unsupported, "keyless.identities[%d]: %v", i, err)
+			}
+		}
+		return nil
+	case a.Key != nil && a.Key.Data != "":
+		key, err := publicKey(a.Key.Data, string(a.Key.HashAlgorithm))
+		if err != nil {
+			return refuse(Unsupported, "key.data: %v", err)
+		}
+		c.key = key
+		c.trust.key = root.NewExpiringKey(key, time.Time{}, time.Time{})
+		return nil
+	case a.Key != nil:
+		return refuse(Unsupported, "there are no public keys for authority %s", a.Name)
+	}
+	return refuse(Unsupported, "authority has neither key, keyless, or static specified")
+}
+
+func (c *Check) addIdentity(identity cip.Identity, anchored bool) error {
+	if (identity.Issuer == "") == (identity.IssuerRegExp == "") {
+		return errors.New("expected exactly one of issuer and issuerRegExp")
+	}
+	if (identity.Subject == "") == (identity.SubjectRegExp == "") {
+		return errors.New("expected exactly one of subject and subjectRegExp")
+	}
+	out := cosign.Identity{Issuer: identity.Issuer, Subject: identity.Subject}
+	var err error
+	if out.IssuerRegExp, err = expression(identity.IssuerRegExp, anchored); err != nil {
+		return err
+	}
+	if out.SubjectRegExp, err = expression(identity.SubjectRegExp, anchored); err != nil {
+		return err
+	}
+	c.identities = append(c.identities, out)
+	return nil
+}
+
+// expression anchors an identity expression if asked to. It has to compile by
+// itself: "a)|(b" would only do so between the anchors, and undo them.
+func expression(text string, anchored bool) (string, error) {
+	if _, err := regexp.Compile(text); err != nil {
+		return "", err
+	}
+	if text == "" || !anchored {
+		return text, nil
+	}
+	out := `\A(?:` + text + `)\z`
+	_, err := regexp.Compile(out)
+	return out, err
+}
+
+// trustOf puts together the roots that the authority names. A root that is
+// needed and missing refuses; one that is not needed is not looked for.
+func (c *Check) trustOf(a cip.Authority, roots Roots) *Refusal {
+	var hashes []string
+	take := func(ref string) (*Root, *Refusal) {
+		r, refusal := roots.lookup(ref)
+		if refusal == nil {
+			hashes = append(hashes, r.hash)
+		}
+		return r, refusal
+	}
+	if a.Keyless != nil {
+		r, refusal := take(a.Keyless.TrustRootRef)
+		if refusal != nil {
+			return refusal
+		}
+		c.trust.certificates, c.trust.links = r.material, r.links
+	}
+	if !c.demand.NoLog {
+		ref := ""
+		if a.CTLog != nil {
+			ref = a.CTLog.TrustRootRef
+		}
+		r, refusal := take(ref)
+		if refusal != nil {
+			return refusal
+		}
+		c.trust.log = r.material
+	}
+	switch {
+	case c.demand.Timestamp:
+		r, refusal := take(a.RFC3161Timestamp.TrustRootRef)
+		if refusal != nil {
+			return refusal
+		}
+		c.trust.timestamps = r.material
+	case c.trust.certificates != nil && !c.demand.NoLog:
+		// Rekor v2 entries carry no time: the timestamp beside them counts where
+		// the root of the certificates knows its authority.
+		c.trust.timestamps = c.trust.certificates
+	}
+	c.hash = strings.Join(hashes, "+")
+	return nil
+}
+
+// publicKey reads a PEM public key. The algorithm is the one of key.hashAlgorithm
+// (KEY-4), sha256 by default.
+func publicKey(pem, algorithm string) (signature.Verifier, error) {
+	hash, err := hashOf(algorithm)
+	if err != nil {
+		return nil, err
+	}
+	key, err := cryptoutils.UnmarshalPEMToPublicKey([]byte(pem))
+	if err != nil {
+		return nil, err
+	}
+	return signature.LoadVerifier(key, hash)
+}
+
+func hashOf(algorithm string) (crypto.Hash, error) {
+	switch strings.ToLower(algorithm) {
+	case "", "sha256":
+		return crypto.SHA256, nil
+	case "sha224":
+		return crypto.SHA224, nil
+	case "sha384":
+		return crypto.SHA384, nil
+	case "sha512":
+		return crypto.SHA512, nil
+	}
+	return 0, fmt.Errorf("hash algorithm: got %q, want sha224, sha256, sha384 or sha512", algorithm)
+}

@@ -1,0 +1,89 @@
+package sigstore
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Code names why evidence was refused. The codes are part of the closed list
+// that package builtins documents.
+type Code string
+
+// The codes of this package, from the farthest away to the nearest miss: of
+// several refusals the one with the highest rank is reported.
+const (
+	NoSignatures     Code = "no_signatures"
+	TooLarge         Code = "too_large"
+	Unsupported      Code = "unsupported"
+	Malformed        Code = "malformed"
+	DigestMismatch   Code = "digest_mismatch"
+	TLog             Code = "tlog"
+	Timestamp        Code = "timestamp"
+	UntrustedRoot    Code = "untrusted_root"
+	Expired          Code = "expired"
+	IdentityMismatch Code = "identity_mismatch"
+	// NotFound says that there are verified attestations, none of the type asked for.
+	NotFound Code = "not_found"
+)
+
+func (c Code) rank() int {
+	switch c {
+	case NoSignatures:
+		return 0
+	case TooLarge:
+		return 1
+	case Unsupported:
+		return 2
+	case Malformed:
+		return 3
+	case DigestMismatch:
+		return 4
+	case TLog:
+		return 5
+	case Timestamp:
+		return 6
+	case UntrustedRoot:
+		return 7
+	case Expired:
+		return 8
+	case IdentityMismatch:
+		return 9
+	case NotFound:
+		return 10
+	}
+	return -1
+}
+
+// Refusal is the outcome of evidence that does not satisfy a [Check]. It is an
+// answer, not a failure of the program.
+type Refusal struct {
+	Code    Code
+	Message string
+}
+
+// Error makes a Refusal usable where an error is expected.
+func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Message }
+
+func refuse(code Code, format string, args ...any) *Refusal {
+	return &Refusal{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// nearest sums up why none of several signatures passed: the code of the
+// nearest miss, and every distinct message in order.
+func nearest(prefix string, refusals []*Refusal) *Refusal {
+	out := &Refusal{Code: Malformed}
+	seen := map[string]bool{}
+	var messages []string
+	for i, r := range refusals {
+		if i == 0 || r.Code.rank() > out.Code.rank() {
+			out.Code = r.Code
+		}
+		if !seen[r.Message] {
+			seen[r.Message] = true
+			messages = append(messages, r.Message)
+		}
+	}
+	// policy-controller joins the causes of several signatures this way (2.3).
+	out.Message = prefix + ": " + strings.Join(messages, "\n ")
+	return out
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/assay-dev/assay/builtins"
+	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/rego"
+)
+
+// engineFlags are the flags that every command with an engine has.
+type engineFlags struct {
+	policies          []string
+	trustRoots        []string
+	trustedRoot       string
+	noMatch           string
+	identityRegexp    string
+	privateRegistries bool
+	tuf               tufFlags
+}
+
+func (f *engineFlags) add(cmd *cobra.Command, privateRegistries bool) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.policies, "policy", nil, "file or `directory` with ClusterImagePolicies and TrustRoots (repeatable)")
+	flags.StringArrayVar(&f.trustRoots, "trustroot", nil, "`file` with TrustRoot resources (repeatable)")
+	flags.StringVar(&f.trustedRoot, "trusted-root", "", "trusted_root.json `file` for authorities without trustRootRef, instead of public-good Sigstore by TUF")
+	flags.StringVar(&f.noMatch, "no-match", "deny", "what becomes of an image that no policy matches: deny, warn or allow")
+	flags.StringVar(&f.identityRegexp, "identity-regexp", "upstream", "how identity expressions match: upstream (any part of the value) or anchored (all of it)")
+	flags.BoolVar(&f.privateRegistries, "allow-private-registries", privateRegistries, "dial registries on loopback and private addresses")
+	f.tuf.add(cmd)
+}
+
+func (f *engineFlags) check() error {
+	if len(f.policies) == 0 {
+		return errors.New("--policy: got none, want a file or a directory")
+	}
+	switch f.noMatch {
+	case "deny", "warn", "allow":
+	default:
+		return fmt.Errorf("--no-match: got %q, want deny, warn or allow", f.noMatch)
+	}
+	switch f.identityRegexp {
+	case "upstream", "anchored":
+	default:
+		return fmt.Errorf("--identity-regexp: got %q, want upstream or anchored", f.identityRegexp)
+	}
+	return nil
+}
+
+// wiring holds what outlives a policy set: the registry client with its caches,
+// and the default trust root.
+type wiring struct {
+	flags    engineFlags
+	tags     string
+	registry *oci.Client
+	root     defaultRoot
+}
+
+// wire makes the parts that do not depend on policies. tags is what becomes of
+// an image on a tag, see rego.Config.
+func wire(flags engineFlags, tags string) (*wiring, error) {
+	if err := flags.check(); err != nil {
+		return nil, err
+	}
+	var options []oci.Option
+	if flags.privateRegistries {
+		options = append(options, oci.WithPrivateRegistries())
+	}
+	registry, err := oci.New(options...)
+	if err != nil {
+		return nil, err
+	}
+	w := &wiring{flags: flags, tags: tags, registry: registry}
+	if flags.trustedRoot != "" {
+		w.root, err = fixedRoot(flags.trustedRoot)
+	} else {
+		w.root, err = tufRoot(flags.tuf)
+	}
+	return w, err
+}
+
+// read reads the policies that the flags name.
+func (w *wiring) read() (*documents, error) {
+	return readDocuments(append(append([]string{}, w.flags.policies...), w.flags.trustRoots...))
+}
+
+// compile makes a policy set of documents. Their trust roots come with it; the
+// default root is asked for anew in every decision.
+func (w *wiring) compile(ctx context.Context, d *documents) (*rego.Set, error) {
+	roots := func() sigstore.Roots {
+		root, cause := w.root.serving()
+		return sigstore.Roots{Default: root, DefaultCause: cause, Named: d.roots}
+	}
+	facts, err := builtins.New(w.registry, roots, builtins.Options{
+		AnchoredIdentities: w.flags.identityRegexp == "anchored",
+	})
+	if err != nil {
+		return nil, err
+	}
+	// One tenant for now: whoever runs the program.
+	credentials := oci.LocalCredentials()
+	return rego.Compile(ctx, rego.Source{
+		Policies: d.policies,
+		Config:   rego.Config{NoMatch: w.flags.noMatch, Tags: w.tags},
+		Open:     func() rego.Answers { return facts.Open(credentials) },
+	})
+}

@@ -1,0 +1,81 @@
+// Command assay decides whether a container image may run: from the command
+// line, or as the admission webhook of a Kubernetes cluster.
+//
+// This room wires and decides nothing. It reads flags and files, hands facts to
+// the engine and prints what the engine decided. Exit codes: 0 admitted or
+// done, 1 denied, 2 there is no decision.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/assay-dev/assay/builtins"
+)
+
+// The exit codes.
+const (
+	exitAdmitted  = 0
+	exitDenied    = 1
+	exitUndecided = 2
+)
+
+func main() {
+	builtins.Register()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// errDenied is how a command says that it decided, and against the image.
+var errDenied = errors.New("denied")
+
+// run is the program without its process: tests call it as users call the binary.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := command()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	switch err := root.ExecuteContext(ctx); {
+	case err == nil:
+		return exitAdmitted
+	case errors.Is(err, errDenied):
+		return exitDenied
+	default:
+		fmt.Fprintln(stderr, "assay:", err)
+		return exitUndecided
+	}
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "assay",
+		Short: "Decide whether a container image may run",
+		Long: "assay decides whether a container image may run: it compiles Sigstore ClusterImagePolicies to Rego,\n" +
+			"verifies cosign signatures and answers Kubernetes admission reviews.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(verifyCommand(), compileCommand(), serveCommand(), demoCommand(), versionCommand())
+	return root
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			fmt.Fprintln(cmd.OutOrStdout(), version())
+		},
+	}
+}

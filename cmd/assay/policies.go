@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/rego/cip"
+)
+
+// mostPolicyBytes bounds one policy file; the largest real ones are a few
+// hundred kilobytes (an API object is at most 1.5 MiB).
+const mostPolicyBytes = 8 << 20
+
+// documents are all resources of the files given with --policy and --trustroot.
+type documents struct {
+	policies []cip.Policy
+	roots    map[string]*sigstore.Root
+	warnings []string
+}
+
+// readDocuments reads files, and the YAML and JSON files of directories. All
+// that is wrong is reported at once, each with its file.
+func readDocuments(paths []string) (*documents, error) {
+	files, err := policyFiles(paths)
+	if err != nil {
+		return nil, err
+	}
+	out := &documents{roots: map[string]*sigstore.Root{}}
+	names := map[string]string{}
+	var errs []error
+	for _, file := range files {
+		if err := out.read(file, names); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", file, err))
+		}
+	}
+	return out, errors.Join(errs...)
+}
+
+func (d *documents) read(file string, names map[string]string) error {
+	data, err := readBounded(file, mostPolicyBytes)
+	if err != nil {
+		return err
+	}
+	parsed, err := cip.Parse(data)
+	if err != nil {
+		return err
+	}
+	for _, policy := range parsed.Policies {
+		if first, twice := names["policy "+policy.Name]; twice {
+			return fmt.Errorf("ClusterImagePolicy %s is in %s too", policy.Name, first)
+		}
+		names["policy "+policy.Name] = file
+		d.policies = append(d.policies, policy)
+	}
+	for _, resource := range parsed.TrustRoots {
+		if first, twice := names["root "+resource.Name]; twice {
+			return fmt.Errorf("TrustRoot %s is in %s too", resource.Name, first)
+		}
+		names["root "+resource.Name] = file
+		if d.roots[resource.Name], err = sigstore.FromTrustRoot(resource); err != nil {
+			return err
+		}
+	}
+	for _, warning := range parsed.Warnings {
+		d.warnings = append(d.warnings, file+": "+warning)
+	}
+	return nil
+}
+
+// needsDefaultRoot reports whether any policy relies on the default root.
+func (d *documents) needsDefaultRoot() bool {
+	return slices.ContainsFunc(d.policies, func(p cip.Policy) bool {
+		return slices.ContainsFunc(p.Spec.Authorities, func(a cip.Authority) bool {
+			if a.Keyless != nil && a.Keyless.TrustRootRef == "" {
+				return true
+			}
+			return a.CTLog != nil && a.CTLog.URL != "" && a.CTLog.TrustRootRef == ""
+		})
+	})
+}
+
+// generation names the content of the TrustRoots.
+func (d *documents) generation() string { return sigstore.Roots{Named: d.roots}.Generation() }
+
+// policyFiles lists the files of the paths in order; a directory stands for the
+// YAML and JSON files directly in it.
+func policyFiles(paths []string) ([]string, error) {
+	var out []string
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			out = append(out, path)
+			continue
+		}
+		entries, err := os.ReadDir(path)
+		if err != nil {
+			return nil, err
+		}
+		for _, entry := range entries {
+			file := filepath.Join(path, entry.Name())
+			if slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(file)) && mayHoldPolicies(file) {
+				out = append(out, file)
+			}
+		}
+	}
+	return out, nil
+}
+
+// mayHoldPolicies is true of files, and of what cannot be told, such as a link
+// that leads nowhere: reading it fails, where leaving it out would drop a policy.
+func mayHoldPolicies(path string) bool {
+	info, err := os.Stat(path)
+	return err != nil || info.Mode().IsRegular()
+}
+
+// isFile follows links: a mounted ConfigMap is made of them.
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+func readBounded(file string, most int64) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > most {
+		return nil, fmt.Errorf("got more than %d bytes", most)
+	}
+	return data, nil
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/assay-dev/assay/rego"
+)
+
+// printDecision writes a decision for people: for each image which policy,
+// which authority and which signer, or why not.
+func printDecision(w io.Writer, decision rego.Decision) error {
+	var out strings.Builder
+	for _, image := range decision.Images {
+		fmt.Fprintln(&out, image.Image)
+		if image.Digest != "" && !strings.Contains(image.Image, image.Digest) {
+			fmt.Fprintf(&out, "  digest %s\n", image.Digest)
+		}
+		for _, policy := range image.Policies {
+			fmt.Fprintf(&out, "  policy %s (%s): %s\n", policy.Name, policy.Mode, policy.Outcome)
+			for _, authority := range policy.Authorities {
+				printAuthority(&out, authority)
+			}
+		}
+		// Without a digest no policy was asked: the reasons say why.
+		if len(image.Policies) == 0 && image.Digest != "" {
+			fmt.Fprintln(&out, "  no policy matches")
+		}
+	}
+	for _, warning := range decision.Warnings {
+		fmt.Fprintln(&out, "warning: "+indented(warning))
+	}
+	if decision.Allowed {
+		fmt.Fprintln(&out, "admitted")
+	} else {
+		for _, reason := range decision.Reasons {
+			fmt.Fprintln(&out, "denied: "+indented(reason))
+		}
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+func printAuthority(out *strings.Builder, authority rego.Authority) {
+	if authority.Error != nil {
+		fmt.Fprintf(out, "    authority %s: %s: %s\n", authority.Name, authority.Error.Code, indented(authority.Error.Message))
+		return
+	}
+	fmt.Fprintf(out, "    authority %s: %s\n", authority.Name, authority.Outcome)
+	for _, signer := range authority.Signers {
+		fmt.Fprintf(out, "      %s\n", describe(signer))
+	}
+}
+
+func describe(signer rego.Signer) string {
+	what := "signed"
+	if signer.PredicateType != "" {
+		what = signer.PredicateType + " attested"
+	}
+	who := "by key"
+	if signer.Subject != "" {
+		who = fmt.Sprintf("by %s, issuer %s", signer.Subject, signer.Issuer)
+	}
+	text := fmt.Sprintf("%s %s (%s)", what, who, signer.Format)
+	if len(signer.Weaker) > 0 {
+		text += "; " + strings.Join(signer.Weaker, ", ")
+	}
+	return text
+}
+
+func indented(text string) string { return strings.ReplaceAll(text, "\n", "\n  ") }
+
+// progress shows on a terminal that work is under way; the line is gone when it
+// is done.
+func progress(stderr io.Writer) (stop func()) {
+	file, ok := stderr.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return func() {}
+	}
+	fmt.Fprint(stderr, "verifying…")
+	return func() { fmt.Fprint(stderr, "\r\033[K") }
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"sync"
+
+	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/server"
+)
+
+// reloader keeps the engine's policy set equal to the files. A change that does
+// not compile is refused whole: the last good set serves, and log, metric and
+// /readyz?verbose say so.
+type reloader struct {
+	wiring  *wiring
+	log     *slog.Logger
+	metrics *server.Metrics
+	engine  *rego.Engine
+
+	generation string        // of the set that serves: policies and trust roots
+	wake       chan struct{} // tells keepTrust that the default root is wanted now
+	mu         sync.Mutex
+	failure    error
+	needsRoot  bool
+}
+
+// start reads the policies for the first time. There is nothing older to serve
+// with, so what does not compile ends the program.
+func (r *reloader) start(ctx context.Context) error {
+	documents, err := r.wiring.read()
+	if err != nil {
+		return err
+	}
+	set, err := r.wiring.compile(ctx, documents)
+	if err != nil {
+		return err
+	}
+	r.engine = rego.NewEngine(set, nil)
+	r.generation = set.Hash() + documents.generation()
+	r.took(documents, nil)
+	return nil
+}
+
+// reload takes what the files hold now, if that is something else.
+func (r *reloader) reload(ctx context.Context) {
+	documents, err := r.wiring.read()
+	var set *rego.Set
+	if err == nil {
+		set, err = r.wiring.compile(ctx, documents)
+	}
+	if err != nil {
+		r.log.Error("policies refused, the last good set serves", "error", err)
+		r.took(nil, err)
+		return
+	}
+	// An unchanged set stays, with the answers it knows; no poll is worth a line.
+	generation := set.Hash() + documents.generation()
+	changed := generation != r.generation
+	news := changed || r.failure != nil
+	if changed {
+		r.generation = generation
+		r.engine.Swap(set)
+	}
+	wanted := r.wanted()
+	r.took(documents, nil)
+	if !wanted && r.wanted() {
+		select {
+		case r.wake <- struct{}{}:
+		default: // it was told already
+		}
+	}
+	if news {
+		r.log.Info("policies loaded", "policies", len(set.Policies()), "hash", set.Hash())
+	}
+}
+
+func (r *reloader) took(documents *documents, failure error) {
+	r.metrics.PolicyReloaded(failure)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failure = failure
+	if documents != nil {
+		r.needsRoot = documents.needsDefaultRoot()
+	}
+	r.metrics.SetPolicies(len(r.engine.Set().Policies()), true) // the last good set still serves
+}
+
+// directories are where the files of the paths can change.
+func directories(paths []string) []string {
+	var out []string
+	for _, path := range paths {
+		if isFile(path) {
+			path = filepath.Dir(path)
+		}
+		out = append(out, path)
+	}
+	return out
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/server"
+	"github.com/assay-dev/assay/server/admission"
+)
+
+// refreshTrust is how often the default trust root is refreshed. Sigstore's
+// timestamp metadata is renewed every few days.
+const refreshTrust = time.Hour
+
+// retryTrust is how soon it is tried again when that failed.
+const retryTrust = 10 * time.Second
+
+func serveCommand() *cobra.Command {
+	var flags engineFlags
+	var config server.Config
+	cmd := &cobra.Command{
+		Use:   "serve --policy DIR --tls-cert FILE --tls-key FILE",
+		Short: "Answer Kubernetes admission reviews",
+		Long: "Serve answers POST /validate and POST /mutate over TLS. Policies and certificates are read again when\n" +
+			"they change; a policy set that does not compile leaves the last good one in place.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return serve(cmd.Context(), flags, config, cmd.ErrOrStderr())
+		},
+	}
+	// Whoever may create a Pod chooses which hosts the webhook dials.
+	flags.add(cmd, false)
+	f := cmd.Flags()
+	f.StringVar(&config.Addr, "addr", ":8443", "`host:port` to listen on")
+	f.StringVar(&config.TLS.CertFile, "tls-cert", "", "certificate `file` (PEM), read again when it changes")
+	f.StringVar(&config.TLS.KeyFile, "tls-key", "", "private key `file` (PEM)")
+	f.StringVar(&config.TLS.ClientCAFile, "client-ca", "", "CA `file` of the clients that may ask for reviews; without it everybody may")
+	f.BoolVar(&config.InsecurePlainHTTP, "insecure-plain-http", false, "serve without TLS")
+	f.DurationVar(&config.Timeout, "timeout", 10*time.Second, "deadline of a decision; the API server may ask for less")
+	f.IntVar(&config.MaxInFlight, "max-in-flight", 256, "reviews that are decided at once; more are turned away")
+	f.DurationVar(&config.DrainDelay, "drain-delay", 5*time.Second, "how long /readyz fails before the listener closes")
+	f.DurationVar(&config.DrainTimeout, "drain-timeout", 30*time.Second, "how long requests under way may take after that")
+	return cmd
+}
+
+func serve(ctx context.Context, flags engineFlags, config server.Config, stderr io.Writer) error {
+	config.Logger = slog.New(slog.NewJSONHandler(stderr, nil))
+	running, err := listen(ctx, flags, config)
+	if err != nil {
+		return err
+	}
+	set := running.reloader.engine.Set()
+	config.Logger.Info("policies loaded", "policies", len(set.Policies()), "hash", set.Hash())
+	return running.run(ctx)
+}
+
+// webhookServer is the webhook with its socket open.
+type webhookServer struct {
+	server   *server.Server
+	reloader *reloader
+	watch    *server.Watch
+}
+
+// listen reads policies and certificates and opens the socket.
+func listen(ctx context.Context, flags engineFlags, config server.Config) (*webhookServer, error) {
+	config.Metrics = server.NewMetrics(version())
+	w, err := wire(flags, "deny")
+	if err != nil {
+		return nil, err
+	}
+	r := &reloader{wiring: w, log: config.Logger, metrics: config.Metrics, wake: make(chan struct{}, 1)}
+	// Watched before they are read: no change falls in between.
+	watch := server.NewWatch(config.Logger, directories(append(append([]string{}, flags.policies...), flags.trustRoots...)))
+	if err := r.start(ctx); err != nil {
+		return nil, err
+	}
+	config.Validate, config.Mutate, config.Ready = decider(r.engine.Decide), decider(r.engine.Mutate), r.checks
+	s, err := server.New(config)
+	if err != nil {
+		return nil, err
+	}
+	return &webhookServer{server: s, reloader: r, watch: watch}, s.Listen()
+}
+
+// run serves until ctx ends and everything under way is done.
+func (w *webhookServer) run(ctx context.Context) error {
+	var background sync.WaitGroup
+	watching, stop := context.WithCancel(ctx)
+	background.Go(func() { w.watch.Run(watching, func() { w.reloader.reload(watching) }) })
+	background.Go(func() { w.reloader.keepTrust(watching) })
+	err := w.server.Run(ctx)
+	stop()
+	background.Wait()
+	return err
+}
+
+// decider lets the server ask the engine.
+func decider(decide func(context.Context, []byte) (rego.Decision, error)) server.Decider {
+	return server.DeciderFunc(func(ctx context.Context, review []byte) (server.Decision, error) {
+		decision, err := decide(ctx, review)
+		if err != nil {
+			return server.Decision{}, err
+		}
+		verdict := admission.Verdict{Allowed: decision.Allowed, Reasons: decision.Reasons, Warnings: decision.Warnings}
+		for _, operation := range decision.Patch {
+			verdict.Patch = append(verdict.Patch, admission.PatchOperation(operation))
+		}
+		return server.Decision{Verdict: verdict, Images: len(decision.Images)}, nil
+	})
+}
+
+// keepTrust gets the default root and keeps it fresh, away from any request, as
+// long as a policy relies on it.
+func (r *reloader) keepTrust(ctx context.Context) {
+	for ctx.Err() == nil {
+		wait := refreshTrust
+		if r.wanted() {
+			if err := r.wiring.root.refresh(ctx); err != nil {
+				r.log.Error("trust root not refreshed", "error", err)
+				wait = retryTrust
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-r.wake:
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (r *reloader) wanted() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.needsRoot
+}
+
+// checks say whether reviews can be decided: there are policies, and a root
+// where they need one.
+func (r *reloader) checks() []server.Check {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	policies := server.Check{Name: "policies"}
+	if r.failure != nil {
+		policies.Note = fmt.Sprintf("the last change was refused: %v", r.failure)
+	}
+	trust := server.Check{Name: "trust"}
+	if root, cause := r.wiring.root.serving(); root == nil && r.needsRoot {
+		trust.Err = errors.New(cause)
+	}
+	return []server.Check{policies, trust}
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/assay-dev/assay/builtins/sigstore"
+)
+
+// mostTrustedRootBytes bounds a trusted_root.json; the public one has 10 KB.
+const mostTrustedRootBytes = 4 << 20
+
+// defaultRoot is where the root of authorities without trustRootRef comes from.
+type defaultRoot interface {
+	// serving gives the root that serves now, or says why there is none.
+	serving() (root *sigstore.Root, cause string)
+	// refresh gets the root anew; it may take seconds.
+	refresh(ctx context.Context) error
+}
+
+// givenRoot is a trusted_root.json that was given by hand: it does not age.
+type givenRoot struct{ root *sigstore.Root }
+
+func fixedRoot(file string) (defaultRoot, error) {
+	data, err := readBounded(file, mostTrustedRootBytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	root, err := sigstore.ParseTrustedRoot(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return givenRoot{root}, nil
+}
+
+func (r givenRoot) serving() (*sigstore.Root, string) { return r.root, "" }
+func (r givenRoot) refresh(context.Context) error     { return nil }
+
+// repositoryRoot is refreshed from a TUF repository.
+type repositoryRoot struct{ *sigstore.TUF }
+
+func (r repositoryRoot) serving() (*sigstore.Root, string) { return r.Root() }
+func (r repositoryRoot) refresh(ctx context.Context) error { return r.Refresh(ctx) }
+
+// tufFlags say where the default root is refreshed from.
+type tufFlags struct {
+	mirror, root, cache string
+	maxStale            time.Duration
+}
+
+func (f *tufFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.mirror, "tuf-mirror", "", "`URL` of the TUF repository of the default trust root (default public-good Sigstore)")
+	flags.StringVar(&f.root, "tuf-root", "", "root.json `file` that is trusted to begin with (default public-good Sigstore's)")
+	flags.StringVar(&f.cache, "tuf-cache", "", "`directory` of TUF metadata (default assay/tuf in the user's cache directory)")
+	flags.DurationVar(&f.maxStale, "trust-max-stale", 7*24*time.Hour, "how long the last good trust root serves while it cannot be refreshed")
+}
+
+func tufRoot(f tufFlags) (defaultRoot, error) {
+	options := sigstore.TUFOptions{Mirror: f.mirror, Cache: f.cache, MaxStale: f.maxStale}
+	if f.root != "" {
+		data, err := readBounded(f.root, mostTrustedRootBytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.root, err)
+		}
+		options.Root = data
+	}
+	if options.Cache == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			base = os.TempDir()
+		}
+		options.Cache = filepath.Join(base, "assay", "tuf")
+	}
+	repository, err := sigstore.NewTUF(options)
+	if err != nil {
+		return nil, err
+	}
+	return repositoryRoot{repository}, nil
+}

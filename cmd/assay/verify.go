@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/assay-dev/assay/rego"
+)
+
+// verifyFlags are the flags of verify; --image and --trustroot are policy-tester's.
+type verifyFlags struct {
+	engineFlags
+	images   []string
+	resource string
+	output   string
+	timeout  time.Duration
+}
+
+func verifyCommand() *cobra.Command {
+	flags := &verifyFlags{}
+	cmd := &cobra.Command{
+		Use:   "verify --policy FILE|DIR [flags] IMAGE...",
+		Short: "Say whether images would be admitted, and why",
+		Long: "Verify judges images as the webhook would judge a Pod that runs them. Tags are resolved first,\n" +
+			"as the mutating webhook does.\n\n" +
+			"Exit code 0: admitted; 1: denied; 2: there is no decision.",
+		Example: "  assay verify --policy policies/ --trusted-root trusted_root.json ghcr.io/acme/app:v1\n" +
+			"  assay verify --policy policies/ --resource deployment.yaml -o json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			flags.images = append(flags.images, args...)
+			return verify(cmd.Context(), flags, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	// Whoever runs verify names the images, and with them the hosts.
+	flags.add(cmd, true)
+	cmd.Flags().StringArrayVar(&flags.images, "image", nil, "image to verify, like an argument (repeatable)")
+	cmd.Flags().StringVar(&flags.resource, "resource", "", "manifest `file`: policies match this resource; its images are judged unless some are named")
+	cmd.Flags().StringVarP(&flags.output, "output", "o", "text", "how to print the decision: text or json")
+	cmd.Flags().DurationVar(&flags.timeout, "timeout", time.Minute, "deadline of the decision")
+	return cmd
+}
+
+func verify(ctx context.Context, flags *verifyFlags, stdout, stderr io.Writer) error {
+	if flags.output != "text" && flags.output != "json" {
+		return fmt.Errorf("--output: got %q, want text or json", flags.output)
+	}
+	review, err := flags.review()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, flags.timeout)
+	defer cancel()
+	w, err := wire(flags.engineFlags, "resolve")
+	if err != nil {
+		return err
+	}
+	documents, err := w.read()
+	if err != nil {
+		return err
+	}
+	if documents.needsDefaultRoot() {
+		if err := w.root.refresh(ctx); err != nil {
+			return err
+		}
+	}
+	set, err := w.compile(ctx, documents)
+	if err != nil {
+		return err
+	}
+	for _, warning := range documents.warnings {
+		fmt.Fprintln(stderr, "warning:", warning)
+	}
+	stop := progress(stderr)
+	decision, err := rego.NewEngine(set, nil).Decide(ctx, review)
+	stop()
+	if err != nil {
+		return err
+	}
+	if err := flags.print(stdout, decision); err != nil {
+		return err
+	}
+	if !decision.Allowed {
+		return errDenied
+	}
+	return nil
+}
+
+func (f *verifyFlags) review() ([]byte, error) {
+	if f.resource == "" {
+		if len(f.images) == 0 {
+			return nil, errors.New("got no image, want at least one, or --resource")
+		}
+		return podReview(f.images)
+	}
+	manifest, err := readBounded(f.resource, mostPolicyBytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.resource, err)
+	}
+	review, err := resourceReview(manifest, f.images)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.resource, err)
+	}
+	return review, nil
+}
+
+func (f *verifyFlags) print(stdout io.Writer, decision rego.Decision) error {
+	if f.output == "text" {
+		return printDecision(stdout, decision)
+	}
+	encoder := json.NewEncoder(stdout)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(decision)
+}

@@ -1,0 +1,184 @@
+package rego
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/util"
+)
+
+// mostEvaluations bounds the speculative evaluations of one decision. Each is as
+// deep as the chain of questions (a tag, then its signatures: three); past the
+// bound questions wait for their answers in place.
+const mostEvaluations = 8
+
+// Observation is what one decision cost.
+type Observation struct {
+	// Evaluations is how often the policies were evaluated, one when every
+	// answer was known.
+	Evaluations int
+	// Blocked says that the bound on evaluations was reached.
+	Blocked bool
+}
+
+// Engine serves decisions of one policy set, and takes another at any time. It
+// is safe for concurrent use.
+type Engine struct {
+	set     atomic.Pointer[Set]
+	observe func(Observation)
+}
+
+// NewEngine serves a set. observe is told of every decision and may be nil.
+func NewEngine(set *Set, observe func(Observation)) *Engine {
+	if observe == nil {
+		observe = func(Observation) {}
+	}
+	e := &Engine{observe: observe}
+	e.set.Store(set)
+	return e
+}
+
+// Swap puts another set in place. Decisions under way end with the one they
+// began with.
+func (e *Engine) Swap(set *Set) { e.set.Store(set) }
+
+// Set is the set that the next decision will use.
+func (e *Engine) Set() *Set { return e.set.Load() }
+
+// Decide judges an AdmissionReview in JSON. An error means that there is no
+// decision, and must be answered by a denial.
+func (e *Engine) Decide(ctx context.Context, review []byte) (Decision, error) {
+	set := e.set.Load()
+	return e.run(ctx, set, &set.decision, review)
+}
+
+// Mutate gives the patch that pins the tags of an AdmissionReview to digests.
+func (e *Engine) Mutate(ctx context.Context, review []byte) (Decision, error) {
+	set := e.set.Load()
+	return e.run(ctx, set, &set.mutation, review)
+}
+
+// run evaluates until nothing is asked that has no answer.
+//
+// A builtin without an answer notes its question and is undefined, so an
+// evaluation that ends with questions pending is no decision: it is thrown
+// away whole, its errors too, which can be artefacts of what is missing. The
+// last evaluation saw every answer.
+func (e *Engine) run(ctx context.Context, set *Set, query *rego.PreparedEvalQuery, review []byte) (Decision, error) {
+	input, err := inputOf(review)
+	if err != nil {
+		return Decision{}, err
+	}
+	answers := set.open()
+	options := []rego.EvalOption{
+		rego.EvalParsedInput(input),
+		rego.EvalRequestMetadata(answers.Metadata()),
+		rego.EvalTime(answers.Now()),
+	}
+	var seen Observation
+	defer func() { e.observe(seen) }()
+	var scope []string
+	for {
+		seen.Evaluations++
+		if seen.Evaluations > mostEvaluations {
+			seen.Blocked = true
+			answers.Block()
+		}
+		results, err := evaluate(ctx, query, append(options, rego.EvalSeed(seed(answers.Now()))))
+		if ctx.Err() != nil {
+			return Decision{}, fmt.Errorf("decide: %w", context.Cause(ctx))
+		}
+		if !answers.Pending() {
+			return decisionOf(results, err)
+		}
+		if scope == nil {
+			if scope, err = set.scope(ctx, options); err != nil {
+				return Decision{}, err
+			}
+		}
+		answers.Settle(ctx, scope)
+	}
+}
+
+// seed is the randomness of an evaluation. Every evaluation of a decision has the
+// same, else one would ask what the next does not.
+func seed(now time.Time) io.Reader {
+	var key [32]byte
+	binary.BigEndian.PutUint64(key[:], uint64(now.UnixNano()))
+	return rand.NewChaCha8(key)
+}
+
+// evaluate runs a query once. OPA does not recover from panics of builtins.
+func evaluate(ctx context.Context, query *rego.PreparedEvalQuery, options []rego.EvalOption) (results rego.ResultSet, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("evaluation panicked: %v", cause)
+		}
+	}()
+	return query.Eval(ctx, options...)
+}
+
+// scope are the registries of the review's own images: all that a speculative
+// evaluation may contact.
+func (s *Set) scope(ctx context.Context, options []rego.EvalOption) ([]string, error) {
+	results, err := evaluate(ctx, &s.registries, options)
+	if err != nil {
+		return nil, err
+	}
+	out := []string{}
+	for _, result := range results {
+		hosts, _ := result.Expressions[0].Value.([]any)
+		for _, host := range hosts {
+			if text, ok := host.(string); ok {
+				out = append(out, text)
+			}
+		}
+	}
+	return out, nil
+}
+
+// errUndefined says that the entrypoint gave nothing, which the library rules
+// out; without a decision there is no admission.
+var errUndefined = errors.New("the decision is undefined")
+
+func decisionOf(results rego.ResultSet, err error) (Decision, error) {
+	var out Decision
+	if err != nil {
+		return out, err
+	}
+	if len(results) != 1 || len(results[0].Expressions) != 1 {
+		return out, errUndefined
+	}
+	encoded, err := json.Marshal(results[0].Expressions[0].Value)
+	if err != nil {
+		return out, err
+	}
+	if err := json.Unmarshal(encoded, &out); err != nil {
+		return Decision{}, fmt.Errorf("decision: %w", err)
+	}
+	return out, nil
+}
+
+// inputOf decodes a review once. Only what policies look at becomes OPA values:
+// a lazy object converts its members when they are asked for, and nobody asks
+// for most of a large object.
+func inputOf(review []byte) (ast.Value, error) {
+	var document any
+	if err := util.UnmarshalJSON(review, &document); err != nil {
+		return nil, fmt.Errorf("review: %w", err)
+	}
+	object, ok := document.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("review: got %T, want an object", document)
+	}
+	return ast.LazyObject(object), nil
+}

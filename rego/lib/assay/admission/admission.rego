@@ -1,0 +1,253 @@
+# METADATA
+# title: Admission
+# description: |
+#   Joins what every matching policy says of every image into one decision.
+#   An image is admitted because something admits it, never because nothing
+#   was found against it: `failed := matched - satisfied`.
+package assay.admission
+
+import data.assay.images
+import data.assay.match
+import data.assay.messages
+
+# METADATA
+# title: Decision
+# description: The answer to an admission review.
+# entrypoint: true
+decision := {
+	"allowed": allowed,
+	"images": [_report(subject) | some subject in subjects],
+	"reasons": messages.texts(_denials),
+	"warnings": messages.texts(_warnings),
+	"patch": [{"op": "replace", "path": subject.pointer, "value": subject.pinned} | some subject in subjects],
+}
+
+# METADATA
+# title: Allowed
+# description: Whether the object may be stored.
+# scope: document
+default allowed := false
+
+allowed if exempt
+
+allowed if {
+	count(images.malformed) == 0
+	count(subjects) == count(images.found)
+	every subject in subjects {
+		_admitted(subject)
+	}
+}
+
+# METADATA
+# title: Exempt
+# description: |
+#   Requests that run nothing new (RES-6): deletions, the status of an object,
+#   and updates of an object that goes away or shrinks. A new or another image
+#   is always judged.
+# scope: document
+default exempt := false
+
+exempt if input.request.operation == "DELETE"
+
+exempt if {
+	input.request.operation == "UPDATE"
+	input.request.subResource == "status"
+}
+
+exempt if {
+	_images_kept
+	_goes_away
+}
+
+exempt if {
+	_images_kept
+	_shrinks
+}
+
+# What cannot be told is no image kept.
+_images_kept if {
+	input.request.operation == "UPDATE"
+	count(images.malformed) == 0
+	images.of(input.request.oldObject) == images.found
+}
+
+_goes_away if {
+	is_string(input.request.object.metadata.deletionTimestamp)
+	input.request.object.metadata.deletionTimestamp != ""
+}
+
+_shrinks if {
+	is_number(input.request.object.spec.replicas)
+	is_number(input.request.oldObject.spec.replicas)
+	input.request.object.spec.replicas < input.request.oldObject.spec.replicas
+}
+
+# METADATA
+# title: Subjects
+# description: |
+#   Every image with what is judged of it: `name` is host/repository@digest,
+#   `pinned` the reference with the digest that its tag names now, `error` why
+#   it cannot be judged.
+subjects := [subject |
+	not exempt
+	some entry in images.found
+	subject := object.union(entry, _subject(entry.image))
+]
+
+_subject(image) := {"error": sprintf("could not parse reference: %s", [image])} if {
+	not oci.parse(image).ok
+} else := {"name": parsed.name, "digest": parsed.digest} if {
+	parsed := oci.parse(image)
+	parsed.digest != ""
+} else := _resolved(image) if {
+	data.assay.config.tags == "resolve"
+} else := {"error": _no_digest(image)}
+
+_resolved(image) := {
+	"name": answer.ref,
+	"digest": answer.digest,
+	"pinned": sprintf("%s@%s", [oci.parse(image).name, answer.digest]),
+} if {
+	answer := oci.resolve(image)
+	answer.ok
+} else := {
+	"error": _no_digest(image),
+	"cause": sprintf("%s: %s", [answer.error.code, answer.error.message]),
+} if {
+	answer := oci.resolve(image)
+	not answer.ok
+}
+
+_no_digest(image) := sprintf("invalid value: %s must be an image digest", [image])
+
+# METADATA
+# title: Matched policies
+# description: |
+#   The policies that match each distinct image, by name of the image. A
+#   candidate is out when it says so: one that says nothing matches, and fails.
+matched[name] := policies if {
+	some name in {subject.name | some subject in subjects}
+	alias := _alias(name)
+	candidates := data.cip_index.candidates with input as {"image": name}
+	aliased := data.cip_index.candidates with input as {"image": alias}
+	policies := {policy |
+		some [form, found] in [[name, candidates], [alias, aliased]]
+		some policy in found
+		not _out(policy, _policy_input(form))
+	}
+}
+
+# A registry is the same with and without the port that https has anyway; a
+# policy about one form must not be evaded by writing the other.
+_alias(name) := replace(name, ":443/", "/") if {
+	contains(name, ":443/")
+} else := concat("", [host, ":443", substring(name, count(host), -1)]) if {
+	host := split(name, "/")[0]
+	not contains(host, ":")
+} else := name
+
+_out(policy, asked) if data.cip[policy].matched == false with input as asked
+
+_policy_input(name) := {"image": name, "resource": match.resource}
+
+_outcomes[name][policy] := outcome if {
+	some name, policies in matched
+	some policy in policies
+	authorities := data.cip[policy].authorities with input as _policy_input(name)
+	outcome := [authority | some authority in authorities]
+}
+
+_satisfied[name] contains policy if {
+	some name, policy
+	_outcomes[name][policy][_].outcome == "passed"
+}
+
+_failed(name) := matched[name] - object.get(_satisfied, name, set())
+
+# Only an explicit warn softens a policy (MODE-1).
+_mode(policy) := "warn" if {
+	data.cip[policy].mode == "warn"
+} else := "enforce"
+
+_softened(policies) := {policy | some policy in policies; _mode(policy) == "warn"}
+
+_admitted(subject) if {
+	count(matched[subject.name]) > 0
+	failed := _failed(subject.name)
+	count(failed - _softened(failed)) == 0
+}
+
+_admitted(subject) if {
+	count(matched[subject.name]) == 0
+	_tolerant
+}
+
+# Whatever is set, or not set, but these two means deny (CFG-1).
+_tolerant if data.assay.config.no_match in {"warn", "allow"}
+
+_denials contains object.union(entry, {"details": ""}) if {
+	not exempt
+	some entry in images.malformed
+}
+
+_denials contains {"message": subject.error, "details": object.get(subject, "cause", ""), "path": subject.path} if {
+	some subject in subjects
+}
+
+_denials contains entry if {
+	some subject in subjects
+	failed := _failed(subject.name)
+	some policy in (failed - _softened(failed))
+	entry := _failure(subject, policy)
+}
+
+_denials contains entry if {
+	not _tolerant
+	some entry in _uncovered
+}
+
+_warnings contains entry if {
+	some subject in subjects
+	some policy in _softened(_failed(subject.name))
+	entry := _failure(subject, policy)
+}
+
+_warnings contains entry if {
+	data.assay.config.no_match == "warn"
+	some entry in _uncovered
+}
+
+_uncovered contains {"message": "no matching policies", "details": _shown(subject), "path": subject.path} if {
+	some subject in subjects
+	count(object.get(matched, subject.name, set())) == 0
+}
+
+_failure(subject, policy) := {
+	"message": sprintf("failed policy: %s", [policy]),
+	"details": concat(" ", array.concat([_shown(subject)], _errors(subject.name, policy))),
+	"path": subject.path,
+}
+
+# Messages show the image as it will be stored.
+_shown(subject) := object.get(subject, "pinned", subject.image)
+
+_errors(name, policy) := [authority.error.message |
+	some authority in _outcomes[name][policy]
+	authority.outcome != "passed"
+]
+
+_report(subject) := {
+	"path": subject.path,
+	"image": subject.image,
+	"digest": object.get(subject, "digest", ""),
+	"policies": [{"name": policy, "mode": _mode(policy), "outcome": outcome, "authorities": authorities} |
+		name := object.get(subject, "name", "")
+		some policy in object.get(matched, name, set())
+		outcome := _outcome(name, policy)
+		authorities := object.get(_outcomes, [name, policy], [])
+	],
+}
+
+_outcome(name, policy) := "passed" if {
+	policy in _satisfied[name]
+} else := "failed"

@@ -1,0 +1,140 @@
+# METADATA
+# title: Images
+# description: |
+#   Finds every image of a workload: of init, ordinary and ephemeral containers
+#   and of image volumes. What is not understood is reported in `malformed`,
+#   never skipped.
+package assay.images
+
+# METADATA
+# title: Object under review
+# description: The object as it would be stored, empty when the review has none.
+object_under_review := _object(object.get(input, ["request", "object"], {}))
+
+# METADATA
+# title: Path of the Pod spec
+# description: |
+#   Where the Pod spec of the reviewed kind stands; undefined for kinds without
+#   one. The kind is the review's and not the object's, and its group counts: a
+#   custom resource of the name Job may keep its images anywhere.
+pod_spec_path := _pod_spec_paths[_kind.group][_kind.kind]
+
+_pod_spec_paths := {
+	"": {
+		"Pod": ["spec"],
+		"PodTemplate": ["template", "spec"],
+		"ReplicationController": ["spec", "template", "spec"],
+	},
+	"apps": {
+		"ReplicaSet": ["spec", "template", "spec"],
+		"Deployment": ["spec", "template", "spec"],
+		"StatefulSet": ["spec", "template", "spec"],
+		"DaemonSet": ["spec", "template", "spec"],
+	},
+	"batch": {
+		"Job": ["spec", "template", "spec"],
+		"CronJob": ["spec", "jobTemplate", "spec", "template", "spec"],
+	},
+}
+
+_kind[part] := object.get(input, ["request", "kind", part], "") if some part in ["group", "version", "kind"]
+
+# METADATA
+# title: Images found
+# description: One entry for each place that names an image, in the order of the fields.
+found := of(object_under_review)
+
+# METADATA
+# title: Images of an object
+# description: The images of any object of the reviewed kind, for comparing the old one with the new.
+of(obj) := array.concat(containers, volumes) if {
+	spec := _object(object.get(_object(obj), pod_spec_path, {}))
+	containers := [entry |
+		some group in ["initContainers", "containers", "ephemeralContainers"]
+		some i, container in object.get(spec, group, [])
+		entry := _entry([group, i, "image"], object.get(_object(container), "image", ""))
+	]
+	volumes := [entry |
+		some i, volume in object.get(spec, "volumes", [])
+		reference := object.get(_object(volume), ["image", "reference"], "")
+		not reference in {"", null}
+		entry := _volume_entry(i, reference)
+	]
+}
+
+# What is no object has no fields; `malformed` reports it.
+_object(value) := value if {
+	is_object(value)
+} else := {}
+
+_entry([group, i, field], image) := {
+	"path": sprintf("%s.%s[%v].%s", [concat(".", pod_spec_path), group, i, field]),
+	"pointer": sprintf("/%s/%s/%v/%s", [concat("/", pod_spec_path), group, i, field]),
+	"image": _text(image),
+}
+
+# policy-controller names the image of a volume without the last field (RES-8).
+_volume_entry(i, reference) := {
+	"path": sprintf("%s.volumes[%v].image", [concat(".", pod_spec_path), i]),
+	"pointer": sprintf("/%s/volumes/%v/image/reference", [concat("/", pod_spec_path), i]),
+	"image": _text(reference),
+}
+
+# An image that is no string becomes the one text that no reference has: the
+# JSON of null or of 5 would name a repository.
+_text(image) := image if {
+	is_string(image)
+} else := ""
+
+# METADATA
+# title: Malformed parts
+# description: |
+#   Why the images of the object cannot be told, as `{message, path}`. Any entry
+#   denies: an object that is not understood might run anything.
+# scope: document
+malformed contains {"message": "unhandled kind", "path": path} if {
+	not pod_spec_path
+	path := sprintf("%v/%v, Kind=%v", [_kind.group, _kind.version, _kind.kind])
+}
+
+malformed contains {"message": "missing field(s)", "path": concat(".", pod_spec_path)} if {
+	not is_object(object.get(object_under_review, pod_spec_path, null))
+}
+
+malformed contains {"message": "invalid value: must be a list", "path": path} if {
+	some group, list in _lists
+	not is_array(list)
+	path := concat(".", array.concat(pod_spec_path, [group]))
+}
+
+malformed contains {"message": "invalid value: must be an object", "path": path} if {
+	some group, list in _lists
+	some i, item in list
+	not is_object(item)
+	path := sprintf("%s.%s[%v]", [concat(".", pod_spec_path), group, i])
+}
+
+malformed contains {"message": "invalid value: must be an object", "path": path} if {
+	some i, volume in _lists.volumes
+	is_object(volume)
+	source := object.get(volume, "image", null)
+	not source == null
+	not is_object(source)
+	path := sprintf("%s.volumes[%v].image", [concat(".", pod_spec_path), i])
+}
+
+# The fields of the Pod spec that hold images. A list that is null is empty.
+_lists[group] := list if {
+	some group in ["initContainers", "containers", "ephemeralContainers", "volumes"]
+	list := object.get(object_under_review, array.concat(pod_spec_path, [group]), null)
+	not list == null
+}
+
+# METADATA
+# title: Registries
+# description: The registries of the review's own images, which alone a speculative evaluation may contact.
+registries contains parsed.registry if {
+	some entry in found
+	parsed := oci.parse(entry.image)
+	parsed.ok
+}

@@ -1,0 +1,202 @@
+package assay.images_test
+
+import data.assay.given_test as given
+import data.assay.images
+
+_full := {
+	"initContainers": [{"name": "i", "image": "init"}],
+	"containers": [{"name": "a", "image": "one"}, {"name": "b", "image": "two"}],
+	"ephemeralContainers": [{"name": "e", "image": "debug"}],
+	"volumes": [
+		{"name": "none", "emptyDir": {}},
+		{"name": "image", "image": {"reference": "model", "pullPolicy": "Always"}},
+		{"name": "unset", "image": {"reference": ""}},
+	],
+}
+
+_in_template := {"spec": {"template": {"spec": _full}}}
+
+_workloads := {
+	"/v1/Pod": {"at": ["spec"], "object": {"spec": _full}},
+	"/v1/PodTemplate": {"at": ["template", "spec"], "object": {"template": {"spec": _full}}},
+	"/v1/ReplicationController": {"at": ["spec", "template", "spec"], "object": _in_template},
+	"apps/v1/ReplicaSet": {"at": ["spec", "template", "spec"], "object": _in_template},
+	"apps/v1/Deployment": {"at": ["spec", "template", "spec"], "object": _in_template},
+	"apps/v1/StatefulSet": {"at": ["spec", "template", "spec"], "object": _in_template},
+	"apps/v1/DaemonSet": {"at": ["spec", "template", "spec"], "object": _in_template},
+	"batch/v1/Job": {"at": ["spec", "template", "spec"], "object": _in_template},
+	"batch/v1/CronJob": {
+		"at": ["spec", "jobTemplate", "spec", "template", "spec"],
+		"object": {"spec": {"jobTemplate": _in_template}},
+	},
+	"batch/v1beta1/CronJob": {
+		"at": ["spec", "jobTemplate", "spec", "template", "spec"],
+		"object": {"spec": {"jobTemplate": _in_template}},
+	},
+}
+
+test_every_place_of_every_workload[kind] if {
+	some kind, workload in _workloads
+	review := given.review("CREATE", kind, workload.object)
+	path := concat(".", workload.at)
+	pointer := concat("/", workload.at)
+	got := {
+		"found": images.found,
+		"malformed": images.malformed,
+	} with input as review
+	got == {
+		"found": [
+			{
+				"path": sprintf("%s.initContainers[0].image", [path]),
+				"pointer": sprintf("/%s/initContainers/0/image", [pointer]),
+				"image": "init",
+			},
+			{
+				"path": sprintf("%s.containers[0].image", [path]),
+				"pointer": sprintf("/%s/containers/0/image", [pointer]),
+				"image": "one",
+			},
+			{
+				"path": sprintf("%s.containers[1].image", [path]),
+				"pointer": sprintf("/%s/containers/1/image", [pointer]),
+				"image": "two",
+			},
+			{
+				"path": sprintf("%s.ephemeralContainers[0].image", [path]),
+				"pointer": sprintf("/%s/ephemeralContainers/0/image", [pointer]),
+				"image": "debug",
+			},
+			{
+				"path": sprintf("%s.volumes[1].image", [path]),
+				"pointer": sprintf("/%s/volumes/1/image/reference", [pointer]),
+				"image": "model",
+			},
+		],
+		"malformed": set(),
+	}
+}
+
+test_kinds_without_a_pod_spec_are_unhandled[path] if {
+	some path, kind in {
+		"/v1, Kind=Service": {"group": "", "version": "v1", "kind": "Service"},
+		"rbac.authorization.k8s.io/v1, Kind=Role": {
+			"group": "rbac.authorization.k8s.io",
+			"version": "v1",
+			"kind": "Role",
+		},
+		# A custom resource keeps its images elsewhere, whatever its name.
+		"batch.volcano.sh/v1alpha1, Kind=Job": {"group": "batch.volcano.sh", "version": "v1alpha1", "kind": "Job"},
+		"/v1, Kind=pod": {"group": "", "version": "v1", "kind": "pod"},
+		"/, Kind=5": {"kind": 5},
+		"/, Kind=": {},
+	}
+	got := images.malformed with input as {"request": {"kind": kind, "object": {"spec": _full}}}
+	got == {{"message": "unhandled kind", "path": path}}
+}
+
+_nothing := {"found": [], "malformed": {{"message": "missing field(s)", "path": "spec"}}}
+
+test_pods_without_a_spec_are_malformed[note] if {
+	some note, obj in {
+		"no object": null,
+		"a list": [],
+		"a text": "spec",
+		"no spec": {"metadata": {}},
+		"spec null": {"spec": null},
+		"spec a list": {"spec": [{"image": "one"}]},
+	}
+	got := {
+		"found": images.found,
+		"malformed": images.malformed,
+	} with input as given.review("CREATE", "/v1/Pod", obj)
+	got == _nothing
+}
+
+test_review_without_an_object_is_malformed if {
+	got := images.malformed with input as {"request": {"kind": {"group": "", "version": "v1", "kind": "Pod"}}}
+	got == _nothing.malformed
+}
+
+_list := "invalid value: must be a list"
+
+_object := "invalid value: must be an object"
+
+# What cannot be read is reported at its path, and what is no image text becomes
+# the one text that no reference has.
+_specs := {
+	"no lists": {"spec": {}, "images": [], "malformed": set()},
+	"lists that are null": {
+		"spec": {"initContainers": null, "containers": null, "ephemeralContainers": null, "volumes": null},
+		"images": [],
+		"malformed": set(),
+	},
+	"a list that is a text": {
+		"spec": {"containers": "one"},
+		"images": [],
+		"malformed": {{"message": _list, "path": "spec.containers"}},
+	},
+	"lists that are objects": {
+		"spec": {"containers": {"a": {"image": "one"}}, "volumes": {"v": {"image": {"reference": "model"}}}},
+		"images": ["one", "model"],
+		"malformed": {
+			{"message": _list, "path": "spec.containers"},
+			{"message": _list, "path": "spec.volumes"},
+		},
+	},
+	"containers that are no objects": {
+		"spec": {"initContainers": [null], "containers": ["one", {"image": "two"}]},
+		"images": ["", "", "two"],
+		"malformed": {
+			{"message": _object, "path": "spec.initContainers[0]"},
+			{"message": _object, "path": "spec.containers[0]"},
+		},
+	},
+	"images that are no texts": {
+		"spec": {"containers": [{"image": null}, {"image": 5}, {"image": {"a": "b"}}, {"name": "without"}]},
+		"images": ["", "", "", ""],
+		"malformed": set(),
+	},
+	"volumes that are no objects": {
+		"spec": {"volumes": ["one", null]},
+		"images": [],
+		"malformed": {
+			{"message": _object, "path": "spec.volumes[0]"},
+			{"message": _object, "path": "spec.volumes[1]"},
+		},
+	},
+	"volumes whose image is no object": {
+		"spec": {"volumes": [{"image": "one"}, {"image": null}, {"image": {"reference": null}}]},
+		"images": [],
+		"malformed": {{"message": _object, "path": "spec.volumes[0].image"}},
+	},
+	"references that are no texts": {
+		"spec": {"volumes": [{"image": {"reference": 5}}]},
+		"images": [""],
+		"malformed": set(),
+	},
+}
+
+test_malformed_specs[note] if {
+	some note, case in _specs
+	got := {
+		"spec": case.spec,
+		"images": [entry.image | some entry in images.found],
+		"malformed": images.malformed,
+	} with input as given.pod(case.spec)
+	got == case
+}
+
+test_images_of_another_object_of_the_kind[note] if {
+	some note, case in {
+		"images": {"object": {"spec": {"containers": [{"image": "old"}]}}, "want": ["old"]},
+		"none": {"object": null, "want": []},
+	}
+	found := images.of(case.object) with input as given.running(["new"])
+	[entry.image | some entry in found] == case.want
+}
+
+test_registries_of_what_parses if {
+	got := images.registries with input as given.running(["reg.io/a:v1", "reg.io/b:v1", "in@valid", "other.io/c:v1"])
+		with oci.parse as given.parse
+	got == {"reg.io", "other.io"}
+}

@@ -1,0 +1,33 @@
+package assay.messages_test
+
+import data.assay.messages
+
+test_no_entries_give_no_texts if messages.texts(set()) == []
+
+test_details_stand_on_a_second_line if {
+	messages.texts({{"message": "m", "details": "d", "path": "p"}}) == ["m: p\nd"]
+}
+
+test_equal_entries_are_one_with_all_paths_in_order if {
+	entries := {
+		{"message": "m", "details": "", "path": "spec.initContainers[0].image"},
+		{"message": "m", "details": "", "path": "spec.containers[2].image"},
+		{"message": "m", "details": "", "path": "spec.containers[10].image"},
+	}
+	messages.texts(entries) == ["m: spec.containers[10].image, spec.containers[2].image, spec.initContainers[0].image"]
+}
+
+test_order_is_by_message_then_by_details if {
+	entries := {
+		{"message": "b", "details": "", "path": "1"},
+		{"message": "a", "details": "y", "path": "2"},
+		{"message": "a", "details": "x", "path": "3"},
+		{"message": "a", "details": "", "path": "4"},
+		{"message": "B", "details": "z", "path": "5"},
+	}
+	messages.texts(entries) == ["B: 5\nz", "a: 4", "a: 3\nx", "a: 2\ny", "b: 1"]
+}
+
+test_what_is_printed_is_not_a_pattern if {
+	messages.texts({{"message": "%s", "details": "%d%%", "path": "%v"}}) == ["%s: %v\n%d%%"]
+}

@@ -1,0 +1,75 @@
+package assay.mutation_test
+
+import data.assay.given_test as given
+import data.assay.mutation
+
+_decision(review) := decision if {
+	decision := mutation.decision with input as review with oci.parse as given.parse with oci.resolve as given.resolve
+}
+
+_answer(patch, warnings) := {
+	"allowed": true,
+	"images": [],
+	"reasons": [],
+	"warnings": warnings,
+	"patch": patch,
+}
+
+_untouched := _answer([], [])
+
+_v1 := concat("@", ["reg.io/app:v1", split(given.image("app"), "@")[1]])
+
+test_tags_become_digests_wherever_they_stand if {
+	got := _decision(given.pod({
+		"initContainers": [{"image": given.image("init")}],
+		"containers": [{"image": "reg.io/app:v1"}, {"image": "in@valid"}],
+		"volumes": [{"image": {"reference": "reg.io/app:v1"}}],
+	}))
+	got == _answer(
+		[
+			{"op": "replace", "path": "/spec/containers/0/image", "value": _v1},
+			{"op": "replace", "path": "/spec/volumes/0/image/reference", "value": _v1},
+		],
+		[],
+	)
+}
+
+test_tag_of_a_template_on_update if {
+	obj := {"spec": {"template": {"spec": {"containers": [{"image": "reg.io/app:v1"}]}}}}
+	got := _decision(given.update("apps/v1/Deployment", {}, obj))
+	got == _answer([{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": _v1}], [])
+}
+
+test_tag_that_cannot_be_resolved_stays_with_a_warning if {
+	got := _decision(given.running(["reg.io/app:v1", "reg.io/app:v2"]))
+	got == _answer(
+		[{"op": "replace", "path": "/spec/containers/0/image", "value": _v1}],
+		["spec.containers[1].image: reg.io/app:v2 stays a tag: not_found: no such tag"],
+	)
+}
+
+_without_tags := {
+	"digests": given.running([given.image("app")]),
+	"what cannot be parsed": given.running(["in@valid", "", null]),
+	"another operation": given.review("DELETE", "/v1/Pod", {"spec": {"containers": [{"image": "reg.io/app:v1"}]}}),
+	"a connection": given.review("CONNECT", "/v1/Pod", {"spec": {"containers": [{"image": "reg.io/app:v1"}]}}),
+	"an unhandled kind": given.review("CREATE", "/v1/Service", {"spec": {"containers": [{"image": "reg.io/app:v1"}]}}),
+	"what is exempt": given.update(
+		"/v1/Pod",
+		{"spec": {"containers": [{"image": "reg.io/app:v1"}]}},
+		{"metadata": {"deletionTimestamp": "now"}, "spec": {"containers": [{"image": "reg.io/app:v1"}]}},
+	),
+	"no request": {},
+}
+
+test_nothing_else_is_touched[note] if {
+	some note, review in _without_tags
+	_decision(review) == _untouched
+}
+
+test_tag_without_an_answer_is_not_touched if {
+	got := mutation.decision with input as given.running(["reg.io/app:v1"])
+		with oci.parse as given.parse
+		with oci.resolve as given.pending
+	got == _untouched
+}

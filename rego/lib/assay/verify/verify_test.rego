@@ -1,0 +1,213 @@
+package assay.verify_test
+
+import data.assay.given_test as given
+import data.assay.verify
+
+_image := given.image("app")
+
+_keyless(name) := {"name": name, "keyless": {"identities": [{"issuer": "https://issuer", "subject": "me"}]}}
+
+_key(name) := {"name": name, "key": {"data": "PEM"}}
+
+_attested(authority) := object.union(authority, {"attestations": [
+	{"name": "built", "predicateType": "slsaprovenance1"},
+	{"name": "scanned", "predicateType": "vuln"},
+]})
+
+# What the builtins answer, with more than the decision reports.
+_signature(id) := {
+	"id": id,
+	"subject": "me",
+	"issuer": "https://issuer",
+	"format": "legacy",
+	"weaker": [],
+	"extensions": {"1.2.3": "x"},
+	"log": [],
+	"timestamps": [],
+}
+
+_signer(id) := {"id": id, "subject": "me", "issuer": "https://issuer", "format": "legacy", "weaker": []}
+
+_failed(name, code, message) := {
+	"name": name,
+	"outcome": "failed",
+	"signers": [],
+	"error": {"code": code, "message": message},
+}
+
+mock_signed(_, _) := {"ok": true, "signatures": [_signature("1"), _signature("2")], "error": null}
+
+test_signatures_that_are_accepted if {
+	got := verify.signatures(_image, _keyless("a")) with cosign.verify as mock_signed
+	got == {"name": "a", "outcome": "passed", "signers": [_signer("1"), _signer("2")]}
+}
+
+mock_empty(_, _) := {"ok": true, "signatures": [], "error": null}
+
+mock_pending(_, _) := answer if {
+	some answer in []
+}
+
+# A builtin without an answer makes no outcome, and neither does one whose answer
+# names nobody.
+test_signatures_by_nobody_make_no_outcome if {
+	outcomes := {outcome | outcome := verify.signatures(_image, _keyless("a")) with cosign.verify as mock_empty}
+	outcomes == set()
+}
+
+test_signatures_without_an_answer_make_no_outcome if {
+	outcomes := {outcome | outcome := verify.signatures(_image, _keyless("a")) with cosign.verify as mock_pending}
+	outcomes == set()
+}
+
+# The answer depends on the name of the authority: the code of its error.
+mock_refused(_, authority) := {
+	"ok": false,
+	"signatures": [],
+	"error": {"code": authority.name, "message": _messages[authority.name]},
+}
+
+_messages := {
+	"no_signatures": "no signatures found",
+	"identity_mismatch": "no matching signatures: none of the expected identities matched",
+	"untrusted_root": "trustRootRef mine not found",
+	"not_found": "no matching attestations with type vuln, checked the following predicateTypes: \"spdx\"",
+}
+
+_image_refused := {
+	"a key": {
+		"authority": _key("no_signatures"),
+		"code": "no_signatures",
+		"text": "signature key validation failed for authority no_signatures for %s: no signatures found",
+	},
+	"an identity": {
+		"authority": _keyless("identity_mismatch"),
+		"code": "identity_mismatch",
+		"text": concat("", [
+			"signature keyless validation failed for authority identity_mismatch for %s: ",
+			"no matching signatures: none of the expected identities matched",
+		]),
+	},
+}
+
+test_signatures_that_are_refused_have_upstreams_texts[note] if {
+	some note, case in _image_refused
+	got := verify.signatures(_image, case.authority) with cosign.verify as mock_refused
+	got == _failed(case.authority.name, case.code, sprintf(case.text, [_image]))
+}
+
+test_signatures_without_their_trust_root_have_upstreams_text if {
+	got := verify.signatures(_image, _keyless("untrusted_root")) with cosign.verify as mock_refused
+	got == _failed(
+		"untrusted_root", "untrusted_root",
+		"constructing checkOpts for untrusted_root: getting SigstoreKeys: trustRootRef mine not found",
+	)
+}
+
+# An attestation of its own for each type.
+mock_both(_, _, type) := {"ok": true, "attestations": [_signature(type)], "error": null}
+
+test_attestations_of_every_entry_pass if {
+	got := verify.attestations(_image, _attested(_keyless("a"))) with cosign.attestations as mock_both
+	got == {"name": "a", "outcome": "passed", "signers": [_signer("slsaprovenance1"), _signer("vuln")]}
+}
+
+# Refuses the types that the name of the authority holds, by the type's own code.
+mock_some(image, authority, type) := mock_both(image, authority, type) if {
+	not contains(authority.name, type)
+} else := {"ok": false, "attestations": [], "error": _errors[type]}
+
+_errors := {
+	"slsaprovenance1": {"code": "no_signatures", "message": "no matching attestations"},
+	"vuln": {"code": "not_found", "message": _messages.not_found},
+}
+
+_entries_refused := {
+	"the first entry": {
+		"authority": _keyless("slsaprovenance1"),
+		"error": {"code": "no_signatures", "message": concat("", [
+			"attestation keyless validation failed for authority slsaprovenance1 for ", _image,
+			": no matching attestations",
+		])},
+	},
+	"the last entry, verified but for its type": {"authority": _key("vuln"), "error": _errors.vuln},
+	"both entries: the first is told": {
+		"authority": _key("slsaprovenance1 vuln"),
+		"error": {"code": "no_signatures", "message": concat("", [
+			"attestation key validation failed for authority slsaprovenance1 vuln for ", _image,
+			": no matching attestations",
+		])},
+	},
+}
+
+test_attestations_want_every_entry[note] if {
+	some note, case in _entries_refused
+	got := verify.attestations(_image, _attested(case.authority)) with cosign.attestations as mock_some
+	got == _failed(case.authority.name, case.error.code, case.error.message)
+}
+
+mock_rootless(_, authority, _) := object.union(mock_refused("", authority), {"attestations": []})
+
+test_attestations_without_their_trust_root_have_upstreams_text if {
+	got := verify.attestations(_image, _attested(_keyless("untrusted_root"))) with cosign.attestations as mock_rootless
+	got == _failed(
+		"untrusted_root", "untrusted_root",
+		"creating CheckOpts: getting SigstoreKeys: trustRootRef mine not found",
+	)
+}
+
+# A registry's not_found keeps the prefix that says of whom and of what.
+mock_missing(_, _, _) := {"ok": false, "attestations": [], "error": {"code": "not_found", "message": "GET blob: 404"}}
+
+test_what_a_registry_does_not_have_is_no_other_type if {
+	got := verify.attestations(_image, _attested(_key("a"))) with cosign.attestations as mock_missing
+	text := sprintf("attestation key validation failed for authority a for %s: GET blob: 404", [_image])
+	got == _failed("a", "not_found", text)
+}
+
+mock_by_nobody(_, _, _) := {"ok": true, "attestations": [], "error": null}
+
+# One entry is answered, the other is not there yet.
+mock_half(_, _, "vuln") := {"ok": true, "attestations": [_signature("1")], "error": null}
+
+test_attestations_by_nobody_make_no_outcome if {
+	outcomes := {outcome |
+		outcome := verify.attestations(_image, _attested(_key("a"))) with cosign.attestations as mock_by_nobody
+	}
+	outcomes == set()
+}
+
+test_attestations_of_which_one_has_no_answer_make_no_outcome if {
+	outcomes := {outcome |
+		outcome := verify.attestations(_image, _attested(_key("a"))) with cosign.attestations as mock_half
+	}
+	outcomes == set()
+}
+
+_static := {
+	"pass": {
+		"static": {"action": "pass"},
+		"want": {"name": "a", "outcome": "passed", "signers": []},
+	},
+	"fail": {
+		"static": {"action": "fail", "message": "not here"},
+		"want": _failed("a", "static_policy", "disallowed by static policy: not here"),
+	},
+	"fail without a message": {
+		"static": {"action": "fail"},
+		"want": _failed("a", "static_policy", "disallowed by static policy: "),
+	},
+	"an action that nobody knows fails": {
+		"static": {"action": "Pass"},
+		"want": _failed("a", "static_policy", "disallowed by static policy: "),
+	},
+	"no action fails": {
+		"static": {},
+		"want": _failed("a", "static_policy", "disallowed by static policy: "),
+	},
+}
+
+test_static[note] if {
+	some note, case in _static
+	verify.static({"name": "a", "static": case.static}) == case.want
+}

@@ -1,0 +1,47 @@
+// Package rego is the engine: policies in, [Decision] out.
+//
+// A [Set] is a policy set that compiled: the ClusterImagePolicies as Rego, the
+// library that joins them (rego/lib), and prepared queries. It is immutable. An
+// [Engine] serves one set behind an atomic pointer; a set that does not compile
+// never takes its place.
+//
+// Rego decides and Go supplies facts: whether an image is admitted, which
+// policies matched and what the message says is data.assay.admission.decision.
+// Facts about the world arrive through one interface, [Answers], and the engine
+// evaluates until nothing is asked that has no answer (see decide.go).
+//
+// The engine opens no socket and knows no registry and no signature. It never
+// allows what it could not decide: every error is the caller's to deny.
+package rego
+
+import (
+	"context"
+	"time"
+)
+
+// Answers are the facts of one decision; a builtins.Session has them.
+type Answers interface {
+	// Metadata is handed to every evaluation, for the builtins to find.
+	Metadata() map[string]any
+	// Now is the time of the decision.
+	Now() time.Time
+	// Pending reports whether the last evaluation asked for something unknown.
+	Pending() bool
+	// Settle gets what was asked, the registries in scope first, and returns
+	// early enough before the deadline of ctx to evaluate once more.
+	Settle(ctx context.Context, scope []string)
+	// Block makes every later question wait for its answer in place.
+	Block()
+}
+
+// Config is what an installation sets about decisions. Policies read it as
+// data.assay.config.
+type Config struct {
+	// NoMatch is what becomes of an image that no policy matches: deny, warn or
+	// allow. Anything else means deny (CFG-1).
+	NoMatch string `json:"no_match"`
+	// Tags is what becomes of an image without a digest: deny, as upstream's
+	// validating webhook does, or resolve, which judges the digest that the tag
+	// names now and patches it in. Anything else means deny.
+	Tags string `json:"tags"`
+}

@@ -1,0 +1,181 @@
+package rego
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+
+	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/compile"
+	"github.com/assay-dev/assay/rego/lib"
+)
+
+// Source is what a policy set is compiled from.
+type Source struct {
+	// Policies are the ClusterImagePolicies. Their names are unique.
+	Policies []cip.Policy
+	// Config is the installation's.
+	Config Config
+	// Open starts the answers of one decision. Required.
+	Open func() Answers
+	// Modules are further Rego modules by path. They may not lie under the
+	// packages that are the product's own.
+	Modules map[string]string
+}
+
+// Set is a policy set, compiled and ready. It is immutable and safe for
+// concurrent use.
+type Set struct {
+	hash     string
+	policies []string
+	open     func() Answers
+
+	decision, mutation, registries rego.PreparedEvalQuery
+}
+
+// Hash names the content of the set, sha256 in hex: equal sets decide equally.
+func (s *Set) Hash() string { return s.hash }
+
+// Policies are the names of the ClusterImagePolicies, in order.
+func (s *Set) Policies() []string { return slices.Clone(s.policies) }
+
+// Compile makes a set of its source. Every policy that does not compile is
+// named in the error, with its field.
+func Compile(ctx context.Context, source Source) (*Set, error) {
+	if source.Open == nil {
+		return nil, errors.New("a policy set needs answers: Open is nil")
+	}
+	modules, err := Modules(source.Policies)
+	if err != nil {
+		return nil, err
+	}
+	if err := add(modules, source.Modules); err != nil {
+		return nil, err
+	}
+	compiler, err := compiled(modules)
+	if err != nil {
+		return nil, err
+	}
+	set := &Set{hash: hashOf(modules, source.Config), open: source.Open}
+	for _, p := range source.Policies {
+		set.policies = append(set.policies, p.Name)
+	}
+	slices.Sort(set.policies)
+	store := inmem.NewFromObjectWithOpts(map[string]any{"assay": map[string]any{"config": map[string]any{
+		"no_match": source.Config.NoMatch, "tags": source.Config.Tags,
+	}}}, inmem.OptRoundTripOnWrite(false))
+	for _, q := range []struct {
+		query string
+		into  *rego.PreparedEvalQuery
+	}{
+		{"data.assay.admission.decision", &set.decision},
+		{"data.assay.mutation.decision", &set.mutation},
+		{"data.assay.images.registries", &set.registries},
+	} {
+		// Strict builtin errors: an error of a builtin must not leave a rule
+		// undefined, it must end the evaluation.
+		*q.into, err = rego.New(rego.Compiler(compiler), rego.Store(store), rego.Query(q.query),
+			rego.StrictBuiltinErrors(true)).PrepareForEval(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("prepare %s: %w", q.query, err)
+		}
+	}
+	return set, nil
+}
+
+// Modules are the modules of a policy set by path: the library, the compiled
+// policies and their index.
+func Modules(policies []cip.Policy) (map[string]string, error) {
+	modules, err := lib.Modules()
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, p := range policies {
+		module, err := compile.Policy(p)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if _, twice := modules[module.Path]; twice {
+			errs = append(errs, fmt.Errorf("policy %s: there are two of that name", p.Name))
+			continue
+		}
+		modules[module.Path] = module.Text
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	index, err := compile.Index(policies)
+	if err != nil {
+		return nil, err
+	}
+	modules[index.Path] = index.Text
+	return modules, nil
+}
+
+// add takes further modules in, as long as none of them would speak for the
+// library or for a ClusterImagePolicy.
+func add(modules, more map[string]string) error {
+	own := []string{"assay", "cip", "cip_index", "system", "sigstore"}
+	for _, path := range slices.Sorted(maps.Keys(more)) {
+		module, err := ast.ParseModuleWithOpts(path, more[path], ast.ParserOptions{RegoVersion: ast.RegoV1})
+		if err != nil {
+			return err
+		}
+		root, ok := module.Package.Path[1].Value.(ast.String)
+		if !ok || slices.Contains(own, string(root)) {
+			return fmt.Errorf("%s: %s: the package is the product's own", path, module.Package)
+		}
+		if _, taken := modules[path]; taken {
+			return fmt.Errorf("%s: the path is the product's own", path)
+		}
+		modules[path] = more[path]
+	}
+	return nil
+}
+
+// compiled compiles the modules together with what policies may call: the pure
+// builtins of OPA and ours. What reaches the network or the process otherwise
+// is left out, for every policy alike.
+func compiled(modules map[string]string) (*ast.Compiler, error) {
+	parsed := map[string]*ast.Module{}
+	for path, text := range modules {
+		module, err := ast.ParseModuleWithOpts(path, text, ast.ParserOptions{RegoVersion: ast.RegoV1, ProcessAnnotation: true})
+		if err != nil {
+			return nil, err
+		}
+		parsed[path] = module
+	}
+	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true)
+	if compiler.Compile(parsed); compiler.Failed() {
+		return nil, compiler.Errors
+	}
+	return compiler, nil
+}
+
+func capabilities() *ast.Capabilities {
+	out := ast.CapabilitiesForThisVersion()
+	out.AllowNet = []string{}
+	out.Builtins = slices.DeleteFunc(out.Builtins, func(b *ast.Builtin) bool {
+		return slices.Contains([]string{"http.send", "opa.runtime", "net.lookup_ip_addr"}, b.Name)
+	})
+	return out
+}
+
+func hashOf(modules map[string]string, config Config) string {
+	hash := sha256.New()
+	fmt.Fprintf(hash, "%q\n", config)
+	for _, path := range slices.Sorted(maps.Keys(modules)) {
+		fmt.Fprintf(hash, "%q %q\n", path, modules[path])
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
