@@ -63,7 +63,8 @@ type Signer struct {
 	Weaker []string `json:"weaker,omitempty"`
 }
 
-// Error is a refusal with its code, one of the closed list that builtins declares.
+// Error is a refusal with its code: one of the closed list that builtins
+// declares, or static_policy where the policy itself says no.
 type Error struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`

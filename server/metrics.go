@@ -33,9 +33,12 @@ type Metrics struct {
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
 
-	policyReloads *prometheus.CounterVec
-	policyReady   prometheus.Gauge
-	policies      prometheus.Gauge
+	policyReloads  *prometheus.CounterVec
+	policyCurrent  prometheus.Gauge
+	evaluations    prometheus.Histogram
+	trustRefreshes *prometheus.CounterVec
+	trustRefreshed prometheus.Gauge
+	policies       prometheus.Gauge
 
 	certificateReloads *prometheus.CounterVec
 	certificateExpiry  prometheus.Gauge
@@ -56,8 +59,18 @@ func NewMetrics(version string) *Metrics {
 		inFlight: gauge("assay_in_flight", "Reviews that are being read or decided."),
 		policyReloads: counters("assay_policy_reload_total",
 			"Times the policies were read again.", "result"),
-		policyReady: gauge("assay_policy_ready", "1 when a set of policies serves."),
-		policies:    gauge("assay_policies", "Policies in the set that serves."),
+		policyCurrent: gauge("assay_policy_current",
+			"1 when the policies serve as they are on disk, 0 while a change was refused and the last good set serves."),
+		policies: gauge("assay_policies", "Policies in the set that serves."),
+		evaluations: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "assay_decision_evaluations",
+			Help:    "Evaluations of a decision: 1 when every answer was known.",
+			Buckets: []float64{1, 2, 3, 4, 6, 8},
+		}),
+		trustRefreshes: counters("assay_trust_root_refresh_total",
+			"Times the default trust root was refreshed.", "result"),
+		trustRefreshed: gauge("assay_trust_root_refreshed_timestamp_seconds",
+			"When the default trust root was last refreshed, in seconds since 1970; 0 for never."),
 		certificateReloads: counters("assay_certificate_reload_total",
 			"Times the serving certificate changed on disk.", "result"),
 		certificateExpiry: gauge("assay_certificate_expiry_timestamp_seconds",
@@ -69,7 +82,8 @@ func NewMetrics(version string) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.requests, m.duration, m.inFlight, m.policyReloads, m.policyReady, m.policies,
+	m.registry.MustRegister(m.requests, m.duration, m.inFlight, m.policyReloads, m.policyCurrent, m.policies,
+		m.evaluations, m.trustRefreshes, m.trustRefreshed,
 		m.certificateReloads, m.certificateExpiry, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.start()
@@ -84,7 +98,7 @@ func (m *Metrics) start() {
 			m.requests.WithLabelValues(path, string(result))
 		}
 	}
-	for _, reloads := range []*prometheus.CounterVec{m.policyReloads, m.certificateReloads} {
+	for _, reloads := range []*prometheus.CounterVec{m.policyReloads, m.certificateReloads, m.trustRefreshes} {
 		reloads.WithLabelValues(succeeded(nil))
 		reloads.WithLabelValues("failure")
 	}
@@ -98,12 +112,23 @@ func (m *Metrics) PolicyReloaded(err error) {
 	m.policyReloads.WithLabelValues(succeeded(err)).Inc()
 }
 
-// SetPolicies says how many policies serve, and whether a set serves at all.
-func (m *Metrics) SetPolicies(count int, ready bool) {
+// SetPolicies says how many policies serve, and whether they are those on disk.
+func (m *Metrics) SetPolicies(count int, current bool) {
 	m.policies.Set(float64(count))
-	m.policyReady.Set(0)
-	if ready {
-		m.policyReady.Set(1)
+	m.policyCurrent.Set(0)
+	if current {
+		m.policyCurrent.Set(1)
+	}
+}
+
+// Decided counts the evaluations of one decision.
+func (m *Metrics) Decided(evaluations int) { m.evaluations.Observe(float64(evaluations)) }
+
+// TrustRefreshed counts one refresh of the default trust root.
+func (m *Metrics) TrustRefreshed(at time.Time, err error) {
+	m.trustRefreshes.WithLabelValues(succeeded(err)).Inc()
+	if err == nil {
+		m.trustRefreshed.Set(float64(at.Unix()))
 	}
 }
 

@@ -117,7 +117,7 @@ func TestMetrics(t *testing.T) {
 		`assay_in_flight 0`,
 		`assay_policy_reload_total{result="success"} 1`,
 		`assay_policy_reload_total{result="failure"} 2`,
-		`assay_policy_ready 1`,
+		`assay_policy_current 1`,
 		`assay_policies 7`,
 		`assay_of_another_room 0`,
 	} {
@@ -128,7 +128,7 @@ func TestMetrics(t *testing.T) {
 	}
 	metrics.SetPolicies(7, false)
 	_, text = page(s, "/metrics")
-	wantLine(t, text, "assay_policy_ready 0")
+	wantLine(t, text, "assay_policy_current 0")
 }
 
 func TestMetricsNameNoImagesAndNoNamespaces(t *testing.T) {

@@ -30,7 +30,7 @@ func (c *Check) bundle(layer Layer, digest v1.Hash) (*Signature, *Refusal) {
 	if err != nil {
 		return nil, refuse(Malformed, "digest: %v", err)
 	}
-	verifier, err := verify.NewVerifier(c.bundleTrust(entity), c.bundleDemand()...)
+	verifier, err := verify.NewVerifier(c.bundleTrust(), c.bundleDemand()...)
 	if err != nil {
 		return nil, refuse(Unsupported, "%v", err)
 	}
@@ -54,16 +54,13 @@ func (c *Check) bundle(layer Layer, digest v1.Hash) (*Signature, *Refusal) {
 // judgedNow reports whether only the clock can say that the certificate is valid.
 func (c *Check) judgedNow() bool { return c.key == nil && c.demand.NoLog && !c.demand.Timestamp }
 
-// bundleTrust is the trust material, at the check's own clock where the clock
-// decides, and with room for the intermediates that old bundles bring along.
-func (c *Check) bundleTrust(entity *bundle.Bundle) *composed {
+// bundleTrust is the trust material, at the check's own clock where the clock decides.
+func (c *Check) bundleTrust() *composed {
+	if !c.judgedNow() {
+		return c.trust
+	}
 	trust := *c.trust
-	if content, err := entity.VerificationContent(); err == nil && len(content.Intermediates()) > 0 {
-		trust.links = nil
-	}
-	if c.judgedNow() {
-		trust.now = &c.now
-	}
+	trust.now = &c.now
 	return &trust
 }
 

@@ -26,10 +26,18 @@ func TestLinkedAuthorityVerifiesAsTheWhole(t *testing.T) {
 	leaves := map[string]*x509.Certificate{
 		"leaf": leaf, "short": short, "stranger": stranger, "of the root itself": fromRoot, "intermediate": own.intermediate, "root": own.root,
 	}
-	for _, window := range [][2]time.Time{{}, {clock(), clock().Add(5 * day)}, {clock().Add(-100 * day), {}}} {
+	// The same root with less time, as the window of the root itself.
+	brief := issue(t, &x509.Certificate{Subject: own.root.Subject, NotBefore: clock().Add(day), NotAfter: clock().Add(3 * day), IsCA: true,
+		KeyUsage: x509.KeyUsageCertSign}, nil, own.rootKey, own.rootKey)
+	for _, window := range []struct {
+		root       *x509.Certificate
+		start, end time.Time
+	}{
+		{root: own.root}, {own.root, clock(), clock().Add(5 * day)}, {root: own.root, start: clock().Add(-100 * day)}, {root: brief},
+	} {
 		whole := &root.FulcioCertificateAuthority{
-			Root: own.root, Intermediates: []*x509.Certificate{own.intermediate},
-			ValidityPeriodStart: window[0], ValidityPeriodEnd: window[1],
+			Root: window.root, Intermediates: []*x509.Certificate{own.intermediate},
+			ValidityPeriodStart: window.start, ValidityPeriodEnd: window.end,
 		}
 		pinned, ok := link(whole).(*linked)
 		if !ok {

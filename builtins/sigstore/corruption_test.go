@@ -136,13 +136,13 @@ func textFlips(text string) []string {
 	return out
 }
 
-// flips are copies of the data with one wrong bit, in every third byte. The
+// flips are copies of the data with one wrong bit, in every seventh byte. The
 // evidence is another in every run, so others have their turn.
 func flips(data []byte) [][]byte {
 	var out [][]byte
-	for i := 0; i < len(data); i += 3 {
+	for i := 0; i < len(data); i += 7 {
 		flipped := slices.Clone(data)
-		flipped[i] ^= 1 << (i % 7) // not the eighth: text stays text
+		flipped[i] ^= 1 << (i % 5) // not the highest: text stays text
 		out = append(out, flipped)
 	}
 	return out

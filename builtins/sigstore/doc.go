@@ -11,6 +11,10 @@
 // image-level functions are never called: they start goroutines of their own,
 // in which content of a registry can crash the process.
 //
+// Whatever a signature, a log or an authority does not vouch for is no fact:
+// annotations and hints are read and never believed, and nothing that was signed
+// is read in a way in which another parser would read something else.
+//
 // What an authority demands is decided once, in [NewCheck], from the policy and
 // never from the evidence: a missing annotation, log entry, timestamp or
 // certificate is a refusal, not a reason to check less. Where a policy itself

@@ -171,7 +171,10 @@ func issue(t testing.TB, template, parent *x509.Certificate, key, parentKey *ecd
 	if err != nil {
 		t.Fatal(err)
 	}
-	template.SerialNumber, template.NotBefore, template.BasicConstraintsValid = serial, clock().Add(-time.Hour), true
+	template.SerialNumber, template.BasicConstraintsValid = serial, true
+	if template.NotBefore.IsZero() {
+		template.NotBefore = clock().Add(-time.Hour)
+	}
 	if parent == nil {
 		parent = template
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -226,6 +228,19 @@ func TestT9DigestsOfSubjects(t *testing.T) {
 			if got := codeOf(refusal); got != want && (want != DigestMismatch || got != Malformed) {
 				t.Errorf("%s %s: got %v, want %q", e.Format, subjects, refusal, want)
 			}
+		}
+	}
+}
+
+func TestT9DigestsOfOtherAlgorithms(t *testing.T) {
+	t.Parallel()
+	statement := &statement{subjects: []map[string]string{{"sha256": "aa", "sha512": "bb", "md5": ""}}}
+	for digest, want := range map[v1.Hash]bool{
+		{Algorithm: "sha256", Hex: "aa"}: true, {Algorithm: "sha512", Hex: "bb"}: true, {Algorithm: "sha512", Hex: "aa"}: false,
+		{Algorithm: "sha256", Hex: "bb"}: false, {Algorithm: "md5"}: false, {Algorithm: "sha1"}: false, {}: false,
+	} {
+		if got := statement.names(digest); got != want {
+			t.Errorf("%+v: got %t, want %t", digest, got, want)
 		}
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1"
@@ -135,7 +135,7 @@ func (c *Check) legacySigner(l *legacyLayer, times []time.Time, out *Signature) 
 func (c *Check) chain(leaf *x509.Certificate, times []time.Time) (chains [][]*x509.Certificate, _ *Refusal) {
 	// Fulcio writes subjects of some issuers as an OtherName, which crypto/x509
 	// does not know; cosign and sigstore-go drop it from the unhandled ones too.
-	leaf.UnhandledCriticalExtensions = withoutSAN(leaf.UnhandledCriticalExtensions)
+	leaf.UnhandledCriticalExtensions = slices.DeleteFunc(leaf.UnhandledCriticalExtensions, cryptoutils.SANOID.Equal)
 	for _, t := range times {
 		// cosign verifies legacy chains when the certificate begins, and its
 		// end against the time that was vouched for (unexpired); so do we when
@@ -149,16 +149,6 @@ func (c *Check) chain(leaf *x509.Certificate, times []time.Time) (chains [][]*x5
 		}
 	}
 	return chains, nil
-}
-
-func withoutSAN(extensions []asn1.ObjectIdentifier) []asn1.ObjectIdentifier {
-	var out []asn1.ObjectIdentifier
-	for _, oid := range extensions {
-		if !oid.Equal(cryptoutils.SANOID) {
-			out = append(out, oid)
-		}
-	}
-	return out
 }
 
 func (c *Check) identity(leaf *x509.Certificate) *Refusal {

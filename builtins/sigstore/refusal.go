@@ -2,6 +2,7 @@ package sigstore
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -27,31 +28,10 @@ const (
 )
 
 func (c Code) rank() int {
-	switch c {
-	case NoSignatures:
-		return 0
-	case TooLarge:
-		return 1
-	case Unsupported:
-		return 2
-	case Malformed:
-		return 3
-	case DigestMismatch:
-		return 4
-	case TLog:
-		return 5
-	case Timestamp:
-		return 6
-	case UntrustedRoot:
-		return 7
-	case Expired:
-		return 8
-	case IdentityMismatch:
-		return 9
-	case NotFound:
-		return 10
-	}
-	return -1
+	return slices.Index([]Code{
+		NoSignatures, TooLarge, Unsupported, Malformed, DigestMismatch, TLog, Timestamp,
+		UntrustedRoot, Expired, IdentityMismatch, NotFound,
+	}, c)
 }
 
 // Refusal is the outcome of evidence that does not satisfy a [Check]. It is an

@@ -82,9 +82,9 @@ type composed struct {
 	root.BaseTrustedMaterial
 	certificates, log, timestamps root.TrustedMaterial
 	key                           *root.ExpiringKey
-	// links are the authorities of certificates with their links verified. They
-	// are not asked when the evidence brings intermediates of its own, which
-	// sigstore-go adds to those of the root.
+	// links are the certificates' authorities with their links verified. A bundle
+	// or a layer that brings a chain along is not asked: who may issue is for the
+	// trust root to say.
 	links []root.CertificateAuthority
 	// now, when set, replaces the observer's time: the chain of a certificate
 	// without log and timestamp is judged at the clock the check was given.
@@ -94,18 +94,11 @@ type composed struct {
 var _ root.TrustedMaterial = (*composed)(nil)
 
 func (c *composed) FulcioCertificateAuthorities() []root.CertificateAuthority {
-	if c.certificates == nil {
-		return nil
-	}
-	authorities := c.links
-	if authorities == nil {
-		authorities = c.certificates.FulcioCertificateAuthorities()
-	}
 	if c.now == nil {
-		return authorities
+		return c.links
 	}
-	out := make([]root.CertificateAuthority, len(authorities))
-	for i, authority := range authorities {
+	out := make([]root.CertificateAuthority, len(c.links))
+	for i, authority := range c.links {
 		out[i] = clockedAuthority{authority, *c.now}
 	}
 	return out

@@ -22,6 +22,9 @@ func compileCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			for _, warning := range documents.warnings {
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", warning)
+			}
 			modules, err := rego.Modules(documents.policies)
 			if err != nil {
 				return err

@@ -67,7 +67,7 @@ func TestConformanceAdmission(t *testing.T) {
 	w, err := wire(engineFlags{
 		policies: []string{t.TempDir()}, noMatch: "deny", identityRegexp: "upstream", privateRegistries: true,
 		tuf: tufFlags{cache: t.TempDir()},
-	}, "deny")
+	}, "deny", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -52,22 +53,31 @@ func (f *engineFlags) check() error {
 	return nil
 }
 
+// decisionTimeout is the webhook's deadline unless it is told another; the API
+// server's own default is the same.
+const decisionTimeout = 10 * time.Second
+
 // wiring holds what outlives a policy set: the registry client with its caches,
 // and the default trust root.
 type wiring struct {
 	flags    engineFlags
 	tags     string
+	timeout  time.Duration
 	registry *oci.Client
 	root     defaultRoot
 }
 
 // wire makes the parts that do not depend on policies. tags is what becomes of
-// an image on a tag, see rego.Config.
-func wire(flags engineFlags, tags string) (*wiring, error) {
+// an image on a tag, see rego.Config; timeout bounds one question to a registry,
+// whoever waits for it.
+func wire(flags engineFlags, tags string, timeout time.Duration) (*wiring, error) {
 	if err := flags.check(); err != nil {
 		return nil, err
 	}
-	var options []oci.Option
+	if timeout == 0 {
+		timeout = decisionTimeout
+	}
+	options := []oci.Option{oci.WithTimeout(timeout)}
 	if flags.privateRegistries {
 		options = append(options, oci.WithPrivateRegistries())
 	}
@@ -75,7 +85,7 @@ func wire(flags engineFlags, tags string) (*wiring, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &wiring{flags: flags, tags: tags, registry: registry}
+	w := &wiring{flags: flags, tags: tags, timeout: timeout, registry: registry}
 	if flags.trustedRoot != "" {
 		w.root, err = fixedRoot(flags.trustedRoot)
 	} else {
@@ -97,7 +107,7 @@ func (w *wiring) compile(ctx context.Context, d *documents) (*rego.Set, error) {
 		return sigstore.Roots{Default: root, DefaultCause: cause, Named: d.roots}
 	}
 	facts, err := builtins.New(w.registry, roots, builtins.Options{
-		AnchoredIdentities: w.flags.identityRegexp == "anchored",
+		AnchoredIdentities: w.flags.identityRegexp == "anchored", FetchTimeout: w.timeout,
 	})
 	if err != nil {
 		return nil, err

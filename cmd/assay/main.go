@@ -13,6 +13,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -42,7 +44,7 @@ var errDenied = errors.New("denied")
 // run is the program without its process: tests call it as users call the binary.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := command()
-	root.SetArgs(args)
+	root.SetArgs(twoDashes(args))
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	switch err := root.ExecuteContext(ctx); {
@@ -54,6 +56,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "assay:", err)
 		return exitUndecided
 	}
+}
+
+// twoDashes lets policy-tester's flags, which have one dash, stay as they are.
+func twoDashes(args []string) []string {
+	if len(args) == 0 || args[0] != "verify" {
+		return args
+	}
+	out := slices.Clone(args)
+	for i, arg := range out {
+		name, _, _ := strings.Cut(arg, "=")
+		if slices.Contains([]string{"-policy", "-image", "-resource", "-trustroot"}, name) {
+			out[i] = "-" + arg
+		}
+	}
+	return out
 }
 
 func command() *cobra.Command {

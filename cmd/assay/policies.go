@@ -12,9 +12,8 @@ import (
 	"github.com/assay-dev/assay/rego/cip"
 )
 
-// mostPolicyBytes bounds one policy file; the largest real ones are a few
-// hundred kilobytes (an API object is at most 1.5 MiB).
-const mostPolicyBytes = 8 << 20
+// mostPolicyBytes bounds one policy file, as the vocabulary bounds one stream.
+const mostPolicyBytes = 4 << 20
 
 // documents are all resources of the files given with --policy and --trustroot.
 type documents struct {

@@ -47,7 +47,7 @@ func printDecision(w io.Writer, decision rego.Decision) error {
 
 func printAuthority(out *strings.Builder, authority rego.Authority) {
 	if authority.Error != nil {
-		fmt.Fprintf(out, "    authority %s: %s: %s\n", authority.Name, authority.Error.Code, indented(authority.Error.Message))
+		fmt.Fprintf(out, "    authority %s: failed: %s\n", authority.Name, indented(authority.Error.Message))
 		return
 	}
 	fmt.Fprintf(out, "    authority %s: %s\n", authority.Name, authority.Outcome)

@@ -37,7 +37,7 @@ func (r *reloader) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.engine = rego.NewEngine(set, nil)
+	r.engine = rego.NewEngine(set, func(seen rego.Observation) { r.metrics.Decided(seen.Evaluations) })
 	r.generation = set.Hash() + documents.generation()
 	r.took(documents, nil)
 	return nil
@@ -83,8 +83,11 @@ func (r *reloader) took(documents *documents, failure error) {
 	r.failure = failure
 	if documents != nil {
 		r.needsRoot = documents.needsDefaultRoot()
+		for _, warning := range documents.warnings {
+			r.log.Warn("policies", "warning", warning)
+		}
 	}
-	r.metrics.SetPolicies(len(r.engine.Set().Policies()), true) // the last good set still serves
+	r.metrics.SetPolicies(len(r.engine.Set().Policies()), failure == nil)
 }
 
 // directories are where the files of the paths can change.

@@ -44,7 +44,7 @@ func serveCommand() *cobra.Command {
 	f.StringVar(&config.TLS.KeyFile, "tls-key", "", "private key `file` (PEM)")
 	f.StringVar(&config.TLS.ClientCAFile, "client-ca", "", "CA `file` of the clients that may ask for reviews; without it everybody may")
 	f.BoolVar(&config.InsecurePlainHTTP, "insecure-plain-http", false, "serve without TLS")
-	f.DurationVar(&config.Timeout, "timeout", 10*time.Second, "deadline of a decision; the API server may ask for less")
+	f.DurationVar(&config.Timeout, "timeout", decisionTimeout, "deadline of a decision; the API server may ask for less")
 	f.IntVar(&config.MaxInFlight, "max-in-flight", 256, "reviews that are decided at once; more are turned away")
 	f.DurationVar(&config.DrainDelay, "drain-delay", 5*time.Second, "how long /readyz fails before the listener closes")
 	f.DurationVar(&config.DrainTimeout, "drain-timeout", 30*time.Second, "how long requests under way may take after that")
@@ -72,7 +72,7 @@ type webhookServer struct {
 // listen reads policies and certificates and opens the socket.
 func listen(ctx context.Context, flags engineFlags, config server.Config) (*webhookServer, error) {
 	config.Metrics = server.NewMetrics(version())
-	w, err := wire(flags, "deny")
+	w, err := wire(flags, "deny", config.Timeout)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,9 @@ func (r *reloader) keepTrust(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait := refreshTrust
 		if r.wanted() {
-			if err := r.wiring.root.refresh(ctx); err != nil {
+			err := r.wiring.root.refresh(ctx)
+			r.metrics.TrustRefreshed(time.Now(), err)
+			if err != nil {
 				r.log.Error("trust root not refreshed", "error", err)
 				wait = retryTrust
 			}

@@ -142,7 +142,7 @@ func (s *story) tell(t *testing.T) (decision, text string, err error) {
 		trustedRoot: filepath.Join(dir, "root.json"),
 		noMatch:     cmp.Or(config.NoMatch, "deny"), identityRegexp: cmp.Or(config.IdentityRegexp, "upstream"),
 		privateRegistries: true,
-	}, cmp.Or(config.Tags, "resolve"))
+	}, cmp.Or(config.Tags, "resolve"), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

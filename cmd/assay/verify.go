@@ -56,7 +56,7 @@ func verify(ctx context.Context, flags *verifyFlags, stdout, stderr io.Writer) e
 	}
 	ctx, cancel := context.WithTimeout(ctx, flags.timeout)
 	defer cancel()
-	w, err := wire(flags.engineFlags, "resolve")
+	w, err := wire(flags.engineFlags, "resolve", flags.timeout)
 	if err != nil {
 		return err
 	}

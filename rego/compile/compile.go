@@ -57,7 +57,9 @@ func Index(policies []cip.Policy) (Module, error) {
 	if len(policies) == 0 {
 		w.line("candidates := set()")
 	}
-	for _, p := range policies {
+	// By name: the order of files must not change the text, nor the set's hash.
+	byName := slices.SortedFunc(slices.Values(policies), func(a, b cip.Policy) int { return strings.Compare(a.Name, b.Name) })
+	for _, p := range byName {
 		seen := map[string]bool{}
 		for i, image := range p.Spec.Images {
 			glob, err := cip.ParseGlob(image.Glob)

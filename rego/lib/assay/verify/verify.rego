@@ -78,8 +78,8 @@ _signer(signer) := {key: value |
 	value := signer[key]
 }
 
-# policy-controller's prefixes; what follows them is made from our codes and the
-# text of the library that verified.
+# policy-controller's prefixes; what follows them is the text of who refused, and
+# our code for it at the end.
 #
 # A trust root that is not there fails before anything is verified, and so
 # without naming the image.
@@ -99,8 +99,8 @@ _message("attestation", _, _, error) := error.message if _other_types(error)
 _message(what, image, authority, error) := text if {
 	not _no_root(error)
 	not _other_types(error)
-	text := sprintf("%s %s validation failed for authority %s for %s: %s", [
-		what, _kind(authority), authority.name, image, error.message,
+	text := sprintf("%s %s validation failed for authority %s for %s: %s (%s)", [
+		what, _kind(authority), authority.name, image, error.message, error.code,
 	])
 }
 

@@ -78,14 +78,14 @@ _image_refused := {
 	"a key": {
 		"authority": _key("no_signatures"),
 		"code": "no_signatures",
-		"text": "signature key validation failed for authority no_signatures for %s: no signatures found",
+		"text": "signature key validation failed for authority no_signatures for %s: no signatures found (no_signatures)",
 	},
 	"an identity": {
 		"authority": _keyless("identity_mismatch"),
 		"code": "identity_mismatch",
 		"text": concat("", [
 			"signature keyless validation failed for authority identity_mismatch for %s: ",
-			"no matching signatures: none of the expected identities matched",
+			"no matching signatures: none of the expected identities matched (identity_mismatch)",
 		]),
 	},
 }
@@ -127,7 +127,7 @@ _entries_refused := {
 		"authority": _keyless("slsaprovenance1"),
 		"error": {"code": "no_signatures", "message": concat("", [
 			"attestation keyless validation failed for authority slsaprovenance1 for ", _image,
-			": no matching attestations",
+			": no matching attestations (no_signatures)",
 		])},
 	},
 	"the last entry, verified but for its type": {"authority": _key("vuln"), "error": _errors.vuln},
@@ -135,7 +135,7 @@ _entries_refused := {
 		"authority": _key("slsaprovenance1 vuln"),
 		"error": {"code": "no_signatures", "message": concat("", [
 			"attestation key validation failed for authority slsaprovenance1 vuln for ", _image,
-			": no matching attestations",
+			": no matching attestations (no_signatures)",
 		])},
 	},
 }
@@ -161,7 +161,7 @@ mock_missing(_, _, _) := {"ok": false, "attestations": [], "error": {"code": "no
 
 test_what_a_registry_does_not_have_is_no_other_type if {
 	got := verify.attestations(_image, _attested(_key("a"))) with cosign.attestations as mock_missing
-	text := sprintf("attestation key validation failed for authority a for %s: GET blob: 404", [_image])
+	text := sprintf("attestation key validation failed for authority a for %s: GET blob: 404 (not_found)", [_image])
 	got == _failed("a", "not_found", text)
 }
 
