@@ -8,7 +8,7 @@ MAKEFLAGS   += --no-print-directory
 
 GO       ?= go
 TOOL     := $(GO) tool -modfile=.tools/go.mod
-OPA      := $(GO) run github.com/open-policy-agent/opa
+OPA      := $(GO) tool opa
 REGO     := rego/lib
 FUZZTIME ?= 10s
 

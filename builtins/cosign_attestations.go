@@ -42,7 +42,7 @@ func cosignAttestations() builtin {
 		if !ok {
 			return question{}, wantString("predicate_type", operands[2])
 		}
-		return evidenceQuestion(s, operands, func(ctx context.Context, image oci.Reference, a cip.Authority) (any, time.Time, *problem) {
+		return evidenceQuestion(operands, func(ctx context.Context, image oci.Reference, a cip.Authority) (any, time.Time, *problem) {
 			attestations, p := s.facts.verified(ctx, s, image, a, true)
 			if p != nil {
 				return nil, time.Time{}, p

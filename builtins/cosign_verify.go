@@ -38,7 +38,7 @@ func cosignVerify() builtin {
 	}
 	blank := func(p problem) any { return verified{Signatures: []sigstore.Signature{}, Error: &p} }
 	return networked(declaration, blank, func(s *Session, operands []*ast.Term) (question, *problem) {
-		return evidenceQuestion(s, operands, func(ctx context.Context, image oci.Reference, a cip.Authority) (any, time.Time, *problem) {
+		return evidenceQuestion(operands, func(ctx context.Context, image oci.Reference, a cip.Authority) (any, time.Time, *problem) {
 			signatures, p := s.facts.verified(ctx, s, image, a, false)
 			return verified{OK: true, Signatures: signatures}, sigstore.ValidUntil(signatures), p
 		})
@@ -47,7 +47,7 @@ func cosignVerify() builtin {
 
 // evidenceQuestion reads the operands that the two verifying builtins share. get
 // gives an answer and the time at which it would change by time alone, or zero.
-func evidenceQuestion(s *Session, operands []*ast.Term,
+func evidenceQuestion(operands []*ast.Term,
 	get func(context.Context, oci.Reference, cip.Authority) (any, time.Time, *problem),
 ) (question, *problem) {
 	ref, ok := text(operands[0])
@@ -65,13 +65,8 @@ func evidenceQuestion(s *Session, operands []*ast.Term,
 	if p != nil {
 		return question{}, p
 	}
-	return question{host: image.Registry, get: func(ctx context.Context) (any, time.Duration, *problem) {
-		value, until, p := get(ctx, image, a)
-		lives := evidenceLives
-		if !until.IsZero() {
-			lives = min(lives, until.Sub(s.now))
-		}
-		return value, lives, p
+	return question{host: image.Registry, lives: evidenceLives, get: func(ctx context.Context) (any, time.Time, *problem) {
+		return get(ctx, image, a)
 	}}, nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/open-policy-agent/opa/v1/ast"
 	"golang.org/x/sync/singleflight"
 
@@ -26,11 +25,12 @@ type Registry interface {
 
 var _ Registry = (*oci.Client)(nil)
 
-// The bounds of the caches, in entries. An answer with its statement is a few
-// kilobytes to a few hundred; the evidence behind it is bounded in builtins/oci.
+// The bounds of the caches, in bytes. A small answer takes a few kilobytes; one
+// with a statement takes about ten times its JSON as a term of OPA.
 const (
-	mostAnswers  = 2048
-	mostVerdicts = 8192
+	mostAnswerBytes  = 64 << 20
+	mostVerdictBytes = 64 << 20
+	termOverhead     = 10
 )
 
 // Options are the settings of an installation.
@@ -52,15 +52,8 @@ type Facts struct {
 	options  Options
 
 	flights  singleflight.Group
-	mu       sync.Mutex
-	answers  *simplelru.LRU[string, lasting[*ast.Term]]
-	verdicts *simplelru.LRU[string, lasting[[]sigstore.Signature]]
-}
-
-// lasting is a value that serves until its time; zero is for ever.
-type lasting[V any] struct {
-	value V
-	until time.Time
+	answers  *kept[*ast.Term]
+	verdicts *kept[[]sigstore.Signature]
 }
 
 // New makes the facts of a registry and of trust material. roots is asked once
@@ -76,13 +69,10 @@ func New(registry Registry, roots func() sigstore.Roots, options Options) (*Fact
 	if options.FetchTimeout == 0 {
 		options.FetchTimeout = 10 * time.Second
 	}
-	f := &Facts{registry: registry, roots: roots, options: options}
-	var err error
-	if f.answers, err = simplelru.NewLRU[string, lasting[*ast.Term]](mostAnswers, nil); err != nil {
-		return nil, err
-	}
-	f.verdicts, err = simplelru.NewLRU[string, lasting[[]sigstore.Signature]](mostVerdicts, nil)
-	return f, err
+	return &Facts{
+		registry: registry, roots: roots, options: options,
+		answers: keeping[*ast.Term](mostAnswerBytes), verdicts: keeping[[]sigstore.Signature](mostVerdictBytes),
+	}, nil
 }
 
 // Open starts the answers of one decision, on behalf of whom the credentials name.
@@ -95,23 +85,7 @@ func (f *Facts) Open(credentials oci.Credentials) *Session {
 }
 
 // known gives an answer that another decision got and that still serves.
-func (f *Facts) known(key string) (*ast.Term, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return fresh(f.answers, key, f.options.Now())
-}
-
-func fresh[V any](kept *simplelru.LRU[string, lasting[V]], key string, now time.Time) (out V, ok bool) {
-	entry, ok := kept.Get(key)
-	if !ok {
-		return out, false
-	}
-	if !entry.until.IsZero() && !now.Before(entry.until) {
-		kept.Remove(key)
-		return out, false
-	}
-	return entry.value, true
-}
+func (f *Facts) known(key string) (*ast.Term, bool) { return f.answers.get(key, f.options.Now()) }
 
 // get answers a question. Decisions that ask the same at the same time share
 // one answer, which is got on a context of its own: who leaves early leaves
@@ -147,18 +121,22 @@ func (f *Facts) fetch(ctx context.Context, key string, q question) (out *ast.Ter
 			out = term(q.blank(problem{Malformed, fmt.Sprintf("answer panicked: %.80v", cause)}))
 		}
 	}()
-	value, lives, p := q.get(ctx)
+	value, until, p := q.get(ctx)
+	lives := q.lives
 	switch {
 	case p == nil:
-		out = term(value)
 	case p.kept():
-		out, lives = term(q.blank(*p)), notThereLives
+		value, lives = q.blank(*p), notThereLives
 	default:
 		return term(q.blank(*p))
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.answers.Add(key, lasting[*ast.Term]{out, f.options.Now().Add(lives)})
+	out, size := sized(value)
+	// The clock is read after the fetch, which may have taken its time: an answer
+	// serves no longer than what it says is true.
+	if end := f.options.Now().Add(lives); until.IsZero() || end.Before(until) {
+		until = end
+	}
+	f.answers.put(key, lasting[*ast.Term]{value: out, until: until, cost: termOverhead * size})
 	return out
 }
 
@@ -179,11 +157,8 @@ func (f *Facts) verified(ctx context.Context, s *Session, image oci.Reference, a
 	if err != nil {
 		return nil, problemOf(err)
 	}
-	f.mu.Lock()
-	kept, ok := fresh(f.verdicts, key, s.now)
-	f.mu.Unlock()
-	if ok {
-		return kept, nil
+	if known, ok := f.verdicts.get(key, s.now); ok {
+		return known, nil
 	}
 	verify := check.Signatures
 	if attestations {
@@ -193,9 +168,11 @@ func (f *Facts) verified(ctx context.Context, s *Session, image oci.Reference, a
 	if refusal != nil {
 		return nil, problemOf(refusal)
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.verdicts.Add(key, lasting[[]sigstore.Signature]{found, sigstore.ValidUntil(found)})
+	verdict := lasting[[]sigstore.Signature]{value: found, until: sigstore.ValidUntil(found)}
+	for _, signature := range found {
+		verdict.cost += int64(len(signature.Statement)) + 1<<10
+	}
+	f.verdicts.put(key, verdict)
 	return found, nil
 }
 

@@ -110,6 +110,27 @@ func TestVerdictEndsWithTheCertificate(t *testing.T) {
 	}
 }
 
+// TestAnswerEndsWithTheCertificateHoweverLongTheFetchTook: the answer is kept
+// from when it was got, and true until when it says.
+func TestAnswerEndsWithTheCertificateHoweverLongTheFetchTook(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	i := install(t, w)
+	call := w.Expand(`cosign.verify("${app@}", {"name": "now", "keyless": {"trustRootRef": "named", "identities": [
+		{"issuerRegExp": ".*", "subjectRegExp": ".*"}]}})`)
+	// Opened, and answered later: ten seconds from then on are past the end.
+	i.at(10*time.Minute - 14*time.Second)
+	slow := i.Open(oci.Credentials{})
+	i.at(10*time.Minute - 8*time.Second)
+	if got := answer(t, slow, call); got.(map[string]any)["ok"] != true {
+		t.Fatalf("got %v, want the signature", got)
+	}
+	i.at(10 * time.Minute)
+	if got := i.outcome(t, call); got != "expired" {
+		t.Errorf("after the end: got %s, want expired", got)
+	}
+}
+
 // TestAnswerStaysForTheWholeDecision, whatever time passes.
 func TestAnswerStaysForTheWholeDecision(t *testing.T) {
 	t.Parallel()

@@ -43,13 +43,13 @@ func resolveQuestion(s *Session, operands []*ast.Term) (question, *problem) {
 	if err != nil {
 		return question{}, problemOf(err)
 	}
-	return question{host: reference.Registry, get: func(ctx context.Context) (any, time.Duration, *problem) {
+	return question{host: reference.Registry, lives: tagLives, get: func(ctx context.Context) (any, time.Time, *problem) {
 		digest, err := s.facts.registry.Resolve(ctx, s.credentials, ref)
 		if err != nil {
-			return nil, 0, problemOf(err)
+			return nil, time.Time{}, problemOf(err)
 		}
 		name := reference.Registry + "/" + reference.Repository + "@" + digest
-		return resolved{OK: true, Digest: digest, Ref: name}, tagLives, nil
+		return resolved{OK: true, Digest: digest, Ref: name}, time.Time{}, nil
 	}}, nil
 }
 

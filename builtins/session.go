@@ -42,8 +42,11 @@ type Session struct {
 // question is what a builtin wants to know: of which registry, and how to get it.
 type question struct {
 	host string
-	// get answers, says how long the answer serves other decisions, or gives a problem.
-	get   func(context.Context) (any, time.Duration, *problem)
+	// lives is how long the answer may serve other decisions.
+	lives time.Duration
+	// get answers and says when the answer ends to be true (zero for never), or
+	// gives a problem.
+	get   func(context.Context) (any, time.Time, *problem)
 	blank func(problem) any
 }
 

@@ -14,11 +14,17 @@ import (
 // term turns an answer into the value that Rego sees, by its JSON form: Go and
 // Rego share one codec for each type.
 func term(answer any) *ast.Term {
+	out, _ := sized(answer)
+	return out
+}
+
+// sized is term, and the size of the JSON form in bytes.
+func sized(answer any) (*ast.Term, int64) {
 	text, err := json.Marshal(answer)
 	if err == nil {
 		var value ast.Value
 		if value, err = ast.ValueFromReader(bytes.NewReader(text)); err == nil {
-			return ast.NewTerm(value)
+			return ast.NewTerm(value), int64(len(text))
 		}
 	}
 	// Answers are plain data of ours and the statements in them were parsed
@@ -29,7 +35,7 @@ func term(answer any) *ast.Term {
 			ast.Item(ast.StringTerm("code"), ast.StringTerm(string(Malformed))),
 			ast.Item(ast.StringTerm("message"), ast.StringTerm("answer: "+err.Error())),
 		)),
-	)
+	), 0
 }
 
 // text reads a string operand.

@@ -83,12 +83,12 @@ type Config struct {
 	// BodyLimit bounds a review in bytes; 3 MiB, which is what the API server
 	// itself takes from a user.
 	BodyLimit int64
-	// MaxInFlight bounds how many reviews are read and decided at once; 256. With
-	// BodyLimit it bounds the memory that bodies take.
+	// MaxInFlight bounds how many reviews are decided at once; 256. Bodies that
+	// are still being read do not count: BodyLimit and ReadTimeout bound those.
 	MaxInFlight int
 	// ReadHeaderTimeout bounds the TLS handshake and the headers; 5s.
 	ReadHeaderTimeout time.Duration
-	// ReadTimeout bounds a whole request from its first byte; 10s.
+	// ReadTimeout bounds the reading of a whole request from its first byte; 5s.
 	ReadTimeout time.Duration
 	// IdleTimeout bounds an idle connection; 120s, longer than the 90s for which
 	// the API server keeps one, so that it is never us who hang up.
@@ -122,7 +122,7 @@ func (c Config) withDefaults() (Config, error) {
 		setDefault("BodyLimit", &c.BodyLimit, 3<<20),
 		setDefault("MaxInFlight", &c.MaxInFlight, 256),
 		setDefault("ReadHeaderTimeout", &c.ReadHeaderTimeout, 5*time.Second),
-		setDefault("ReadTimeout", &c.ReadTimeout, 10*time.Second),
+		setDefault("ReadTimeout", &c.ReadTimeout, 5*time.Second),
 		setDefault("IdleTimeout", &c.IdleTimeout, 120*time.Second),
 		setDefault("MaxHeaderBytes", &c.MaxHeaderBytes, 64<<10),
 		setDefault("DrainDelay", &c.DrainDelay, 5*time.Second),

@@ -20,7 +20,8 @@
 //     timeout. If that does not help either, its failurePolicy decides.
 //
 // The context that a Decider gets ends at the configured timeout or at the one
-// that the API server sends as ?timeout=, whichever is sooner.
+// that the API server sends as ?timeout=, whichever is sooner, less 250 ms for the
+// way of the review to us and of the answer back if that is more than a second.
 //
 // Client certificates are asked of the two webhooks only: the kubelet's probes
 // have none to show. A certificate of another CA is refused in the handshake.

@@ -45,6 +45,15 @@ func (w *webhook) answer(c echo.Context, start time.Time) (outcome, error) {
 	if err := w.authorize(request); err != nil {
 		return badRequest, err
 	}
+	timeout, err := w.timeout(request.URL)
+	if err != nil {
+		return badRequest, err
+	}
+	body, err := w.read(c)
+	if err != nil {
+		return badRequest, err
+	}
+	// Not before the body is here: whoever sends it slowly would hold a slot.
 	select {
 	case w.slots <- struct{}{}:
 		w.server.metrics.inFlight.Inc()
@@ -57,16 +66,8 @@ func (w *webhook) answer(c echo.Context, start time.Time) (outcome, error) {
 		<-w.slots
 		w.server.metrics.inFlight.Dec()
 	}()
-	timeout, err := w.timeout(request.URL)
-	if err != nil {
-		return badRequest, err
-	}
-	ctx, cancel := context.WithDeadline(request.Context(), start.Add(timeout))
+	ctx, cancel := context.WithDeadline(request.Context(), start.Add(decisionTime(timeout)))
 	defer cancel()
-	body, err := w.read(c)
-	if err != nil {
-		return badRequest, err
-	}
 	review, err := admission.Decode(body)
 	if err != nil {
 		return badRequest, refuse(http.StatusBadRequest, "%v", err)
@@ -94,6 +95,22 @@ func (w *webhook) authorize(request *http.Request) error {
 		return refuse(http.StatusUnauthorized, "client certificate: got none, want one of the configured CA")
 	}
 	return nil
+}
+
+// transit is what the way here and back may have taken of the time that the API
+// server allows: its clock starts before ours. Below transitMatters a decision
+// needs all that there is.
+const (
+	transit        = 250 * time.Millisecond
+	transitMatters = time.Second
+)
+
+// decisionTime is what a Decider gets of a timeout.
+func decisionTime(timeout time.Duration) time.Duration {
+	if timeout > transitMatters {
+		return timeout - transit
+	}
+	return timeout
 }
 
 // timeout is the configured one or the API server's, whichever is shorter.

@@ -140,7 +140,11 @@ func TestBodyLimitIsThreeMebibytes(t *testing.T) {
 
 // handle asks the handler itself.
 func handle(s *Server, path, body string) *httptest.ResponseRecorder {
-	request := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	return handleFrom(s, path, strings.NewReader(body))
+}
+
+func handleFrom(s *Server, path string, body io.Reader) *httptest.ResponseRecorder {
+	request := httptest.NewRequest(http.MethodPost, path, body)
 	request.Header.Set("Content-Type", "application/json")
 	recorder := httptest.NewRecorder()
 	s.Handler().ServeHTTP(recorder, request)
@@ -262,13 +266,16 @@ func TestPanicDenies(t *testing.T) {
 	}
 }
 
-func TestDeadline(t *testing.T) {
+func TestDeadlineIsBeforeTheOneOfTheAPIServer(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string]time.Duration{
-		"":              4 * time.Second,
-		"?timeout=3s":   3 * time.Second,
-		"?timeout=30s":  4 * time.Second,
-		"?timeout=1h0s": 4 * time.Second,
+		"":                 3750 * time.Millisecond,
+		"?timeout=3s":      2750 * time.Millisecond,
+		"?timeout=30s":     3750 * time.Millisecond,
+		"?timeout=1h0s":    3750 * time.Millisecond,
+		"?timeout=1001ms":  751 * time.Millisecond,
+		"?timeout=1s":      time.Second,
+		"?timeout=0s100ms": 100 * time.Millisecond,
 	} {
 		t.Run(query, func(t *testing.T) {
 			t.Parallel()

@@ -114,7 +114,6 @@ func TestRefuseDescriptor(t *testing.T) {
 	}{
 		"negative size":             {[]desc{{Digest: "sha256:" + hex, Size: -1}}, oci.Malformed},
 		"larger than a blob may be": {[]desc{{Digest: "sha256:" + hex, Size: 1001}}, oci.TooLarge},
-		"larger together":           {[]desc{{Digest: "sha256:" + hex, Size: 1000}, {Digest: "sha256:" + hex, Size: 1000}}, oci.TooLarge},
 		"larger than int64 holds":   {[]desc{{Digest: "sha256:" + hex, Size: 1<<63 - 1}, {Digest: "sha256:" + hex, Size: 1<<63 - 1}}, oci.TooLarge},
 		"sha512":                    {[]desc{{Digest: "sha512:" + hex + hex}}, oci.Malformed},
 		"sha1":                      {[]desc{{Digest: "sha1:" + hex[:40]}}, oci.Malformed},
@@ -129,7 +128,7 @@ func TestRefuseDescriptor(t *testing.T) {
 			ref, _ := f.image(t, "org/app", "v1")
 			f.attach(t, ref, ".sig", tc.layers...)
 			f.attach(t, ref, "", tc.layers...)
-			refused(t, newClient(t, oci.WithMaxBlob(1000), oci.WithMaxEvidence(1500)), ref, tc.want)
+			refusedLayers(t, newClient(t, oci.WithMaxBlob(1000), oci.WithMaxEvidence(1500)), ref, tc.want)
 			if got := count(f.requests(), "/blobs/"); got != 0 {
 				t.Errorf("got %d blobs fetched, want 0", got)
 			}
@@ -147,8 +146,11 @@ func TestRefuseReferrerDescriptor(t *testing.T) {
 		oci.NotFound:  {MediaType: imageType, Digest: "sha256:" + strings.Repeat("ab", 32), Size: 1},
 	} {
 		f.on("/referrers/", func(w http.ResponseWriter, _ *http.Request) { writeIndex(w, d) })
-		_, err := newClient(t).Bundles(t.Context(), anonymous, ref)
-		mustRefuse(t, err, want)
+		l, err := newClient(t).Bundles(t.Context(), anonymous, ref)
+		if err != nil || len(l.Layers) != 1 {
+			t.Fatalf("got %d layers and error %v, want one with an error", len(l.Layers), err)
+		}
+		mustRefuseLayer(t, l.Layers[0], want)
 	}
 }
 
@@ -166,7 +168,7 @@ func TestRefuseBlobOfAnotherSizeThanItsDescriptor(t *testing.T) {
 					_, _ = w.Write([]byte("payload of org/app"))
 				})
 			}
-			refused(t, newClient(t), ref, oci.DigestMismatch, fmt.Sprint(layer.Size))
+			refusedLayers(t, newClient(t), ref, oci.DigestMismatch, fmt.Sprint(layer.Size))
 		}
 	}
 }

@@ -87,6 +87,20 @@ func (c *cache) drop(k key, value any) {
 	}
 }
 
+// shorten makes value expire ttl after it was put, if that is sooner than it would.
+func (c *cache) shorten(k key, value any, ttl time.Duration) {
+	if ttl <= 0 {
+		c.drop(k, value)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.lru.Peek(k); ok && e.value == value && ttl < e.ttl {
+		e.ttl = ttl
+		c.lru.Add(k, e)
+	}
+}
+
 // sharing runs a fetch once for all who want its answer at the same time.
 type sharing struct {
 	flights singleflight.Group

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // emptyTTL is for how long "there is no evidence" holds: short, because a signature often arrives moments after its
@@ -28,6 +30,7 @@ type options struct {
 	maxBlob     int64
 	maxManifest int64
 	maxEvidence int64
+	maxInFlight int64
 	cacheBytes  int64
 	concurrency int
 }
@@ -41,15 +44,17 @@ func defaults() options {
 		maxBlob:     32 << 20,
 		maxManifest: 4 << 20, // as registries limit it
 		maxEvidence: 64 << 20,
+		maxInFlight: 256 << 20,
 		cacheBytes:  64 << 20,
 		concurrency: 16,
 	}
 }
 
 // WithPrivateRegistries allows loopback and private addresses (RFC 1918, unique local, carrier-grade NAT). Link-local,
-// multicast and unspecified addresses and those of metadata services stay refused. As in all of ggcr's clients, a
-// registry that is written as an RFC 1918 or loopback address, or as localhost, is asked over plain HTTP, credentials
-// included, where it does not answer over TLS; by any other name it is asked over TLS alone.
+// multicast and unspecified addresses and those of metadata services stay refused. A registry that is written as
+// 127.0.0.1, [::1] or an RFC 1918 address, as localhost with a port, or as a name below .localhost, is asked over plain
+// HTTP, credentials included, where it does not answer over TLS. Every other one is asked over TLS alone, whatever
+// address its name leads to and however its name begins (10.0.0.1.example.com).
 func WithPrivateRegistries() Option {
 	return func(o *options) error { o.guard.private = true; return nil }
 }
@@ -75,7 +80,8 @@ func WithTimeout(d time.Duration) Option {
 	return positive("timeout", int64(d), func(o *options) { o.timeout = d })
 }
 
-// WithListTTL sets for how long a list of signatures, attestations or bundles holds; an empty one holds 2 s at most.
+// WithListTTL sets for how long a list of signatures, attestations or bundles holds; one that is empty, or of which a
+// layer cannot be had, holds 2 s at most, and one of which a layer may be had next time does not hold.
 // The default is 10 s; 0 is not at all.
 func WithListTTL(d time.Duration) Option {
 	return func(o *options) error { o.listTTL = d; return nil }
@@ -96,9 +102,16 @@ func WithMaxManifest(bytes int64) Option {
 	return positive("manifest bound", bytes, func(o *options) { o.maxManifest = bytes })
 }
 
-// WithMaxEvidence bounds the bytes of all layers of one list together. The default is 64 MiB.
+// WithMaxEvidence bounds the bytes of all layers of one list together; those that do not fit beside the ones before
+// them are refused. The default is 64 MiB.
 func WithMaxEvidence(bytes int64) Option {
 	return positive("evidence bound", bytes, func(o *options) { o.maxEvidence = bytes })
+}
+
+// WithMaxInFlight bounds the bytes of all bodies that are being read at one time, for all callers together. Whoever
+// comes too late waits. The default is 256 MiB.
+func WithMaxInFlight(bytes int64) Option {
+	return positive("bound in flight", bytes, func(o *options) { o.maxInFlight = bytes })
 }
 
 // WithBlobCache bounds the memory for what was read. The default is 64 MiB; 0 keeps nothing.
@@ -127,7 +140,8 @@ type Client struct {
 	transport http.RoundTripper
 	sharing   sharing
 	slots     slots
-	content   *cache // bytes by digest, and lists; costs are bytes
+	flying    flying
+	content   *cache // bytes by digest, and listings; costs are bytes
 	names     *cache // sessions and tags; each costs 1
 }
 
@@ -148,6 +162,7 @@ func New(opts ...Option) (*Client, error) {
 	}
 	c.transport = newTransport(&c.options)
 	c.sharing.timeout = c.timeout
+	c.flying = flying{most: c.maxInFlight, free: semaphore.NewWeighted(c.maxInFlight)}
 	c.slots = slots{each: int64(c.concurrency), of: map[string]*slot{}}
 	return c, nil
 }

@@ -41,6 +41,15 @@ const (
 // Error makes a Code usable as the target of errors.Is.
 func (c Code) Error() string { return string(c) }
 
+// transient reports whether asking again may help.
+func (c Code) transient() bool {
+	switch c {
+	case Timeout, Unreachable, RateLimited, Unauthorized:
+		return true
+	}
+	return false
+}
+
 // Error is how every call of this package fails.
 type Error struct {
 	Code    Code

@@ -64,7 +64,7 @@ func TestForbiddenRedirect(t *testing.T) {
 				w.Header().Set("Location", to)
 				w.WriteHeader(http.StatusTemporaryRedirect)
 			})
-			refused(t, newClient(t), ref, oci.ForbiddenHost)
+			refusedAt(t, part, newClient(t), ref, oci.ForbiddenHost)
 		}
 	}
 }
@@ -116,7 +116,7 @@ func TestForbiddenStepDownFromTLS(t *testing.T) {
 		f.on(part, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, plain.URL+r.URL.Path, http.StatusTemporaryRedirect)
 		})
-		refused(t, newClient(t, trust, dns), ref, oci.ForbiddenHost, "want https")
+		refusedAt(t, part, newClient(t, trust, dns), ref, oci.ForbiddenHost, "want https")
 	}
 	if got := plain.requests(); len(got) != 0 {
 		t.Errorf("got requests %q, want none", got)
@@ -152,7 +152,7 @@ func TestForbiddenAddressBehindAName(t *testing.T) {
 		f.on("/blobs/", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://"+host+"/latest", http.StatusTemporaryRedirect)
 		})
-		refused(t, newClient(t, dns), ref, oci.ForbiddenHost, host, "169.254.169.254")
+		refusedLayers(t, newClient(t, dns), ref, oci.ForbiddenHost, host, "169.254.169.254")
 		f.misbehave(func(w http.ResponseWriter, _ *http.Request) bool {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+host+`/token"`)
 			w.WriteHeader(http.StatusUnauthorized)
@@ -169,7 +169,7 @@ func TestRefuseRedirectLoop(t *testing.T) {
 	f.on("/blobs/", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)
 	})
-	refused(t, newClient(t), ref, oci.Malformed, "redirects")
+	refusedLayers(t, newClient(t), ref, oci.Malformed, "redirects")
 	if got := f.requests(); len(got) != 8 {
 		t.Errorf("got %d requests, want ping, manifest, blob and five redirects", len(got))
 	}

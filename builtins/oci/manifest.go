@@ -59,7 +59,7 @@ func parseIndex(what string, b []byte) (manifest, error) {
 }
 
 // check refuses a descriptor that must not be followed.
-func (d descriptor) check(what string, most int64) error {
+func (d descriptor) check(what string, most int64) *Error {
 	switch {
 	case !isSHA256(d.Digest):
 		return refuse(Malformed, "%s: got a descriptor with digest %.80q, want sha256: and 64 hexadecimal digits", what, d.Digest)
@@ -87,6 +87,6 @@ func (d descriptor) mayBeBundle() bool {
 	return isBundle(d.ArtifactType) || d.ArtifactType == "" || d.ArtifactType == "application/vnd.oci.empty.v1+json"
 }
 
-func (d descriptor) layer(content []byte) Layer {
-	return Layer{MediaType: d.MediaType, Digest: d.Digest, Annotations: maps.Clone(d.Annotations), Content: content}
+func (d descriptor) layer(p piece) Layer {
+	return Layer{MediaType: d.MediaType, Digest: d.Digest, Annotations: maps.Clone(d.Annotations), Content: p.content, Err: p.err}
 }

@@ -12,16 +12,16 @@ const maxReference = 1024
 
 // Reference is what an image reference means, after defaults.
 type Reference struct {
-	Registry   string // host and port, lower-cased; index.docker.io where none was written
+	Registry   string // host and port in one spelling; index.docker.io where none was written
 	Repository string // library/… where Docker Hub implies it
 	Tag        string // "latest" where neither tag nor digest was written; as written, or empty, beside a digest
 	Digest     string // sha256:… or empty
 	Name       string // Registry/Repository@Digest, or Registry/Repository:Tag where there is no digest
 }
 
-// Parse reads an image reference by the rules of policy-controller, with three differences that only refuse or
-// unify: the host is lower-cased (DNS does not care, a glob does), the digest must be a SHA-256, and a host or path
-// that a server could normalise into another one (a trailing dot, "//", "..") is refused.
+// Parse reads an image reference by the rules of policy-controller, with differences that only refuse or unify: the
+// host is spelled in one way (DNS and servers do not care, a glob does; see canonicalHost), the digest must be a
+// SHA-256, and a path that a server could normalise into another one ("//", "..") is refused.
 func Parse(ref string) (Reference, error) {
 	if len(ref) > maxReference {
 		return Reference{}, refuse(Malformed, "reference: got %d bytes, want at most %d", len(ref), maxReference)
@@ -34,13 +34,17 @@ func Parse(ref string) (Reference, error) {
 	if pinned && !isSHA256(digest) {
 		return Reference{}, refuse(Malformed, "reference %q: got digest %.100q, want sha256: and 64 hexadecimal digits", ref, digest)
 	}
-	tag, err := name.NewTag(lowerHost(named), name.WeakValidation)
+	named, ok := oneHost(named)
+	if !ok {
+		return Reference{}, refuse(Malformed, "reference %q: got an ambiguous host", ref)
+	}
+	tag, err := name.NewTag(named, name.WeakValidation)
 	if err != nil {
 		return Reference{}, &Error{Code: Malformed, Message: "reference " + brief(err), Err: err}
 	}
 	r := Reference{Registry: tag.RegistryStr(), Repository: tag.RepositoryStr(), Tag: tag.TagStr(), Digest: digest}
-	if !plainHost(r.Registry) || !plainPath(r.Repository) {
-		return Reference{}, refuse(Malformed, "reference %q: got an ambiguous host or path", ref)
+	if !plainPath(r.Repository) {
+		return Reference{}, refuse(Malformed, "reference %q: got an ambiguous path", ref)
 	}
 	r.Name = r.at(r.Tag)
 	if pinned {
@@ -61,33 +65,25 @@ func (r Reference) at(identifier string) string {
 	return r.Registry + "/" + r.Repository + separator + identifier
 }
 
-// repository is r for ggcr. Requires r to come from Parse.
+// repository is r for ggcr, which asks over plain HTTP too where it takes the registry for a near one. Its judgement
+// must be ours as well. Requires r to come from Parse.
 func (r Reference) repository() (name.Repository, error) {
-	return name.NewRepository(r.Registry+"/"+r.Repository, name.WeakValidation)
+	repo, err := name.NewRepository(r.Registry+"/"+r.Repository, name.WeakValidation)
+	if err == nil && repo.Scheme() != "https" && !near(r.Registry) {
+		return repo, refuse(ForbiddenHost, "registry %s: got plain http, want https", r.Registry)
+	}
+	return repo, err
 }
 
-// lowerHost lower-cases what the rules of Docker take for a host: the part before the first slash, where it has a
-// dot or a colon. Everything else of a reference is case-sensitive.
-func lowerHost(ref string) string {
+// oneHost spells in one way what the rules of Docker take for a host: the part before the first slash, where it has
+// a dot or a colon or is localhost. Everything else of a reference is case-sensitive.
+func oneHost(ref string) (string, bool) {
 	host, path, found := strings.Cut(ref, "/")
-	if !found || !strings.ContainsAny(host, ".:") {
-		return ref
+	if !found || host != "localhost" && !strings.ContainsAny(host, ".:") {
+		return ref, true
 	}
-	return strings.ToLower(host) + "/" + path
-}
-
-// plainHost refuses hosts of which several spellings name one machine, by empty labels and the trailing dot. What remains of the syntax is checked by ggcr.
-func plainHost(host string) bool {
-	if strings.HasPrefix(host, "[") {
-		return !strings.Contains(host, "%")
-	}
-	labels, _, _ := strings.Cut(host, ":")
-	for label := range strings.SplitSeq(labels, ".") {
-		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			return false
-		}
-	}
-	return true
+	host, ok := canonicalHost(host)
+	return host + "/" + path, ok
 }
 
 // plainPath refuses paths that a server could clean into another repository's.

@@ -26,7 +26,6 @@ func TestParse(t *testing.T) {
 		"GHCR.io/org/app:V1":             {ghcr, "org/app", "V1", "", "ghcr.io/org/app:V1"},
 		"ghcr.io/org/app:v1@" + digest:   {ghcr, "org/app", "v1", digest, "ghcr.io/org/app@" + digest},
 		"GHCR.IO/org/app@" + digest:      {ghcr, "org/app", "", digest, "ghcr.io/org/app@" + digest},
-		"localhost/app":                  {"localhost", "app", "latest", "", "localhost/app:latest"},
 		"localhost:5000/app":             {"localhost:5000", "app", "latest", "", "localhost:5000/app:latest"},
 		"localhost:5000/app@" + digest:   {"localhost:5000", "app", "", digest, "localhost:5000/app@" + digest},
 		"[2001:DB8::1]:5000/a/b/c:x":     {"[2001:db8::1]:5000", "a/b/c", "x", "", "[2001:db8::1]:5000/a/b/c:x"},
@@ -85,6 +84,66 @@ func TestRefuseReference(t *testing.T) {
 			t.Errorf("%s: got %+v and error %v, want malformed", name, got, err)
 		} else if len(err.Error()) > 2500 {
 			t.Errorf("%s: got a message of %d bytes, want a short one", name, len(err.Error()))
+		}
+	}
+}
+
+// TestRefuseAnotherSpellingOfARegistry: a glob that names a registry must not be evaded by spelling it differently.
+func TestRefuseAnotherSpellingOfARegistry(t *testing.T) {
+	t.Parallel()
+	for name, ref := range map[string]string{
+		"empty port":                     "ghcr.io:/a/b",
+		"zero-padded port":               "ghcr.io:0443/a/b",
+		"zero-padded port of localhost":  "localhost:05000/a",
+		"port 0":                         "ghcr.io:0/a/b",
+		"port beyond 65535":              "ghcr.io:65536/a/b",
+		"port modulo 65536":              "ghcr.io:65979/a/b",
+		"port with a sign":               "ghcr.io:+443/a/b",
+		"port by its name":               "ghcr.io:https/a/b",
+		"two ports":                      "ghcr.io:443:443/a/b",
+		"no host":                        ":443/a/b",
+		"localhost without a port":       "localhost/a",
+		"localhost with a path":          "localhost/a/b:v1",
+		"localhost in upper case":        "LOCALHOST/a",
+		"empty port of IPv6":             "[::1]:/a",
+		"zero-padded port of IPv6":       "[::1]:05000/a",
+		"IPv4 in brackets":               "[127.0.0.1]:5000/a",
+		"IPv6 without brackets":          "::1/a",
+		"text after brackets":            "[::1]x/a",
+		"brackets left open":             "[::1/a",
+		"zero-padded IPv4":               "010.0.0.1:5000/a",
+		"short IPv4":                     "10.1:5000/a",
+		"IPv4 in one number":             "167772161:5000/a",
+		"hexadecimal IPv4":               "0x0a.0.0.0x1:5000/a",
+		"trailing dot before a port":     "ghcr.io.:443/a/b",
+		"trailing dot of Hub's registry": "registry-1.docker.io./nginx",
+	} {
+		if got, err := oci.Parse(ref); !errors.Is(err, oci.Malformed) || got != (oci.Reference{}) {
+			t.Errorf("%s: got %+v and error %v, want malformed", name, got, err)
+		}
+	}
+}
+
+// TestOneNameForOneRegistry: what may be spelled in several ways is printed in one.
+func TestOneNameForOneRegistry(t *testing.T) {
+	t.Parallel()
+	for ref, want := range map[string]string{
+		"registry-1.docker.io/nginx":         "index.docker.io/library/nginx:latest",
+		"Registry-1.Docker.IO/library/nginx": "index.docker.io/library/nginx:latest",
+		"registry-1.docker.io/org/app:v1":    "index.docker.io/org/app:v1",
+		"index.docker.io/nginx":              "index.docker.io/library/nginx:latest",
+		"docker.io/nginx":                    "index.docker.io/library/nginx:latest",
+		"docker.io/localhost/a":              "index.docker.io/localhost/a:latest",
+		"ghcr.io:443/a/b":                    "ghcr.io:443/a/b:latest", // policies unify this one
+		"ghcr.io:65535/a/b":                  "ghcr.io:65535/a/b:latest",
+		"[2001:0DB8:0:0::1]:5000/a":          "[2001:db8::1]:5000/a:latest",
+		"[0:0:0:0:0:0:0:1]/a":                "[::1]/a:latest",
+		"[::ffff:a00:1]:5000/a":              "[::ffff:10.0.0.1]:5000/a:latest",
+		"localhost":                          "index.docker.io/library/localhost:latest", // no host for anyone
+	} {
+		got, err := oci.Parse(ref)
+		if err != nil || got.Name != want {
+			t.Errorf("%s: got %s and error %v, want %s", ref, got.Name, err, want)
 		}
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"mime"
 	"net/http"
 	"slices"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // maxPages bounds a listing of referrers. Registries page by hundreds, and 50 bundles are read at most.
@@ -16,58 +14,76 @@ const maxPages = 8
 
 // Bundles reads the Sigstore bundles among the referrers of the digest reference ref, from the referrers API of
 // OCI 1.1 or, where the registry has none, from the index under the fallback tag sha256-<hex>. Where there are none
-// the list is empty. Layers come in the order of their manifests' digests.
+// the list is empty. Layers come in the order of their manifests' digests; a referrer whose manifest cannot be had is
+// one Layer with an Err, as nobody can say whether it was a bundle.
 func (c *Client) Bundles(ctx context.Context, cred Credentials, ref string) (List, error) {
-	return c.list(ctx, cred, ref, "bundles", func(ctx context.Context, r Reference) (List, error) {
+	read := func(ctx context.Context, r Reference) (*listing, error) {
 		found, where, err := c.referrers(ctx, cred, r)
-		if err != nil {
-			return List{}, err
-		}
-		l, err := c.bundles(ctx, cred, r, found)
-		l.Where = where
-		return l, err
+		// The same digest may be listed with several sizes, of which one is right.
+		slices.SortFunc(found, func(a, b descriptor) int {
+			return cmp.Or(cmp.Compare(a.Digest, b.Digest), cmp.Compare(a.Size, b.Size))
+		})
+		found = slices.CompactFunc(found, func(a, b descriptor) bool { return a.Digest == b.Digest && a.Size == b.Size })
+		return &listing{where: where, described: found}, err
+	}
+	return c.list(ctx, cred, ref, "bundles", read, func(ctx context.Context, r Reference, l *listing, e evidence) ([]Layer, error) {
+		return c.bundles(ctx, cred, r, l.described, e)
 	})
 }
 
-// bundles reads the referrers that may be bundles, then the layers of those that are.
-func (c *Client) bundles(ctx context.Context, cred Credentials, r Reference, found []descriptor) (List, error) {
+// bundles reads the referrers that may be bundles, then the layers of those that are. The manifests have half of the
+// caller's time: one that hangs must leave time for what the others describe.
+func (c *Client) bundles(ctx context.Context, cred Credentials, r Reference, found []descriptor, e evidence) ([]Layer, error) {
 	what := "referrers of " + r.Name
-	slices.SortFunc(found, func(a, b descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
-	found = slices.CompactFunc(found, func(a, b descriptor) bool { return a.Digest == b.Digest })
-	bodies, err := c.manifests(ctx, cred, r, what, found)
-	if err != nil {
-		return List{}, err
-	}
-	e := newEvidence("bundles")
-	var all []descriptor
-	for i, body := range bodies {
-		m, err := parseImage("manifest "+r.at(found[i].Digest), body)
-		if err != nil {
-			return List{}, err
-		}
-		m.Layers = slices.DeleteFunc(m.Layers, func(d descriptor) bool { return !isBundle(d.MediaType) })
-		if len(m.Layers) > 0 {
-			e.add(body, m.Layers)
-			all = append(all, m.Layers...)
+	half, cancel := firstHalf(ctx)
+	defer cancel()
+	var described []descriptor
+	of := make([]referrer, len(found))
+	total := 0
+	for i, p := range c.fetch(half, cred, r, what, "manifests", c.maxManifest, found) {
+		of[i] = found[i].referrer(r, p)
+		described = append(described, of[i].layers...)
+		if total += len(of[i].layers); of[i].err != nil {
+			total++
 		}
 	}
-	layers, err := c.layers(ctx, cred, r, what, all)
-	return List{Digest: e.sum(), Layers: layers}, err
-}
-
-func (c *Client) manifests(ctx context.Context, cred Credentials, r Reference, what string, ds []descriptor) ([][]byte, error) {
-	if err := c.check(what, ds, c.maxManifest); err != nil {
+	if err := few(what, total); err != nil {
 		return nil, err
 	}
-	bodies := make([][]byte, len(ds))
-	group, ctx := errgroup.WithContext(ctx)
-	for i, d := range ds {
-		group.Go(func() (err error) {
-			bodies[i], err = c.verified(ctx, cred, r, d, "manifests")
-			return err
-		})
+	fetched := c.layers(ctx, cred, r, what, described)
+	var layers []Layer
+	for i, d := range found {
+		n := len(of[i].layers)
+		switch {
+		case of[i].err != nil:
+			broken := []Layer{{MediaType: d.MediaType, Digest: d.Digest, Err: of[i].err}}
+			e.add("", broken)
+			layers = append(layers, broken...)
+		case n > 0:
+			e.add(d.Digest, fetched[:n])
+			layers = append(layers, fetched[:n]...)
+			fetched = fetched[n:]
+		}
 	}
-	return bodies, group.Wait()
+	return layers, nil
+}
+
+// referrer is the bundles that one referrer describes, or why that cannot be known.
+type referrer struct {
+	layers []descriptor
+	err    *Error
+}
+
+func (d descriptor) referrer(r Reference, p piece) referrer {
+	if p.err != nil {
+		return referrer{err: p.err}
+	}
+	what := "manifest " + r.at(d.Digest)
+	m, err := parseImage(what, p.content)
+	if err != nil {
+		return referrer{err: asError(what, err)}
+	}
+	return referrer{layers: slices.DeleteFunc(m.Layers, func(d descriptor) bool { return !isBundle(d.MediaType) })}
 }
 
 // referrers lists the referrers of r that may be bundles, and where it looked.

@@ -41,6 +41,38 @@ func refused(t *testing.T, c *oci.Client, ref string, want oci.Code, words ...st
 	}
 }
 
+// refusedLayers is refused for what costs a list its layers but not itself.
+func refusedLayers(t *testing.T, c *oci.Client, ref string, want oci.Code, words ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	l, err := c.Signatures(ctx, anonymous, ref)
+	if err != nil || len(l.Layers) == 0 {
+		t.Fatalf("got %d layers and error %v, want layers with errors", len(l.Layers), err)
+	}
+	for _, layer := range l.Layers {
+		mustRefuseLayer(t, layer, want, words...)
+	}
+}
+
+func mustRefuseLayer(t *testing.T, l oci.Layer, want oci.Code, words ...string) {
+	t.Helper()
+	if l.Err == nil || l.Content != nil {
+		t.Fatalf("got %d bytes and error %v, want %s alone", len(l.Content), l.Err, want)
+	}
+	mustRefuse(t, l.Err, want, words...)
+}
+
+// refusedAt is refused, or refusedLayers where part is that of blobs.
+func refusedAt(t *testing.T, part string, c *oci.Client, ref string, want oci.Code, words ...string) {
+	t.Helper()
+	if part == "/blobs/" {
+		refusedLayers(t, c, ref, want, words...)
+		return
+	}
+	refused(t, c, ref, want, words...)
+}
+
 func TestRefuseRegistryDown(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -64,7 +96,10 @@ func TestRefuseSlowRegistryAtTheDeadline(t *testing.T) {
 			f.hang(t, part)
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
-			_, err := newClient(t).Signatures(ctx, anonymous, ref)
+			l, err := newClient(t).Signatures(ctx, anonymous, ref)
+			if part == "/blobs/" && err == nil {
+				err = l.Layers[0].Err
+			}
 			mustRefuse(t, err, oci.Timeout, f.host())
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got error %v, want its cause to be the deadline", err)
@@ -135,7 +170,7 @@ func TestRefuseStatus(t *testing.T) {
 			ref, _ := f.signed(t, "org/app")
 			c := newClient(t)
 			f.on("/blobs/", status(code))
-			refused(t, c, ref, want, f.host()+"/org/app/blobs/sha256:", strconv.Itoa(code))
+			refusedLayers(t, c, ref, want, f.host()+"/org/app/blobs/sha256:", strconv.Itoa(code))
 			f.on("/manifests/", status(code))
 			_, err := c.Resolve(t.Context(), anonymous, f.host()+"/org/app:v1")
 			mustRefuse(t, err, want, f.host()+"/org/app:v1", strconv.Itoa(code))
@@ -168,7 +203,7 @@ func TestRefuseLyingBlob(t *testing.T) {
 		w.Header().Set("Docker-Content-Digest", layer.Digest)
 		_, _ = w.Write(bytes.Repeat([]byte("x"), int(layer.Size)))
 	})
-	refused(t, newClient(t), ref, oci.DigestMismatch, layer.Digest)
+	refusedLayers(t, newClient(t), ref, oci.DigestMismatch, layer.Digest)
 }
 
 func TestRefuseLyingManifest(t *testing.T) {
@@ -182,8 +217,11 @@ func TestRefuseLyingManifest(t *testing.T) {
 		w.Header().Set("Docker-Content-Digest", bundle.Digest)
 		_, _ = w.Write(bytes.Repeat([]byte(" "), int(bundle.Size)))
 	})
-	_, err := newClient(t).Bundles(t.Context(), anonymous, ref)
-	mustRefuse(t, err, oci.DigestMismatch, bundle.Digest)
+	l, err := newClient(t).Bundles(t.Context(), anonymous, ref)
+	if err != nil || len(l.Layers) != 1 || l.Layers[0].Digest != bundle.Digest {
+		t.Fatalf("got layers %+v and error %v, want one for the referrer", l.Layers, err)
+	}
+	mustRefuseLayer(t, l.Layers[0], oci.DigestMismatch, bundle.Digest)
 }
 
 func TestRefuseToBelieveTheDigestHeader(t *testing.T) {
@@ -250,7 +288,7 @@ func TestRefuseEndlessBody(t *testing.T) {
 			if part == "/blobs/" {
 				want = oci.DigestMismatch // its descriptor said how long it is
 			}
-			refused(t, newClient(t), ref, want)
+			refusedAt(t, part, newClient(t), ref, want)
 			if sent := <-left; sent > 64<<20 {
 				t.Errorf("%s: got %d bytes sent, want reading to have stopped", part, sent)
 			}
@@ -307,7 +345,7 @@ func TestRefuseGzipBomb(t *testing.T) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write(bomb.Bytes())
 		})
-		refused(t, newClient(t), ref, want)
+		refusedAt(t, part, newClient(t), ref, want)
 	}
 }
 
@@ -377,9 +415,12 @@ func TestRefusalsKeepSecretsAndStrangersTextOut(t *testing.T) {
 	f.on("/blobs/", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://"+l.Addr().String()+"/x?signature=secret", http.StatusTemporaryRedirect)
 	})
-	_, err = newClient(t).Signatures(t.Context(), anonymous, ref)
-	mustRefuse(t, err, oci.Unreachable)
-	if strings.Contains(err.Error(), "secret") {
+	list, err := newClient(t).Signatures(t.Context(), anonymous, ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustRefuseLayer(t, list.Layers[0], oci.Unreachable)
+	if err := list.Layers[0].Err; strings.Contains(err.Error(), "secret") {
 		t.Errorf("got message %q, want no query in it", err)
 	}
 	f.on("/manifests/", func(w http.ResponseWriter, _ *http.Request) {

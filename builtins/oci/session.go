@@ -77,7 +77,7 @@ func (c *Client) session(ctx context.Context, cred Credentials, ref Reference) (
 	return shared[*session](ctx, &c.sharing, c.names, sessionKey(cred, ref), func(ctx context.Context) (answer, error) {
 		repo, err := ref.repository()
 		if err != nil {
-			return answer{}, &Error{Code: Malformed, Message: "repository " + brief(err), Err: err}
+			return answer{}, asError("repository "+ref.Repository, err)
 		}
 		release, err := c.slots.acquire(ctx, repo.RegistryStr())
 		if err != nil {
@@ -109,7 +109,8 @@ func (c *Client) begin(ctx context.Context, cred Credentials, repo name.Reposito
 		return nil, r
 	}
 	e.begun.Store(true)
-	return &session{repo: repo, client: &http.Client{Transport: rt, CheckRedirect: limitRedirects}, begun: c.now()}, nil
+	client := &http.Client{Transport: rt, CheckRedirect: limitRedirects}
+	return &session{repo: repo, client: client, begun: c.now(), flying: c.flying}, nil
 }
 
 // slots bounds the requests under way per registry. A registry that nobody talks to takes no memory.

@@ -72,8 +72,11 @@ func TestBlobsOfOneTenantDoNotServeAnother(t *testing.T) {
 	public := newFake(t)
 	ref, _ = public.image(t, "bob/app", "v1")
 	public.attach(t, ref, ".sig", layer)
-	_, err := c.Signatures(t.Context(), tenant("bob"), ref)
-	mustRefuse(t, err, oci.NotFound, layer.Digest)
+	l, err := c.Signatures(t.Context(), tenant("bob"), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustRefuseLayer(t, l.Layers[0], oci.NotFound, layer.Digest)
 	if l, err := c.Signatures(t.Context(), tenant("alice"), ref); err != nil || len(l.Layers) != 1 {
 		t.Errorf("got %d layers and error %v, want alice to have her own", len(l.Layers), err)
 	}
@@ -193,8 +196,11 @@ func TestNoTokenIsFetchedForARedirect(t *testing.T) {
 		}
 		return usual(w, r)
 	})
-	_, err := newClient(t).Signatures(t.Context(), tenant("alice"), ref)
-	mustRefuse(t, err, oci.Unauthorized)
+	l, err := newClient(t).Signatures(t.Context(), tenant("alice"), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustRefuseLayer(t, l.Layers[0], oci.Unauthorized)
 	if got := other.requests(); len(got) != 1 {
 		t.Errorf("got requests %q at the other host, want the blob alone", got)
 	}

@@ -121,6 +121,7 @@ type session struct {
 	repo   name.Repository
 	client *http.Client
 	begun  time.Time
+	flying flying
 }
 
 // request is one GET below /v2/<repository>/.
@@ -156,19 +157,36 @@ func (s *session) read(ctx context.Context, r request) (page, error) {
 	if resp.StatusCode != http.StatusOK {
 		return page{}, refuseStatus(r.what, resp.StatusCode)
 	}
+	if err := r.announced(resp); err != nil {
+		return page{}, err
+	}
+	release, err := s.flying.acquire(ctx, r.what, r.weight(resp))
+	if err != nil {
+		return page{}, err
+	}
+	defer release()
 	body, err := r.body(resp)
 	return page{body: body, header: resp.Header}, err
 }
 
+// announced refuses a body that says itself that it is not what is wanted.
+func (r request) announced(resp *http.Response) error {
+	if n := resp.ContentLength; n > r.most || r.exact && n >= 0 && n != r.most {
+		return refuse(r.surplus(), "%s: got %d bytes, want %s", r.what, n, r.size())
+	}
+	return nil
+}
+
+// weight is how many bytes the body may have: net/http reads no more than a body announces.
+func (r request) weight(resp *http.Response) int64 {
+	if n := resp.ContentLength; n >= 0 {
+		return min(n, r.most)
+	}
+	return r.most
+}
+
 // body reads up to the bound of r and one byte more, to know whether there would have been more.
 func (r request) body(resp *http.Response) ([]byte, error) {
-	code := TooLarge
-	if r.exact {
-		code = DigestMismatch
-	}
-	if n := resp.ContentLength; n > r.most || r.exact && n >= 0 && n != r.most {
-		return nil, refuse(code, "%s: got %d bytes, want %s", r.what, n, r.size())
-	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, r.most+1))
 	switch n := int64(len(body)); {
 	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
@@ -176,11 +194,19 @@ func (r request) body(resp *http.Response) ([]byte, error) {
 	case err != nil:
 		return nil, &Error{Code: Unreachable, Message: r.what + ": got a body that was cut short", Err: err}
 	case n > r.most:
-		return nil, refuse(code, "%s: got more than %d bytes, want %s", r.what, r.most, r.size())
+		return nil, refuse(r.surplus(), "%s: got more than %d bytes, want %s", r.what, r.most, r.size())
 	case r.exact && n != r.most:
-		return nil, refuse(code, "%s: got %d bytes, want %s", r.what, n, r.size())
+		return nil, refuse(DigestMismatch, "%s: got %d bytes, want %s", r.what, n, r.size())
 	}
 	return body, nil
+}
+
+// surplus is the code for more bytes than wanted: those of another size than their descriptor's are not its.
+func (r request) surplus() Code {
+	if r.exact {
+		return DigestMismatch
+	}
+	return TooLarge
 }
 
 func (r request) size() string {

@@ -119,20 +119,31 @@ func (c *Check) bundleFacts(entity *bundle.Bundle, result *verify.VerificationRe
 			out.Timestamps = append(out.Timestamps, TimestampFact{URI: t.URI, Time: t.Timestamp.UTC()})
 		}
 	}
-	if certificate := result.Signature.Certificate; certificate != nil {
-		if err := out.summarize(*certificate); err != nil {
-			return refuse(Malformed, "%v", err)
-		}
-	}
-	if c.judgedNow() {
-		if content, err := entity.VerificationContent(); err == nil {
-			out.ValidUntil = content.Certificate().NotAfter
-		}
+	if refusal := c.bundleSigner(entity, result, out); refusal != nil {
+		return refusal
 	}
 	if c.demand.NoLog {
 		return nil
 	}
 	return c.logFacts(entity, times, out)
+}
+
+// bundleSigner describes the certificate, if the bundle was signed by one.
+func (c *Check) bundleSigner(entity *bundle.Bundle, result *verify.VerificationResult, out *Signature) *Refusal {
+	if result.Signature.Certificate == nil {
+		return nil
+	}
+	content, err := entity.VerificationContent()
+	if err != nil {
+		return refuse(Malformed, "%v", err)
+	}
+	if c.judgedNow() {
+		out.ValidUntil = c.validUntil(content.Certificate())
+	}
+	if err := out.summarize(*result.Signature.Certificate); err != nil {
+		return refuse(Malformed, "%v", err)
+	}
+	return nil
 }
 
 // logFacts collects the entries that verified, and holds the log's keys to their

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/sigstore/sigstore-go/pkg/verify"
 )
 
 // linked is a certificate authority of which the way from the intermediates to
@@ -29,7 +30,9 @@ func link(ca root.CertificateAuthority) root.CertificateAuthority {
 	anchors := x509.NewCertPool()
 	anchors.AddCert(fulcio.Root)
 	for _, intermediate := range fulcio.Intermediates {
-		if !bytes.Equal(intermediate.RawIssuer, fulcio.Root.RawSubject) || intermediate.CheckSignatureFrom(fulcio.Root) != nil {
+		// As an anchor it is not asked any more whether it may issue.
+		if !intermediate.IsCA || !intermediate.BasicConstraintsValid ||
+			!bytes.Equal(intermediate.RawIssuer, fulcio.Root.RawSubject) || intermediate.CheckSignatureFrom(fulcio.Root) != nil {
 			return ca
 		}
 		anchors.AddCert(intermediate)
@@ -72,4 +75,28 @@ func (l *linked) Verify(leaf *x509.Certificate, at time.Time) ([][]*x509.Certifi
 		}
 	}
 	return chains, nil
+}
+
+// validUntil is when a certificate that is judged by the clock could stop to be
+// valid: the earliest end of its chain, or of any authority that is trusted now.
+func (c *Check) validUntil(leaf *x509.Certificate) time.Time {
+	until := leaf.NotAfter
+	earlier := func(end time.Time) {
+		if end.Before(until) && end.After(c.now) {
+			until = end
+		}
+	}
+	chains, _ := verify.VerifyLeafCertificate(c.now, leaf, c.trust) // it verified, or there is no verdict to keep
+	for _, certificate := range slices.Concat(chains...) {
+		earlier(certificate.NotAfter)
+	}
+	for _, authority := range c.trust.links {
+		switch authority := authority.(type) {
+		case *linked:
+			earlier(authority.ValidityPeriodEnd)
+		case *root.FulcioCertificateAuthority:
+			earlier(authority.ValidityPeriodEnd)
+		}
+	}
+	return until
 }

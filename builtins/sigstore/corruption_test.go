@@ -29,10 +29,10 @@ func corruptions(t testing.TB, layer Layer, format string) []variant {
 	}
 	out := []variant{{"no content", Layer{Annotations: layer.Annotations}}}
 	if layer.Annotations[annotationSignature] == "" { // an envelope, whose fields are signed but not its JSON
-		out = append(out, documents(t, "content", layer.Content, func(data []byte) Layer { return Layer{layer.Annotations, data} })...)
+		out = append(out, documents(t, "content", layer.Content, func(data []byte) Layer { return Layer{Annotations: layer.Annotations, Content: data} })...)
 	} else {
 		for _, data := range flips(layer.Content) {
-			out = append(out, variant{"content", Layer{layer.Annotations, data}})
+			out = append(out, variant{"content", Layer{Annotations: layer.Annotations, Content: data}})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(layer.Annotations)) {
@@ -46,11 +46,11 @@ func annotationCorruptions(t testing.TB, layer Layer, name string) []variant {
 	with := func(value string) Layer {
 		annotations := maps.Clone(layer.Annotations)
 		annotations[name] = value
-		return Layer{annotations, layer.Content}
+		return Layer{Annotations: annotations, Content: layer.Content}
 	}
 	without := maps.Clone(layer.Annotations)
 	delete(without, name)
-	out := []variant{{"no " + name, Layer{without, layer.Content}}, {"blank " + name, with(" ")}, {"empty " + name, with("")}}
+	out := []variant{{"no " + name, Layer{Annotations: without, Content: layer.Content}}, {"blank " + name, with(" ")}, {"empty " + name, with("")}}
 	value := layer.Annotations[name]
 	switch {
 	case strings.HasPrefix(value, "{"):

@@ -59,7 +59,7 @@ func FuzzLegacyLayer(f *testing.F) {
 				annotations[name] = value
 			}
 		}
-		refuseAll(t, checks, Layer{annotations, content}, FormatLegacy, attestation)
+		refuseAll(t, checks, Layer{Annotations: annotations, Content: content}, FormatLegacy, attestation)
 	})
 }
 

@@ -73,6 +73,7 @@ func strangePayloads() map[string]string {
 		"digest twice":                statementOf(`[{"digest":{"sha256":"`+testDigest[7:]+`"},"digest":{}}]`, ""),
 		"digest in other case":        statementOf(`[{"digest":{"sha256":"`+testDigest[7:]+`"},"Digest":{}}]`, ""),
 		"sha256 twice":                statementOf(`[{"digest":{"sha256":"00","sha256":"`+testDigest[7:]+`"}}]`, ""),
+		"_type of another version":    strings.Replace(statementOf(about, ""), "Statement/v1", "Statement/v99", 1),
 		"other _type":                 strings.Replace(statementOf(about, ""), "in-toto.io/Statement", "in-toto.io/Link", 1),
 		"no _type":                    `{"predicateType":"a","subject":` + about + `}`,
 		"_type is a number":           `{"_type":1,"predicateType":"a","subject":` + about + `}`,

@@ -27,6 +27,8 @@ const (
 type Layer struct {
 	Annotations map[string]string
 	Content     []byte
+	// Missing is why the content could not be had, nil when it is here.
+	Missing *Refusal
 }
 
 // legacyLayer is a layer whose annotations have been read. cosign's accessors
@@ -129,10 +131,4 @@ func (l *legacyLayer) timestamped() []byte {
 }
 
 // shorten keeps a hostile value from filling a log.
-func shorten(text string) string {
-	const most = 60
-	if len(text) <= most {
-		return text
-	}
-	return text[:most] + "…"
-}
+func shorten(text string) string { return cut(text, 60) }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -42,7 +43,7 @@ func (c *Check) legacy(layer Layer, digest v1.Hash, attestation bool) (*Signatur
 	if len(times) == 0 {
 		times = []time.Time{c.now}
 		if l.certificate != nil {
-			out.ValidUntil = l.certificate.NotAfter
+			out.ValidUntil = c.validUntil(l.certificate)
 		}
 	}
 	verifier, refusal := c.legacySigner(l, times, out)
@@ -112,7 +113,8 @@ func (c *Check) legacySigner(l *legacyLayer, times []time.Time, out *Signature) 
 	if refusal != nil {
 		return nil, refusal
 	}
-	if refusal := c.identity(l.certificate); refusal != nil {
+	name, refusal := c.identity(l.certificate)
+	if refusal != nil {
 		return nil, refusal
 	}
 	if refusal := c.sct(l.certificate, chains); refusal != nil {
@@ -121,6 +123,7 @@ func (c *Check) legacySigner(l *legacyLayer, times []time.Time, out *Signature) 
 	if err := out.describe(l.certificate); err != nil {
 		return nil, refuse(Malformed, "%v", err)
 	}
+	out.Subject = name
 	// The legacy format signs SHA-256 digests, whatever the key.
 	verifier, err := signature.LoadVerifier(l.certificate.PublicKey, crypto.SHA256)
 	if err != nil {
@@ -151,7 +154,9 @@ func (c *Check) chain(leaf *x509.Certificate, times []time.Time) (chains [][]*x5
 	return chains, nil
 }
 
-func (c *Check) identity(leaf *x509.Certificate) *Refusal {
+// identity holds the certificate to the identities of the policy and says which
+// of its names matched: of a certificate with several, the facts show that one.
+func (c *Check) identity(leaf *x509.Certificate) (name string, _ *Refusal) {
 	options := &cosign.CheckOpts{
 		Identities:                   c.identities,
 		CertGithubWorkflowTrigger:    c.extensions.GithubWorkflowTrigger,
@@ -161,9 +166,21 @@ func (c *Check) identity(leaf *x509.Certificate) *Refusal {
 		CertGithubWorkflowRef:        c.extensions.GithubWorkflowRef,
 	}
 	if err := cosign.CheckCertificatePolicy(leaf, options); err != nil {
-		return refuse(IdentityMismatch, "%v", err)
+		return "", refuse(IdentityMismatch, "%v", err)
 	}
-	return nil
+	for _, name := range cryptoutils.GetSubjectAlternateNames(leaf) {
+		only := *leaf
+		only.EmailAddresses, only.URIs, only.DNSNames, only.IPAddresses, only.Extensions = []string{name}, nil, nil, nil, withoutNames(leaf)
+		if cosign.CheckCertificatePolicy(&only, options) == nil {
+			return name, nil
+		}
+	}
+	return "", refuse(IdentityMismatch, "none of the names of the certificate matches alone")
+}
+
+// withoutNames are the extensions but for the names, which cosign reads too.
+func withoutNames(leaf *x509.Certificate) []pkix.Extension {
+	return slices.DeleteFunc(slices.Clone(leaf.Extensions), func(e pkix.Extension) bool { return e.Id.Equal(cryptoutils.SANOID) })
 }
 
 func (c *Check) sct(leaf *x509.Certificate, chains [][]*x509.Certificate) *Refusal {

@@ -27,12 +27,25 @@ const (
 	NotFound Code = "not_found"
 )
 
+// rank orders the codes. Those of a registry, which kept evidence from being
+// looked at, come last of all: what could not be had may have been the good one.
 func (c Code) rank() int {
-	return slices.Index([]Code{
+	codes := []Code{
 		NoSignatures, TooLarge, Unsupported, Malformed, DigestMismatch, TLog, Timestamp,
 		UntrustedRoot, Expired, IdentityMismatch, NotFound,
-	}, c)
+	}
+	if i := slices.Index(codes, c); i >= 0 {
+		return i
+	}
+	return len(codes)
 }
+
+// The longest texts, in bytes: libraries repeat what they could not read, and
+// whoever may push to a repository would fill logs and answers with it.
+const (
+	longestMessage = 1 << 10
+	longestSummary = 4 << 10
+)
 
 // Refusal is the outcome of evidence that does not satisfy a [Check]. It is an
 // answer, not a failure of the program.
@@ -45,7 +58,14 @@ type Refusal struct {
 func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Message }
 
 func refuse(code Code, format string, args ...any) *Refusal {
-	return &Refusal{Code: code, Message: fmt.Sprintf(format, args...)}
+	return &Refusal{Code: code, Message: cut(fmt.Sprintf(format, args...), longestMessage)}
+}
+
+func cut(text string, longest int) string {
+	if len(text) <= longest {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longest], "") + "…"
 }
 
 // nearest sums up why none of several signatures passed: the code of the
@@ -64,6 +84,6 @@ func nearest(prefix string, refusals []*Refusal) *Refusal {
 		}
 	}
 	// policy-controller joins the causes of several signatures this way (2.3).
-	out.Message = prefix + ": " + strings.Join(messages, "\n ")
+	out.Message = cut(prefix+": "+strings.Join(messages, "\n "), longestSummary)
 	return out
 }

@@ -37,7 +37,7 @@ func readStatement(payload []byte) (*statement, error) {
 	if err := into(keys["_type"], &kind); err != nil {
 		return nil, fmt.Errorf("statement _type: %w", err)
 	}
-	if !strings.HasPrefix(kind, "https://in-toto.io/Statement/") {
+	if kind != "https://in-toto.io/Statement/v1" && kind != "https://in-toto.io/Statement/v0.1" {
 		return nil, fmt.Errorf("statement _type: got %q, want https://in-toto.io/Statement/v1 or v0.1", shorten(kind))
 	}
 	if err := into(keys["predicateType"], &out.predicateType); err != nil {

@@ -21,7 +21,7 @@ import (
 func annotated(l Layer, name, value string) Layer {
 	annotations := maps.Clone(l.Annotations)
 	annotations[name] = value
-	return Layer{annotations, l.Content}
+	return Layer{Annotations: annotations, Content: l.Content}
 }
 
 func TestCrashLogEntryBodyIsNotAString(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
@@ -134,15 +135,30 @@ func transparencyLogs(field string, logs []cip.TransparencyLog) (map[string]*roo
 		if err != nil {
 			return nil, fmt.Errorf("%s[%d].publicKey: %w", field, i, err)
 		}
-		id := sha256.Sum256(der) // RFC 6962, section 3.2
 		start, end := window(log.ValidFor)
-		out[hex.EncodeToString(id[:])] = &root.TransparencyLog{
-			BaseURL: string(log.BaseURL), ID: id[:], PublicKey: key,
-			HashFunc: crypto.SHA256, SignatureHashFunc: signatureHash(key),
-			ValidityPeriodStart: start, ValidityPeriodEnd: end,
+		for _, id := range logIDs(key, der, string(log.BaseURL)) {
+			out[hex.EncodeToString(id)] = &root.TransparencyLog{
+				BaseURL: string(log.BaseURL), ID: id, PublicKey: key,
+				HashFunc: crypto.SHA256, SignatureHashFunc: signatureHash(key),
+				ValidityPeriodStart: start, ValidityPeriodEnd: end,
+			}
 		}
 	}
 	return out, nil
+}
+
+// logIDs are the names of a log: the hash of its key (RFC 6962, section 3.2),
+// and for an Ed25519 key, which Rekor v2 uses, the one of a signed note with the
+// log's host as its origin (C2SP signed-note).
+func logIDs(key crypto.PublicKey, der []byte, baseURL string) [][]byte {
+	byKey := sha256.Sum256(der)
+	out := [][]byte{byKey[:]}
+	raw, ok := key.(ed25519.PublicKey)
+	if at, err := url.Parse(baseURL); ok && err == nil && at.Hostname() != "" {
+		note := sha256.Sum256(append([]byte(at.Hostname()+"\n\x01"), raw...))
+		out = append(out, note[:])
+	}
+	return out
 }
 
 // signatureHash is the hash with which a log of this key signs its checkpoints

@@ -130,6 +130,9 @@ func (c *Check) guarded(layer Layer, digest v1.Hash, format string, attestation 
 			out, refusal = nil, refuse(Malformed, "verification panicked: %v", shorten(fmt.Sprint(cause)))
 		}
 	}()
+	if layer.Missing != nil {
+		return nil, layer.Missing
+	}
 	if !c.reads(format) {
 		return nil, refuse(Unsupported, "format: got %q, which the policy does not name", shorten(format))
 	}

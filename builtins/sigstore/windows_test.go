@@ -148,10 +148,39 @@ func TestT8WindowsOfATrustRootResource(t *testing.T) {
 			t.Fatal(refusal)
 		}
 		for format, l := range signed(t, signer, leaf) {
-			if _, refusal := c.Signatures(testDigest, []Evidence{{format, []Layer{l}}}); (refusal == nil) != test.holds {
+			found, refusal := c.Signatures(testDigest, []Evidence{{format, []Layer{l}}})
+			if (refusal == nil) != test.holds {
 				t.Errorf("%s %+v at %v: got %v, want accepted: %t", format, test.window, test.now, refusal, test.holds)
 			}
+			// What is kept must not outlive the authority (T14).
+			if test.window != nil && test.window.End != nil && end.After(test.now) && refusal == nil && !ValidUntil(found).Equal(end) {
+				t.Errorf("%s %+v at %v: got valid until %v, want the end of the authority", format, test.window, test.now, ValidUntil(found))
+			}
 		}
+	}
+}
+
+// TestRekor2UnderATrustRoot: a log with an Ed25519 key has another name than the
+// hash of its key, and a TrustRoot resource knows it by both.
+func TestRekor2UnderATrustRoot(t *testing.T) {
+	t.Parallel()
+	s := open(t, `signatures: [{signer: release, format: bundle, log: rekor2, timestamp: true}]`)
+	documents, err := cip.Parse(s.TrustRoot("resource"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := FromTrustRoot(documents.TrustRoots[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := keyless()
+	a.SignatureFormat = cip.FormatBundle
+	c, refusal := NewCheck(a, Roots{Default: root}, Options{Now: today()})
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	if _, refusal := c.Signatures(s.digest, []Evidence{{FormatBundle, s.bundles(t)}}); refusal != nil {
+		t.Error(refusal)
 	}
 }
 

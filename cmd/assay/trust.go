@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/tuf"
 )
 
 // mostTrustedRootBytes bounds a trusted_root.json; the public one has 10 KB.
@@ -42,7 +43,7 @@ func (r givenRoot) serving() (*sigstore.Root, string) { return r.root, "" }
 func (r givenRoot) refresh(context.Context) error     { return nil }
 
 // repositoryRoot is refreshed from a TUF repository.
-type repositoryRoot struct{ *sigstore.TUF }
+type repositoryRoot struct{ *tuf.Repository }
 
 func (r repositoryRoot) serving() (*sigstore.Root, string) { return r.Root() }
 func (r repositoryRoot) refresh(ctx context.Context) error { return r.Refresh(ctx) }
@@ -62,7 +63,7 @@ func (f *tufFlags) add(cmd *cobra.Command) {
 }
 
 func tufRoot(f tufFlags) (defaultRoot, error) {
-	options := sigstore.TUFOptions{Mirror: f.mirror, Cache: f.cache, MaxStale: f.maxStale}
+	options := tuf.Options{Mirror: f.mirror, Cache: f.cache, MaxStale: f.maxStale}
 	if f.root != "" {
 		data, err := readBounded(f.root, mostTrustedRootBytes)
 		if err != nil {
@@ -77,7 +78,7 @@ func tufRoot(f tufFlags) (defaultRoot, error) {
 		}
 		options.Cache = filepath.Join(base, "assay", "tuf")
 	}
-	repository, err := sigstore.NewTUF(options)
+	repository, err := tuf.New(options)
 	if err != nil {
 		return nil, err
 	}

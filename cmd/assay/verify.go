@@ -66,7 +66,11 @@ func verify(ctx context.Context, flags *verifyFlags, stdout, stderr io.Writer) e
 	}
 	if documents.needsDefaultRoot() {
 		if err := w.root.refresh(ctx); err != nil {
-			return err
+			// The cache may do; a decision without any root would only deny.
+			if root, _ := w.root.serving(); root == nil {
+				return err
+			}
+			fmt.Fprintln(stderr, "warning: trust root from the cache:", err)
 		}
 	}
 	set, err := w.compile(ctx, documents)

@@ -26,12 +26,21 @@ func knownResource(m Match) bool {
 	if strings.Contains(m.Group, ".") {
 		return true
 	}
-	switch m.Resource {
-	case "replicasets", "deployments", "pods", "cronjobs", "jobs", "statefulsets", "daemonsets",
-		"replicationcontrollers", "podtemplates":
-		return true
+	_, known := homeGroup(m.Resource)
+	return known
+}
+
+// homeGroup returns the group of one of Kubernetes' own workloads.
+func homeGroup(resource string) (group string, known bool) {
+	switch resource {
+	case "pods", "podtemplates", "replicationcontrollers":
+		return "", true
+	case "deployments", "replicasets", "statefulsets", "daemonsets":
+		return "apps", true
+	case "jobs", "cronjobs":
+		return "batch", true
 	}
-	return false
+	return "", false
 }
 
 // requirement is ours: upstream stores a bad one and then fails every request.

@@ -76,7 +76,7 @@ type DistinguishedName struct {
 // TransparencyLog is a Rekor or a certificate transparency log.
 type TransparencyLog struct {
 	BaseURL URL `json:"baseURL"`
-	// HashAlgorithm is that of the Merkle tree: sha-256, sha-384 or sha-512.
+	// HashAlgorithm is that of the Merkle tree: sha-256.
 	HashAlgorithm string `json:"hashAlgorithm"`
 	// PublicKey is a PEM public key.
 	PublicKey []byte `json:"publicKey"`
@@ -221,9 +221,11 @@ func (v *validation) log(path string, l TransparencyLog) {
 	})
 	v.validity(path+".validFor", l.ValidFor)
 	switch l.HashAlgorithm { // ours: upstream stores others as unspecified
-	case "", "sha-256", "sha-384", "sha-512":
+	case "", "sha-256":
+	case "sha-384", "sha-512": // upstream stores these; verification here is by SHA-256
+		v.invalid(l.HashAlgorithm, path+".hashAlgorithm", "not supported yet")
 	default:
-		v.invalid(l.HashAlgorithm, path+".hashAlgorithm", "only [sha-256,sha-384,sha-512] are supported")
+		v.invalid(l.HashAlgorithm, path+".hashAlgorithm", "only [sha-256] is supported")
 	}
 	if len(l.PublicKey) > 0 {
 		if err := checkPublicKey(l.PublicKey); err != nil { // ours: upstream finds out later

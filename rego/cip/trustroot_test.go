@@ -92,7 +92,12 @@ func TestTrustRootRefuses(t *testing.T) {
 			"invalid value: not a public key: spec.sigstoreKeys.tLogs[0].publicKey\nerror during PEM decoding"},
 		{"log hash", "{sigstoreKeys: {certificateAuthorities: [" + authority(ca) + "], ctLogs: [" +
 			strings.Replace(log(keyPEM()), "sha-256", "md5", 1) + "]}}",
-			"invalid value: md5: spec.sigstoreKeys.ctLogs[0].hashAlgorithm\nonly [sha-256,sha-384,sha-512] are supported"},
+			"invalid value: md5: spec.sigstoreKeys.ctLogs[0].hashAlgorithm\nonly [sha-256] is supported"},
+		{"log hashes that are not SHA-256", "{sigstoreKeys: {certificateAuthorities: [" + authority(ca) + "], tLogs: [" +
+			strings.Replace(log(keyPEM()), "sha-256", "sha-512", 1) + "], ctLogs: [" + log(keyPEM()) + ", " +
+			strings.Replace(log(keyPEM()), "sha-256", "sha-384", 1) + "]}}",
+			"invalid value: sha-384: spec.sigstoreKeys.ctLogs[1].hashAlgorithm\nnot supported yet\n" +
+				"invalid value: sha-512: spec.sigstoreKeys.tLogs[0].hashAlgorithm\nnot supported yet"},
 		{"validity that ends before it starts", "{sigstoreKeys: {certificateAuthorities: [" +
 			strings.Replace(authority(ca), "{", "{validFor: {start: 2023-01-01T00:00:00Z, end: 2022-01-01T00:00:00Z}, ", 1) + "]}}",
 			"invalid value: 2022-01-01T00:00:00Z: spec.sigstoreKeys.certificateAuthorities[0].validFor.end\nthe end is before the start"},

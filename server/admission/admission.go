@@ -6,7 +6,7 @@
 // is [Review].Raw, the body as it came. It refuses what the API server would
 // never send: anything but one JSON document, a member of the envelope that is
 // there twice or is spelled in another case, a value nested deeper than
-// [MaxDepth], another kind or version, a request without a uid. A review that
+// [MaxDepth], more than [MaxValues] values, another kind or version, a request without a uid. A review that
 // cannot be answered (there is no uid to answer to) is unreadable; one that names
 // its uid is readable, however odd its object, and the engine decides it.
 //
@@ -28,6 +28,12 @@ import (
 // objects of the API are definitions that carry schemas, some hundred levels;
 // what reads the review after us recurses once a level.
 const MaxDepth = 512
+
+// MaxValues bounds how many values a review may hold. What decodes the review
+// after us pays some hundred bytes for each, even where it is written in three;
+// objects of the API have some twenty bytes a value, and so half of this in the
+// largest body.
+const MaxValues = 300_000
 
 // Review is a readable AdmissionReview: it has a version we answer in and a uid
 // to answer to. Every other field may be empty.

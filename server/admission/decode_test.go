@@ -69,6 +69,7 @@ func TestDecodeAccepts(t *testing.T) {
 		"one name twice within the object":             minimal(`,"object":{"a":1,"a":2}`),
 		"an object nested as deep as the bound": minimal(`,"object":` +
 			strings.Repeat("[", MaxDepth-1) + strings.Repeat("]", MaxDepth-1)),
+		"as many values as the bound": minimal(`,"object":[` + strings.Repeat("0,", MaxValues-6) + `0]`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -148,6 +149,15 @@ func TestDecodeRefuses(t *testing.T) {
 			minimal(`,"OBJECT":{}`), `request: got member "OBJECT", want "object"`},
 		"a member spelled with a sign that folds": {
 			minimal(",\"\u212aind\":{}"), "request: got member \"\u212aind\", want \"kind\""},
+		"a million values": {
+			minimal(`,"object":[` + strings.Repeat("0,", 999_999) + `0]`),
+			"review: got 1000005 values or more, want at most 300000"},
+		"objects with nothing in them": {
+			minimal(`,"object":[` + strings.Repeat("{},", 999_999) + `{}]`),
+			"review: got 2000005 values or more, want at most 300000"},
+		"too many values in several members": {
+			`{"a":[` + strings.Repeat("0,", 149_999) + `0],"b":[` + strings.Repeat("0,", 149_999) + `0]}`,
+			"review: got 300002 values or more, want at most 300000"},
 		"an object nested too deep": {
 			minimal(`,"object":` + deep), "review: got values nested deeper than 512"},
 	} {

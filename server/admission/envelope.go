@@ -82,7 +82,7 @@ func readObject(field string, raw []byte) (members, error) {
 	if raw[0] != '{' {
 		return nil, fmt.Errorf("%s: got %s, want an object", field, typeOf(raw[0]))
 	}
-	found := make(members)
+	found, values := make(members), 0
 	for at := 1; ; {
 		quote := bytes.IndexByte(raw[at:], '"')
 		if quote < 0 {
@@ -98,8 +98,12 @@ func readObject(field string, raw []byte) (members, error) {
 			return nil, fmt.Errorf("%s: got %.64q twice, want each member once", field, name)
 		}
 		value := end + bytes.IndexByte(raw[end:], ':') + 1
-		if at, err = valueEnd(raw, value); err != nil {
+		inside := 0
+		if at, inside, err = valueEnd(raw, value); err != nil {
 			return nil, fmt.Errorf("%s: %w", field, err)
+		}
+		if values += inside; values > MaxValues {
+			return nil, fmt.Errorf("%s: got %d values or more, want at most %d", field, values, MaxValues)
 		}
 		found[name] = bytes.TrimSpace(raw[value:at])
 	}
@@ -151,27 +155,32 @@ func stringEnd(raw []byte, start int) int {
 }
 
 // valueEnd returns the index of the comma or the brace that ends the member
-// value starting at raw[start].
-func valueEnd(raw []byte, start int) (int, error) {
+// value starting at raw[start], and how many values that value is: itself, and
+// one for each bracket that opens and each comma inside. An empty list counts
+// twice.
+func valueEnd(raw []byte, start int) (end, values int, err error) {
 	depth := 0
+	values = 1
 	for i := start; i < len(raw); i++ {
 		switch raw[i] {
 		case '"':
 			i = stringEnd(raw, i) - 1
 		case '{', '[':
+			values++
 			if depth++; depth > MaxDepth {
-				return 0, fmt.Errorf("got values nested deeper than %d", MaxDepth)
+				return 0, 0, fmt.Errorf("got values nested deeper than %d", MaxDepth)
 			}
 		case '}', ']':
 			if depth == 0 {
-				return i, nil
+				return i, values, nil
 			}
 			depth--
 		case ',':
 			if depth == 0 {
-				return i, nil
+				return i, values, nil
 			}
+			values++
 		}
 	}
-	return len(raw), nil
+	return len(raw), values, nil
 }

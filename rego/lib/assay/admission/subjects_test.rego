@@ -181,6 +181,13 @@ test_policies_are_asked_once_for_each_distinct_image if {
 	got == {_app: {"p"}, given.image("db"): {"p"}}
 }
 
+# Too many images are one reason, and nobody is asked about any of them.
+test_too_many_images_are_denied_unjudged if {
+	crowd := [image | some i in numbers.range(1, 300); image := sprintf("reg.io/app%d:v1", [i])]
+	got := _decision(given.running(crowd), _lenient, {"tags": "resolve", "no_match": "allow"})
+	got == _denied([], ["too many images: got 300, want at most 256: spec"], [])
+}
+
 # Without an answer nothing is admitted: not of a tag, and not of an image.
 test_pending_answers_admit_nothing if {
 	not _pending_tag_admitted

@@ -41,8 +41,30 @@ _kind[part] := object.get(input, ["request", "kind", part], "") if some part in 
 
 # METADATA
 # title: Images found
-# description: One entry for each place that names an image, in the order of the fields.
-found := of(object_under_review)
+# description: |
+#   One entry for each place that names an image, in the order of the fields.
+#   None where there are too many to be judged, which `malformed` reports.
+found := [] if {
+	_too_many
+} else := of(object_under_review)
+
+# A decision has seconds, and each image asks its own questions.
+_most := 256
+
+_too_many if _total > _most
+
+# How many `of` would find. Finding takes longer than counting.
+_total := count(containers) + count(volumes) if {
+	containers := [1 |
+		some group in ["initContainers", "containers", "ephemeralContainers"]
+		some _ in _lists[group]
+	]
+	volumes := [1 |
+		some volume in _lists.volumes
+		reference := volume.image.reference
+		not reference in {"", null}
+	]
+}
 
 # METADATA
 # title: Images of an object
@@ -101,6 +123,11 @@ malformed contains {"message": "missing field(s)", "path": concat(".", pod_spec_
 	not is_object(object.get(object_under_review, pod_spec_path, null))
 }
 
+malformed contains {"message": message, "path": concat(".", pod_spec_path)} if {
+	_too_many
+	message := sprintf("too many images: got %d, want at most %d", [_total, _most])
+}
+
 malformed contains {"message": "invalid value: must be a list", "path": path} if {
 	some group, list in _lists
 	not is_array(list)
@@ -108,6 +135,7 @@ malformed contains {"message": "invalid value: must be a list", "path": path} if
 }
 
 malformed contains {"message": "invalid value: must be an object", "path": path} if {
+	not _too_many
 	some group, list in _lists
 	some i, item in list
 	not is_object(item)
@@ -115,6 +143,7 @@ malformed contains {"message": "invalid value: must be an object", "path": path}
 }
 
 malformed contains {"message": "invalid value: must be an object", "path": path} if {
+	not _too_many
 	some i, volume in _lists.volumes
 	is_object(volume)
 	source := object.get(volume, "image", null)

@@ -186,6 +186,46 @@ test_malformed_specs[note] if {
 	got == case
 }
 
+# Images in every field, as many as are wanted in all, and volumes without one.
+_crowd(total) := {
+	"initContainers": [{"image": "init"}],
+	"containers": [{"image": sprintf("app%d", [i])} | some i in numbers.range(4, total)],
+	"ephemeralContainers": [{"image": "debug"}],
+	"volumes": [
+		{"image": {"reference": "model"}},
+		{"image": {"reference": ""}},
+		{"image": {"reference": null}},
+		{"image": {}},
+		{"image": "none"},
+		{"emptyDir": {}},
+	],
+}
+
+test_as_many_images_as_the_bound_are_found if {
+	got := [count(images.found), images.malformed] with input as given.pod(_crowd(256))
+	got == [256, {{"message": _object, "path": "spec.volumes[4].image"}}]
+}
+
+test_too_many_images_are_malformed_and_none_is_found if {
+	got := {
+		"found": images.found,
+		"malformed": images.malformed,
+		"registries": images.registries,
+	} with input as given.pod(_crowd(257))
+		with oci.parse as given.parse
+	got == {
+		"found": [],
+		"malformed": {{"message": "too many images: got 257, want at most 256", "path": "spec"}},
+		"registries": set(),
+	}
+}
+
+# Not one entry for each of them.
+test_too_many_containers_that_are_no_objects_are_one_entry if {
+	got := images.malformed with input as given.pod({"containers": [null | some _ in numbers.range(1, 257)]})
+	got == {{"message": "too many images: got 257, want at most 256", "path": "spec"}}
+}
+
 test_images_of_another_object_of_the_kind[note] if {
 	some note, case in {
 		"images": {"object": {"spec": {"containers": [{"image": "old"}]}}, "want": ["old"]},

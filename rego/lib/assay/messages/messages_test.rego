@@ -28,6 +28,16 @@ test_order_is_by_message_then_by_details if {
 	messages.texts(entries) == ["B: 5\nz", "a: 4", "a: 3\nx", "a: 2\ny", "b: 1"]
 }
 
+# The reasons of a crowd of images, each with details of its own and two paths.
+test_grouping_keeps_every_path_of_every_detail if {
+	numbers_of := numbers.range(100, 999)
+	entries := {{"message": "m", "details": sprintf("d%d", [i]), "path": path} |
+		some i in numbers_of
+		some path in [sprintf("b%d", [i]), sprintf("a%d", [i])]
+	}
+	messages.texts(entries) == [sprintf("m: a%d, b%d\nd%d", [i, i, i]) | some i in numbers_of]
+}
+
 test_what_is_printed_is_not_a_pattern if {
 	messages.texts({{"message": "%s", "details": "%d%%", "path": "%v"}}) == ["%s: %v\n%d%%"]
 }

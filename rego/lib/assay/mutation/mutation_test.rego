@@ -59,6 +59,7 @@ _without_tags := {
 		{"spec": {"containers": [{"image": "reg.io/app:v1"}]}},
 		{"metadata": {"deletionTimestamp": "now"}, "spec": {"containers": [{"image": "reg.io/app:v1"}]}},
 	),
+	"too many images": given.running([image | some i in numbers.range(1, 257); image := sprintf("reg.io/app%d:v1", [i])]),
 	"no request": {},
 }
 

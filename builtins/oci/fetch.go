@@ -1,0 +1,125 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// piece is the content that one descriptor names, or why it could not be had.
+type piece struct {
+	content []byte
+	err     *Error
+}
+
+// fetch reads what ds describe, all at once, each for itself: none waits for another or fails with it. kind is
+// "blobs" or "manifests".
+func (c *Client) fetch(ctx context.Context, cred Credentials, r Reference, what, kind string, most int64, ds []descriptor) []piece {
+	pieces := make([]piece, len(ds))
+	refused := c.admit(what, ds, most)
+	var wait sync.WaitGroup
+	for i, d := range ds {
+		if refused[i] != nil {
+			pieces[i].err = refused[i]
+			continue
+		}
+		wait.Go(func() {
+			content, err := c.verified(ctx, cred, r, d, kind)
+			if err != nil {
+				pieces[i].err = asError(what, err)
+				return
+			}
+			pieces[i].content = content
+		})
+	}
+	wait.Wait()
+	return pieces
+}
+
+// admit answers for each descriptor why it must not be followed: for itself, or because it does not fit beside those
+// before it.
+func (c *Client) admit(what string, ds []descriptor, most int64) []*Error {
+	refused := make([]*Error, len(ds))
+	left := c.maxEvidence
+	for i, d := range ds {
+		if refused[i] = d.check(what, min(most, c.maxInFlight)); refused[i] != nil {
+			continue
+		}
+		if d.Size > left {
+			refused[i] = refuse(TooLarge, "%s: got more than %d bytes in all", what, c.maxEvidence)
+			continue
+		}
+		left -= d.Size
+	}
+	return refused
+}
+
+// verified reads what d describes, from memory where the same credentials led to it before. A fetch is shared only
+// within its repository: a registry that hangs must not hold up another one that has the same blob.
+func (c *Client) verified(ctx context.Context, cred Credentials, r Reference, d descriptor, kind string) ([]byte, error) {
+	path := kind + "/" + d.Digest
+	at := r.Registry + "/" + r.Repository + "/" + path
+	byDigest := key{tenant: cred.ID, call: "content", about: d.Digest}
+	if b, ok := c.content.get(byDigest); ok && int64(len(b.([]byte))) == d.Size {
+		return b.([]byte), nil
+	}
+	flight := key{tenant: cred.ID, call: fmt.Sprintf("fetch %d", d.Size), about: at}
+	return shared[[]byte](ctx, &c.sharing, c.content, flight, func(ctx context.Context) (answer, error) {
+		p, err := c.get(ctx, cred, r, request{path: path, accept: acceptFor(kind), most: d.Size, exact: true, what: at})
+		if err != nil {
+			return answer{}, err
+		}
+		if got := digestOf(p.body); got != d.Digest {
+			return answer{}, refuse(DigestMismatch, "%s: got bytes with digest %s", at, got)
+		}
+		body := slices.Clip(p.body)
+		c.content.put(byDigest, answer{value: body, cost: int64(len(body)) + 1<<10, ttl: forever})
+		return answer{value: body}, nil
+	})
+}
+
+func acceptFor(kind string) string {
+	if kind == "manifests" {
+		return acceptImage
+	}
+	return ""
+}
+
+// asError is err as the refusal that it is, or that [refusal] makes of it.
+func asError(what string, err error) *Error {
+	if own := (*Error)(nil); errors.As(err, &own) {
+		return own
+	}
+	return refusal(what, err)
+}
+
+// firstHalf leaves half of the time that ctx has for what comes after.
+func firstHalf(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(end)/2)
+}
+
+// flying bounds the bytes of all bodies that are being read, whoever wants them from whichever registry. What was
+// read is bounded by who holds it: the cache, and each caller by [WithMaxEvidence].
+type flying struct {
+	most int64
+	free *semaphore.Weighted
+}
+
+func (f flying) acquire(ctx context.Context, what string, bytes int64) (release func(), err error) {
+	if bytes > f.most {
+		return nil, refuse(TooLarge, "%s: got %d bytes, want at most the %d that are read at one time", what, bytes, f.most)
+	}
+	if err := f.free.Acquire(ctx, bytes); err != nil {
+		return nil, refusal(what, err)
+	}
+	return func() { f.free.Release(bytes) }, nil
+}

@@ -1,0 +1,148 @@
+// Package tuf keeps the trusted root of a Sigstore TUF repository: cached on
+// disk, refreshed in the background, never on behalf of a request.
+//
+// It is the only part of the verification room that reaches the network.
+package tuf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/sigstore/sigstore-go/pkg/tuf"
+	"github.com/theupdateframework/go-tuf/v2/metadata/fetcher"
+
+	"github.com/assay-dev/assay/builtins/sigstore"
+)
+
+// Options say where trust material is refreshed from.
+type Options struct {
+	// Mirror is the URL of the repository, the public-good one when empty.
+	Mirror string
+	// Root is the root.json that is trusted to begin with, the public-good one
+	// when empty.
+	Root []byte
+	// Target is the name of the trusted root, trusted_root.json when empty.
+	Target string
+	// Cache is the directory of the cache. Required.
+	Cache string
+	// MaxStale is how long the last good root serves while it cannot be
+	// refreshed. Zero is 7 days.
+	MaxStale time.Duration
+	// Now is the clock, time.Now when nil.
+	Now func() time.Time
+}
+
+// The bounds. A refresh reads a handful of small files.
+const (
+	defaultMaxStale = 7 * 24 * time.Hour
+	fetchTimeout    = 15 * time.Second
+)
+
+// Repository is a TUF repository and the trusted root that it last gave.
+type Repository struct {
+	options Options
+	current atomic.Pointer[refreshed]
+	failure atomic.Pointer[error]
+}
+
+// refreshed is a root and when its repository last said that it is the one.
+type refreshed struct {
+	root *sigstore.Root
+	at   time.Time
+}
+
+// New checks the options. The root is there after the first [Repository.Refresh].
+func New(options Options) (*Repository, error) {
+	if options.Cache == "" {
+		return nil, errors.New("TUF: got no cache directory")
+	}
+	if options.MaxStale < 0 {
+		return nil, fmt.Errorf("TUF: got a maximal staleness of %s, want at least 0", options.MaxStale)
+	}
+	if options.Mirror == "" {
+		options.Mirror = tuf.DefaultMirror
+	}
+	if len(options.Root) == 0 {
+		options.Root = tuf.DefaultRoot()
+	}
+	if options.Target == "" {
+		options.Target = "trusted_root.json"
+	}
+	if options.MaxStale == 0 {
+		options.MaxStale = defaultMaxStale
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	return &Repository{options: options}, nil
+}
+
+// Refresh fetches and verifies the repository's metadata and its trusted root.
+// An error says that this failed; the root that was there serves on, until it is
+// too old. Where there is none yet, metadata of the cache that has not expired
+// serves, as old as it is, so that a restart survives an outage of the mirror.
+func (r *Repository) Refresh(ctx context.Context) error {
+	root, err := r.fetch(ctx, false)
+	if err == nil {
+		r.current.Store(&refreshed{root, r.options.Now()})
+		r.failure.Store(nil)
+		return nil
+	}
+	err = fmt.Errorf("TUF repository %s: %w", r.options.Mirror, err)
+	r.failure.Store(&err)
+	if r.current.Load() == nil {
+		if root, cached := r.fetch(ctx, true); cached == nil {
+			r.current.Store(&refreshed{root, r.cachedAt()})
+		}
+	}
+	return err
+}
+
+func (r *Repository) fetch(ctx context.Context, fromCache bool) (*sigstore.Root, error) {
+	files := fetcher.NewDefaultFetcher()
+	files.SetHTTPClient(&http.Client{Timeout: fetchTimeout})
+	client, err := tuf.New(&tuf.Options{
+		Root: r.options.Root, RepositoryBaseURL: r.options.Mirror, CachePath: r.options.Cache,
+		ForceCache: fromCache, Fetcher: files, Context: ctx,
+	})
+	if err != nil {
+		return nil, err
+	}
+	data, err := client.GetTarget(r.options.Target)
+	if err != nil {
+		return nil, err
+	}
+	return sigstore.ParseTrustedRoot(data)
+}
+
+// cachedAt is when the cache was last refreshed, as sigstore-go notes it there;
+// the zero time, and so too old, when it does not say.
+func (r *Repository) cachedAt() time.Time {
+	config, err := tuf.LoadConfig(filepath.Join(r.options.Cache, tuf.URLToPath(r.options.Mirror)+".json"))
+	if err != nil {
+		return time.Time{}
+	}
+	return config.LastTimestamp
+}
+
+// Root gives the root that serves now, or says why there is none: it was never
+// there, or it could not be refreshed for longer than is acceptable.
+func (r *Repository) Root() (root *sigstore.Root, cause string) {
+	last := r.current.Load()
+	if last == nil {
+		if failure := r.failure.Load(); failure != nil {
+			return nil, (*failure).Error()
+		}
+		return nil, fmt.Sprintf("TUF repository %s: not fetched yet", r.options.Mirror)
+	}
+	if age := r.options.Now().Sub(last.at); age > r.options.MaxStale {
+		return nil, fmt.Sprintf("trusted root is stale: last verified at %s, want no longer ago than %s",
+			last.at.UTC().Format(time.RFC3339), r.options.MaxStale)
+	}
+	return last.root, ""
+}
