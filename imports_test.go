@@ -73,7 +73,7 @@ func rooms() []room {
 		never: []string{"net/http/..."},
 	}, {
 		name: "builtins/oci", // the registry edge: sees nothing of ours
-		owns: []string{ggcr + "v1/...", ggcr + "authn/..."},
+		owns: []string{ggcr + "v1/...", ggcr + "authn/...", "github.com/docker/cli/cli/config/..."},
 	}, {
 		name: "builtins/oci/cloud",
 		ours: []string{"builtins/oci"},

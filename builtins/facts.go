@@ -237,7 +237,11 @@ func (f *Facts) evidence(ctx context.Context, cred oci.Credentials, image string
 func evidenceOf(format string, list oci.List) sigstore.Evidence {
 	out := sigstore.Evidence{Format: format}
 	for _, layer := range list.Layers {
-		out.Layers = append(out.Layers, sigstore.Layer{Annotations: layer.Annotations, Content: layer.Content})
+		piece := sigstore.Layer{Annotations: layer.Annotations, Content: layer.Content}
+		if layer.Err != nil {
+			piece.Missing = &sigstore.Refusal{Code: sigstore.Code(layer.Err.Code), Message: layer.Err.Message}
+		}
+		out.Layers = append(out.Layers, piece)
 	}
 	return out
 }

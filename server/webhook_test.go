@@ -236,7 +236,7 @@ func TestPanicDenies(t *testing.T) {
 		"a panic":           func(context.Context, []byte) (Decision, error) { panic("boom") },
 		"a panic with nil":  func(context.Context, []byte) (Decision, error) { panic(nil) },
 		"an abort":          func(context.Context, []byte) (Decision, error) { panic(http.ErrAbortHandler) },
-		"a nil map":         func(context.Context, []byte) (Decision, error) { var m map[int]int; m[0]++; return Decision{}, nil },
+		"a nil map":         func(context.Context, []byte) (Decision, error) { var m map[int]int; m[0]++; return Decision{}, nil }, //nolint:staticcheck // that it panics is the point
 		"a decider of none": nil,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -291,6 +291,7 @@ func TestNewRefusesBoundsThatAreNone(t *testing.T) {
 	t.Parallel()
 	for name, opt := range map[string]oci.Option{
 		"blob": oci.WithMaxBlob(0), "manifest": oci.WithMaxManifest(-1), "evidence": oci.WithMaxEvidence(0),
+		"in flight":   oci.WithMaxInFlight(0),
 		"concurrency": oci.WithConcurrency(0), "timeout": oci.WithTimeout(-time.Second),
 	} {
 		if _, err := oci.New(opt); err == nil || !strings.Contains(err.Error(), name) {

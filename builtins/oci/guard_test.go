@@ -67,6 +67,8 @@ func TestSchemes(t *testing.T) {
 	for host, want := range map[string]string{
 		"localhost:5000": "http", "127.0.0.1:5000": "http", "10.0.0.1:5000": "http", "192.168.0.1": "http", "x.localhost:5000": "http", "[::1]:5000": "http",
 		"registry.local": "https", "registry.local:5000": "https", "registry:5000": "https", "ghcr.io": "https", "11.0.0.1:5000": "https",
+		"127.0.0.1.evil.example:5000": "https", "10.0.0.1.evil.example": "https", "localhost.evil.example:5000": "https",
+		"notlocalhost:5000": "https", "evil-localhost:5000": "https", "192.168.0.1.nip.io:5000": "https", "[2001:db8::1]:5000": "https",
 	} {
 		r, err := Parse(host + "/org/app")
 		if err != nil {
@@ -78,6 +80,20 @@ func TestSchemes(t *testing.T) {
 		}
 		if got := repo.Scheme(); got != want || repo.RegistryStr() != r.Registry || repo.RepositoryStr() != r.Repository {
 			t.Errorf("%s: got %s://%s/%s, want %s", host, got, repo.RegistryStr(), repo.RepositoryStr(), want)
+		}
+	}
+}
+
+// TestForbiddenPlainHTTP: where ggcr would speak plain HTTP to a registry that is not near, it is not spoken to.
+func TestForbiddenPlainHTTP(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"localhost:5000": true, "x.localhost": true, "127.0.0.1:5000": true, "127.9.9.9": true, "10.0.0.1": true, "[::1]:5000": true, "[fd00::1]": true,
+		"127.0.0.1.evil.example:5000": false, "10.0.0.1.evil.example": false, "notlocalhost:5000": false, "localhost.example": false,
+		"8.8.8.8:5000": false, "[2001:db8::1]": false, "169.254.169.254": false, "ghcr.io": false,
+	} {
+		if got := near(host); got != want {
+			t.Errorf("%s: got near %t, want %t", host, got, want)
 		}
 	}
 }
@@ -102,10 +118,32 @@ func TestCacheIsBoundedByCost(t *testing.T) {
 	if _, ok := c.get(k("b")); ok || c.cost != 8 {
 		t.Errorf("got b kept %t at cost %d, want the least recently used gone at cost 8", ok, c.cost)
 	}
+	c.shorten(k("a"), "a", time.Second)
+	c.shorten(k("a"), "a2", forever)
 	c.drop(k("a"), "a")
 	c.drop(k("c"), "c")
 	if _, ok := c.get(k("a")); !ok || c.cost != 5 {
 		t.Errorf("got a kept %t at cost %d, want a newer value to survive at cost 5", ok, c.cost)
+	}
+}
+
+func TestAKeptValueIsShortened(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(0, 0)
+	c, err := newCache(10, func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := key{about: "a"}
+	c.put(k, answer{value: "a", cost: 1, ttl: time.Minute})
+	now = now.Add(time.Second)
+	c.shorten(k, "a", 2*time.Second)
+	if _, ok := c.get(k); !ok || c.cost != 1 {
+		t.Errorf("got kept %t at cost %d, want it kept at cost 1", ok, c.cost)
+	}
+	now = now.Add(time.Second)
+	if _, ok := c.get(k); ok || c.cost != 0 {
+		t.Errorf("got kept %t at cost %d, want it gone 2 s after it was put", ok, c.cost)
 	}
 }
 

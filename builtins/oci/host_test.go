@@ -123,6 +123,20 @@ func TestForbiddenStepDownFromTLS(t *testing.T) {
 	}
 }
 
+// TestForbiddenPlainHTTPToNamesThatBeginLikeAddresses: they are names, and names are asked over TLS alone.
+func TestForbiddenPlainHTTPToNamesThatBeginLikeAddresses(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"127.0.0.1.evil.example", "10.0.0.1.evil.example", "localhost.evil.example"} {
+		f := newFake(t)
+		ref, _ := f.signed(t, "org/app")
+		dns := oci.WithResolver(resolver(map[string]string{name: "127.0.0.1"}))
+		refused(t, newClient(t, dns), strings.Replace(ref, "127.0.0.1", name, 1), oci.Unreachable, name)
+		if got := f.requests(); len(got) != 0 {
+			t.Errorf("%s: got requests %q over plain http, want none", name, got)
+		}
+	}
+}
+
 func TestRefuseUnknownAuthority(t *testing.T) {
 	t.Parallel()
 	f, _, dns := newTLS(t)

@@ -29,50 +29,6 @@ func (f *fake) hang(t *testing.T, part string) {
 	})
 }
 
-// refused reads the signatures of ref within a short deadline and checks the refusal.
-func refused(t *testing.T, c *oci.Client, ref string, want oci.Code, words ...string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	l, err := c.Signatures(ctx, anonymous, ref)
-	mustRefuse(t, err, want, words...)
-	if len(l.Layers) != 0 || l.Digest != "" {
-		t.Errorf("got list %+v beside a refusal, want none", l)
-	}
-}
-
-// refusedLayers is refused for what costs a list its layers but not itself.
-func refusedLayers(t *testing.T, c *oci.Client, ref string, want oci.Code, words ...string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	l, err := c.Signatures(ctx, anonymous, ref)
-	if err != nil || len(l.Layers) == 0 {
-		t.Fatalf("got %d layers and error %v, want layers with errors", len(l.Layers), err)
-	}
-	for _, layer := range l.Layers {
-		mustRefuseLayer(t, layer, want, words...)
-	}
-}
-
-func mustRefuseLayer(t *testing.T, l oci.Layer, want oci.Code, words ...string) {
-	t.Helper()
-	if l.Err == nil || l.Content != nil {
-		t.Fatalf("got %d bytes and error %v, want %s alone", len(l.Content), l.Err, want)
-	}
-	mustRefuse(t, l.Err, want, words...)
-}
-
-// refusedAt is refused, or refusedLayers where part is that of blobs.
-func refusedAt(t *testing.T, part string, c *oci.Client, ref string, want oci.Code, words ...string) {
-	t.Helper()
-	if part == "/blobs/" {
-		refusedLayers(t, c, ref, want, words...)
-		return
-	}
-	refused(t, c, ref, want, words...)
-}
-
 func TestRefuseRegistryDown(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)

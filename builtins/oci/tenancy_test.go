@@ -1,6 +1,7 @@
 package oci_test
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -209,7 +210,7 @@ func TestNoTokenIsFetchedForARedirect(t *testing.T) {
 type brokenKeychain struct{}
 
 func (brokenKeychain) Resolve(authn.Resource) (authn.Authenticator, error) {
-	return nil, &http.ProtocolError{ErrorString: "helper says: password is hunter2"}
+	return nil, errors.New("helper says: password is hunter2")
 }
 
 func TestRefuseKeychainThatFails(t *testing.T) {

@@ -88,13 +88,13 @@ func readLogEntry(text string) (*bundle.RekorBundle, error) {
 	}
 	body, ok := entry.Payload.Body.(string)
 	if !ok {
-		return nil, fmt.Errorf("Payload.body: got %T, want a base64 string", entry.Payload.Body)
+		return nil, fmt.Errorf("entry Payload.body: got %T, want a base64 string", entry.Payload.Body)
 	}
 	if _, err := base64.StdEncoding.DecodeString(body); err != nil {
-		return nil, fmt.Errorf("Payload.body: %w", err)
+		return nil, fmt.Errorf("entry Payload.body: %w", err)
 	}
 	if len(entry.SignedEntryTimestamp) == 0 {
-		return nil, fmt.Errorf("SignedEntryTimestamp: got none")
+		return nil, fmt.Errorf("entry SignedEntryTimestamp: got none")
 	}
 	return entry, nil
 }

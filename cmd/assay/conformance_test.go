@@ -118,13 +118,13 @@ func webhookVerdict(t *testing.T, flags engineFlags, image string) (verdict, ans
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &webhookServer{}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	flags.noMatch, flags.identityRegexp, flags.privateRegistries = "deny", "upstream", true
-	if w, err = listen(ctx, flags, server.Config{
+	w, err := listen(ctx, flags, server.Config{
 		Addr: "127.0.0.1:0", InsecurePlainHTTP: true, DrainDelay: time.Millisecond, Logger: slog.New(slog.DiscardHandler),
-	}); err != nil {
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	recorder := httptest.NewRecorder()

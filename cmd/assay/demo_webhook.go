@@ -62,8 +62,13 @@ func (s *stage) start(ctx context.Context, log io.Writer) (stop func(), err erro
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- running.run(ctx) }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := running.run(ctx); err != nil {
+			config.Logger.Error("webhook", "error", err)
+		}
+	}()
 	s.webhook = &webhook{
 		url:    "https://" + running.server.Addr().String(),
 		engine: running.reloader.engine,

@@ -60,11 +60,13 @@ const decisionTimeout = 10 * time.Second
 // wiring holds what outlives a policy set: the registry client with its caches,
 // and the default trust root.
 type wiring struct {
-	flags    engineFlags
-	tags     string
-	timeout  time.Duration
-	registry *oci.Client
-	root     defaultRoot
+	flags   engineFlags
+	tags    string
+	timeout time.Duration
+	// credentials are those of whoever runs the program: one tenant.
+	credentials oci.Credentials
+	registry    *oci.Client
+	root        defaultRoot
 }
 
 // wire makes the parts that do not depend on policies. tags is what becomes of
@@ -85,7 +87,7 @@ func wire(flags engineFlags, tags string, timeout time.Duration) (*wiring, error
 	if err != nil {
 		return nil, err
 	}
-	w := &wiring{flags: flags, tags: tags, timeout: timeout, registry: registry}
+	w := &wiring{flags: flags, tags: tags, timeout: timeout, credentials: oci.LocalCredentials(), registry: registry}
 	if flags.trustedRoot != "" {
 		w.root, err = fixedRoot(flags.trustedRoot)
 	} else {
@@ -112,11 +114,9 @@ func (w *wiring) compile(ctx context.Context, d *documents) (*rego.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	// One tenant for now: whoever runs the program.
-	credentials := oci.LocalCredentials()
 	return rego.Compile(ctx, rego.Source{
 		Policies: d.policies,
 		Config:   rego.Config{NoMatch: w.flags.noMatch, Tags: w.tags},
-		Open:     func() rego.Answers { return facts.Open(credentials) },
+		Open:     func() rego.Answers { return facts.Open(w.credentials) },
 	})
 }

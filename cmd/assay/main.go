@@ -43,7 +43,7 @@ var errDenied = errors.New("denied")
 
 // run is the program without its process: tests call it as users call the binary.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := command()
+	root := command() //nolint:contextcheck // cobra hands the context to the command that runs
 	root.SetArgs(twoDashes(args))
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/server/admission"
@@ -76,6 +77,8 @@ func listen(ctx context.Context, flags engineFlags, config server.Config) (*webh
 	if err != nil {
 		return nil, err
 	}
+	// Pods name the hosts: no credential helper is asked about just any of them.
+	w.credentials = oci.WebhookCredentials()
 	r := &reloader{wiring: w, log: config.Logger, metrics: config.Metrics, wake: make(chan struct{}, 1)}
 	// Watched before they are read: no change falls in between.
 	watch := server.NewWatch(config.Logger, directories(append(append([]string{}, flags.policies...), flags.trustRoots...)))

@@ -8,14 +8,12 @@ import (
 // This file holds our warnings about what is valid, and does less than it seems
 // to: policy-controller takes it in silence. Each says what to write.
 
-// advice returns one line for each such field of a valid policy.
-func (s *Spec) advice() []string {
-	var lines []string
-	say := func(path, text string) { lines = append(lines, path+": "+text) }
+// advice returns one line for each such field of a valid policy, whose name is
+// in front.
+func (s *Spec) advice(policy string) (lines []string) {
+	say := func(path, text string) { lines = append(lines, policy+": "+path+": "+text) }
 	for i, a := range s.Authorities {
-		if path := at("spec.authorities", i); a.Static == nil {
-			a.advice(path, say)
-		}
+		a.advice(at("spec.authorities", i), say)
 	}
 	for i, m := range s.Match {
 		m.advice(at("spec.match", i), say)

@@ -4,8 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/assay-dev/assay/rego/cip"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/assay-dev/assay/rego/cip"
 )
 
 // advised is a valid document and what is said of it, a line each.

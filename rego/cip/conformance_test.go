@@ -10,8 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/assay-dev/assay/rego/cip"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/assay-dev/assay/rego/cip"
 )
 
 // conformanceData returns the directory of the real resources.

@@ -98,11 +98,9 @@ func (d *decoder) stringMap(path string, tree any, out reflect.Value) {
 	}
 	result := make(map[string]string, len(object))
 	for key, value := range object {
-		if value == nil {
-			result[key] = ""
-			continue
+		if result[key] = ""; value != nil {
+			result[key], _ = want[string](d, join(path, key), value, "a string")
 		}
-		result[key], _ = want[string](d, join(path, key), value, "a string")
 	}
 	out.Set(reflect.ValueOf(result))
 }

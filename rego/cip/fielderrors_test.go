@@ -3,8 +3,9 @@ package cip_test
 import (
 	"testing"
 
-	"github.com/assay-dev/assay/rego/cip"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/assay-dev/assay/rego/cip"
 )
 
 func TestFieldErrors(t *testing.T) {
@@ -47,7 +48,7 @@ func TestFieldErrors(t *testing.T) {
 func TestFieldErrorsMergeLeavesItsReceiverAlone(t *testing.T) {
 	t.Parallel()
 	errs := cip.FieldErrors{{Message: "n", Paths: []string{"b", "a"}}, {Message: "m", Paths: []string{"c"}}}
-	errs.Merge()
+	_ = errs.Merge()
 	want := cip.FieldErrors{{Message: "n", Paths: []string{"b", "a"}}, {Message: "m", Paths: []string{"c"}}}
 	if diff := cmp.Diff(want, errs); diff != "" {
 		t.Errorf("after Merge (-want +got):\n%s", diff)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -55,10 +56,6 @@ func checkPublicKey(data []byte) error {
 	return err
 }
 
-const awsScheme = "awskms://"
-
-var kmsSchemes = []string{awsScheme, "azurekms://", "hashivault://", "gcpkms://"}
-
 // awsReference is awskms://HOST/KEY, where KEY is the id of a key, an alias, or
 // the ARN of one of them; its groups are HOST and KEY.
 // See https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id
@@ -69,15 +66,14 @@ const awsKeyID = `(?:mrk-?)?[A-Fa-f0-9]{8}-?[A-Fa-f0-9]{4}-?[A-Fa-f0-9]{4}-?[A-F
 
 // kmsProblem returns what is wrong with a KMS reference, or nothing.
 func kmsProblem(kms string) string {
-	for _, scheme := range kmsSchemes {
-		if strings.HasPrefix(kms, scheme) {
-			if scheme == awsScheme {
-				return awsProblem(kms)
-			}
-			return ""
-		}
+	switch scheme, _, found := strings.Cut(kms, "://"); {
+	case found && scheme == "awskms":
+		return awsProblem(kms)
+	case found && slices.Contains([]string{"azurekms", "hashivault", "gcpkms"}, scheme):
+		return ""
 	}
-	return fmt.Sprintf("malformed KMS format, should be prefixed by any of the supported providers: %v", kmsSchemes)
+	return "malformed KMS format, should be prefixed by any of the supported providers: " +
+		"[awskms:// azurekms:// hashivault:// gcpkms://]"
 }
 
 func awsProblem(kms string) string {

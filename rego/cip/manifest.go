@@ -3,7 +3,9 @@ package cip
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 )
 
 // ManifestJSON turns one document of any kind, in YAML or JSON, into JSON, by
@@ -13,52 +15,25 @@ func ManifestJSON(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found []any
-	for _, tree := range trees {
-		if tree != nil {
-			found = append(found, tree)
-		}
-	}
+	found := slices.DeleteFunc(trees, func(tree any) bool { return tree == nil })
 	if len(found) != 1 {
 		return nil, fmt.Errorf("got %d documents, want one", len(found))
-	}
-	plain, err := plainTree(found[0])
-	if err != nil {
-		return nil, err
 	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
-	err = encoder.Encode(plain)
+	err = encoder.Encode(found[0])
+	var refused *json.MarshalerError
+	if errors.As(err, &refused) {
+		err = refused.Err
+	}
 	return bytes.TrimSpace(out.Bytes()), err
 }
 
-// plainTree makes numbers marshal as they were written.
-func plainTree(tree any) (any, error) {
-	switch tree := tree.(type) {
-	case number:
-		if !json.Valid([]byte(tree)) {
-			return nil, fmt.Errorf("number: got %s, want one that JSON has", tree)
-		}
-		return json.Number(tree), nil
-	case []any:
-		out := make([]any, len(tree))
-		for i, element := range tree {
-			var err error
-			if out[i], err = plainTree(element); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
-	case map[string]any:
-		out := make(map[string]any, len(tree))
-		for key, element := range tree {
-			var err error
-			if out[key], err = plainTree(element); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
+// MarshalJSON leaves a number as it was written.
+func (n number) MarshalJSON() ([]byte, error) {
+	if !json.Valid([]byte(n)) {
+		return nil, fmt.Errorf("number: got %s, want one that JSON has", string(n))
 	}
-	return tree, nil
+	return []byte(n), nil
 }

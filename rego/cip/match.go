@@ -23,11 +23,8 @@ func (v *validation) match(path string, m Match) {
 // a custom resource, and the two built-in workloads that upstream's webhook does
 // not look at are known as well.
 func knownResource(m Match) bool {
-	if strings.Contains(m.Group, ".") {
-		return true
-	}
 	_, known := homeGroup(m.Resource)
-	return known
+	return known || strings.Contains(m.Group, ".")
 }
 
 // homeGroup returns the group of one of Kubernetes' own workloads.

@@ -147,9 +147,7 @@ func (p *parser) policy(h header, tree any) error {
 		return err
 	}
 	spec.normalize()
-	for _, line := range spec.advice() {
-		p.docs.Warnings = append(p.docs.Warnings, "policy "+h.name+": "+line)
-	}
+	p.docs.Warnings = append(p.docs.Warnings, spec.advice("policy "+h.name)...)
 	version := strings.TrimPrefix(h.apiVersion, group+"/")
 	policy := Policy{Name: h.name, Version: version, Annotations: object.Metadata.Annotations, Spec: *spec}
 	return add(p, h, &p.docs.Policies, policy, "policy")

@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/assay-dev/assay/rego/cip"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/assay-dev/assay/rego/cip"
 )
 
 const minimal = `apiVersion: policy.sigstore.dev/v1beta1
@@ -35,7 +36,7 @@ metadata: {name: p, annotations: {a: b}}, spec: {images: [{glob: a*}], authoriti
 		t.Fatal(err)
 	}
 	yes := true
-	want := &cip.Documents{Policies: []cip.Policy{{
+	want := []cip.Policy{{
 		Name: "p", Version: "v1alpha1", Annotations: map[string]string{"a": "b"},
 		Spec: cip.Spec{
 			Images: []cip.ImagePattern{{Glob: "a*"}},
@@ -51,9 +52,9 @@ metadata: {name: p, annotations: {a: b}}, spec: {images: [{glob: a*}], authoriti
 				}},
 			},
 		},
-	}}}
-	if diff := cmp.Diff(want, docs); diff != "" {
-		t.Errorf("documents (-want +got):\n%s", diff)
+	}}
+	if diff := cmp.Diff(want, docs.Policies); diff != "" {
+		t.Errorf("policies (-want +got):\n%s", diff)
 	}
 }
 

@@ -2,6 +2,7 @@ package cip
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/x509"
 	"encoding/json"
@@ -101,12 +102,8 @@ func (s *TrustRootSpec) setDefaults() {
 }
 
 func setTargetDefaults(targets, trustedRootTarget *string) {
-	if *targets == "" {
-		*targets = "targets"
-	}
-	if *trustedRootTarget == "" {
-		*trustedRootTarget = "trusted_root.json"
-	}
+	*targets = cmp.Or(*targets, "targets")
+	*trustedRootTarget = cmp.Or(*trustedRootTarget, "trusted_root.json")
 }
 
 func (v *validation) trustRoot(s *TrustRootSpec) {

@@ -15,8 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/assay-dev/assay/rego/cip"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/assay-dev/assay/rego/cip"
 )
 
 func withTrustRoot(spec string) []byte {

@@ -1,6 +1,7 @@
 package cip
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -22,14 +23,10 @@ const (
 
 // setDefaults fills in what policy-controller's defaulting webhook would.
 func (s *Spec) setDefaults() {
-	if s.Mode == "" {
-		s.Mode = ModeEnforce
-	}
+	s.Mode = cmp.Or(s.Mode, ModeEnforce)
 	for i := range s.Authorities {
 		a := &s.Authorities[i]
-		if a.Name == "" {
-			a.Name = fmt.Sprintf("authority-%d", i)
-		}
+		a.Name = cmp.Or(a.Name, fmt.Sprintf("authority-%d", i))
 		if k := a.Keyless; k != nil && a.Key == nil && a.Static == nil && k.CACert == nil && k.URL == "" {
 			k.URL = defaultFulcio
 		}

@@ -5,8 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/assay-dev/assay/rego/cip"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/assay-dev/assay/rego/cip"
 )
 
 const publicKey = `-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaEOVJCFtduYr3xqTxeRWSW32CY/s\n` +
