@@ -27,7 +27,7 @@ demo: ## see a signed image admitted and an unsigned one denied
 test: ## run every test
 	$(GO) test ./...
 
-check: test lint rego race ## all that a pull request must pass
+check: test lint rego race $(if $(ASSAY_CONFORMANCE_DATA),conformance) ## all that a pull request must pass
 
 lint: ## linters, formatting and the owners of imports
 	$(TOOL) golangci-lint run ./...

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/v1"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	cosignbundle "github.com/sigstore/cosign/v2/pkg/cosign/bundle"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
@@ -144,7 +144,7 @@ func keyQuestions(t *testing.T, data string) []question {
 }
 
 // askCosign makes of the layer what cosign makes of it, and catches its panics.
-func askCosign(t *testing.T, layer Layer, digest v1.Hash, attestation bool, opts cosign.CheckOpts) (err error, panicked any) { //nolint:revive // a panic is no error
+func askCosign(t *testing.T, layer Layer, digest v1.Hash, attestation bool, opts cosign.CheckOpts) (err error, panicked any) { //nolint:staticcheck // a panic is no error
 	t.Helper()
 	defer func() {
 		if panicked = recover(); panicked != nil {
