@@ -151,7 +151,7 @@ func newAuthority(t testing.TB, curve elliptic.Curve, intermediateEnds time.Time
 }
 
 // leaf is a signer with a certificate for the identity release.
-func (a authority) leaf(t testing.TB, ends time.Time) (forger, *x509.Certificate) {
+func (a authority) leaf(t testing.TB, ends time.Time, emails ...string) (forger, *x509.Certificate) {
 	t.Helper()
 	signer := newForger(t)
 	subject, err := url.Parse(testSubject)
@@ -159,7 +159,7 @@ func (a authority) leaf(t testing.TB, ends time.Time) (forger, *x509.Certificate
 		t.Fatal(err)
 	}
 	return signer, issue(t, &x509.Certificate{
-		NotAfter: ends, URIs: []*url.URL{subject}, KeyUsage: x509.KeyUsageDigitalSignature,
+		NotAfter: ends, URIs: []*url.URL{subject}, EmailAddresses: emails, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:     []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
 		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 1, 1}, Value: []byte(testIssuer)}},
 	}, a.intermediate, signer.key, a.key)

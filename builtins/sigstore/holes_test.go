@@ -335,3 +335,25 @@ func document(t testing.TB, data []byte, edit func(map[string]any)) []byte {
 	}
 	return encoded
 }
+
+// TestNameThatIsShownIsTheOneThatMatched: of a certificate with two names, the
+// facts never show one that the policy did not ask for.
+func TestNameThatIsShownIsTheOneThatMatched(t *testing.T) {
+	t.Parallel()
+	const trusted = "trusted@acme.example"
+	a := newAuthority(t, curves()[0], clock().Add(100*time.Hour))
+	signer, leaf := a.leaf(t, clock().Add(100*time.Hour), trusted)
+	layer := signed(t, signer, leaf)[FormatLegacy]
+	for _, want := range []string{trusted, testSubject} {
+		authority := withoutSCT(withTrustRoot(keyless()))
+		authority.Keyless.Identities = []cip.Identity{{Issuer: testIssuer, Subject: want}}
+		c, refusal := NewCheck(authority, a.trust(t, nil), Options{Now: clock()})
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		found, refusal := c.Signatures(testDigest, []Evidence{{FormatLegacy, []Layer{layer}}})
+		if refusal != nil || found[0].Subject != want {
+			t.Errorf("got %v, %v, want the subject %s", found, refusal, want)
+		}
+	}
+}
