@@ -29,10 +29,7 @@ func compileCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for i, path := range slices.Sorted(maps.Keys(modules)) {
-				if !all && !strings.HasPrefix(path, "cip/") {
-					continue
-				}
+			for i, path := range order(modules, all) {
 				if i > 0 {
 					fmt.Fprintln(cmd.OutOrStdout())
 				}
@@ -43,4 +40,21 @@ func compileCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&all, "library", false, "print the library that joins the policies, too")
 	return cmd
+}
+
+// order lists what to print: the policies by name, their index, and with all the
+// library that joins them.
+func order(modules map[string]string, all bool) []string {
+	var policies, rest []string
+	for _, path := range slices.Sorted(maps.Keys(modules)) {
+		switch {
+		case strings.HasPrefix(path, "cip/_"):
+			rest = append([]string{path}, rest...)
+		case strings.HasPrefix(path, "cip/"):
+			policies = append(policies, path)
+		case all:
+			rest = append(rest, path)
+		}
+	}
+	return append(policies, rest...)
 }
