@@ -105,8 +105,8 @@ func TestTUFRefuses(t *testing.T) {
 	})
 	t.Run("a repository that another root signed", func(t *testing.T) {
 		t.Parallel()
-		mirror, _, _ := repository(t)
-		public, err := New(Options{Mirror: mirror, Cache: t.TempDir()})
+		m := mint(t, time.Now().Add(time.Hour))
+		public, err := New(Options{Mirror: m.mirror, Cache: t.TempDir()})
 		if err != nil {
 			t.Fatal(err)
 		}
