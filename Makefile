@@ -30,6 +30,7 @@ test: ## run every test
 check: test lint rego race $(if $(ASSAY_CONFORMANCE_DATA),conformance) ## all that a pull request must pass
 
 lint: ## linters, formatting and the owners of imports
+	$(GO) mod tidy -diff
 	$(TOOL) golangci-lint run ./...
 
 # Rego's own tests, opa check --strict and the coverage bound are Go tests beside

@@ -43,11 +43,14 @@ func cosignAttestations() builtin {
 			return question{}, wantString("predicate_type", operands[2])
 		}
 		return evidenceQuestion(operands, func(ctx context.Context, image oci.Reference, a cip.Authority) (any, time.Time, *problem) {
-			attestations, p := s.facts.verified(ctx, s, image, a, true)
+			attestations, lacks, p := s.facts.verified(ctx, s, image, a, true)
 			if p != nil {
 				return nil, time.Time{}, p
 			}
 			found, refusal := sigstore.OfType(attestations, cip.PredicateTypeURI(asked), asked)
+			if refusal != nil && lacks != nil {
+				return nil, time.Time{}, lacks // what could not be had may have been of the type
+			}
 			if refusal != nil {
 				return nil, time.Time{}, problemOf(refusal)
 			}

@@ -39,7 +39,7 @@ func cosignVerify() builtin {
 	blank := func(p problem) any { return verified{Signatures: []sigstore.Signature{}, Error: &p} }
 	return networked(declaration, blank, func(s *Session, operands []*ast.Term) (question, *problem) {
 		return evidenceQuestion(operands, func(ctx context.Context, image oci.Reference, a cip.Authority) (any, time.Time, *problem) {
-			signatures, p := s.facts.verified(ctx, s, image, a, false)
+			signatures, _, p := s.facts.verified(ctx, s, image, a, false)
 			return verified{OK: true, Signatures: signatures}, sigstore.ValidUntil(signatures), p
 		})
 	})

@@ -97,8 +97,9 @@ func (f *Facts) get(ctx context.Context, key string, q question) *ast.Term {
 	if ctx.Err() != nil {
 		return late()
 	}
-	flight := f.flights.DoChan(key, func() (any, error) {
-		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.options.FetchTimeout)
+	within := f.within(ctx)
+	flight := f.flights.DoChan(fmt.Sprint(within.Round(time.Second), key), func() (any, error) {
+		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 		defer cancel()
 		return f.fetch(own, key, q), nil
 	})
@@ -108,6 +109,20 @@ func (f *Facts) get(ctx context.Context, key string, q question) *ast.Term {
 	case <-ctx.Done():
 		return late()
 	}
+}
+
+// landing is what is left between the end of a fetch and that of who waits for
+// it: what was got by then is verified and answered, though a layer may hang.
+const landing = 250 * time.Millisecond
+
+// within is how long a fetch may take. Only who waits about as long shares it.
+func (f *Facts) within(ctx context.Context) time.Duration {
+	out := f.options.FetchTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		out = min(out, left-min(landing, left/4))
+	}
+	return out
 }
 
 // notThereLives is how long "not found" and "no signatures" serve: a signature
@@ -141,39 +156,40 @@ func (f *Facts) fetch(ctx context.Context, key string, q question) (out *ast.Ter
 }
 
 // verified fetches the evidence of an image and verifies it for an authority:
-// its attestations, or else its signatures.
-func (f *Facts) verified(ctx context.Context, s *Session, image oci.Reference, a cip.Authority, attestations bool) ([]sigstore.Signature, *problem) {
+// its attestations, or else its signatures. lacks says why some evidence was not
+// there to be verified, nil when all was.
+func (f *Facts) verified(ctx context.Context, s *Session, image oci.Reference, a cip.Authority, attestations bool) (found []sigstore.Signature, lacks, _ *problem) {
 	check, refusal := sigstore.NewCheck(a, s.roots, sigstore.Options{
 		AnchoredIdentities: f.options.AnchoredIdentities, Now: s.now,
 	})
 	if refusal != nil {
-		return nil, problemOf(refusal)
+		return nil, nil, problemOf(refusal)
 	}
 	evidence, digests, err := f.evidence(ctx, s.credentials, image.Name, a.SignatureFormat, attestations)
 	if err != nil {
-		return nil, problemOf(err)
+		return nil, nil, problemOf(err)
 	}
 	key, err := verdictKey(s, image, a, check, attestations, digests)
 	if err != nil {
-		return nil, problemOf(err)
+		return nil, nil, problemOf(err)
 	}
 	if known, ok := f.verdicts.get(key, s.now); ok {
-		return known, nil
+		return known, missing(evidence), nil
 	}
 	verify := check.Signatures
 	if attestations {
 		verify = check.Attestations
 	}
-	found, refusal := verify(image.Digest, evidence)
+	found, refusal = verify(image.Digest, evidence)
 	if refusal != nil {
-		return nil, problemOf(refusal)
+		return nil, nil, problemOf(refusal)
 	}
 	verdict := lasting[[]sigstore.Signature]{value: found, until: sigstore.ValidUntil(found)}
 	for _, signature := range found {
 		verdict.cost += int64(len(signature.Statement)) + 1<<10
 	}
 	f.verdicts.put(key, verdict)
-	return found, nil
+	return found, missing(evidence), nil
 }
 
 // verdictKey names everything that a verdict depends on, so that a verdict about
@@ -226,12 +242,33 @@ func (f *Facts) evidence(ctx context.Context, cred oci.Credentials, image string
 		})
 	}
 	wait.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return nil, nil, err
+	if len(sources) == 1 {
+		return out, digests, errs[0]
+	}
+	// Of several places one that cannot be had does not hide what another has.
+	for i, err := range errs {
+		if err == nil {
+			continue
 		}
+		p := problemOf(err)
+		out[i] = sigstore.Evidence{Format: sources[i].format, Layers: []sigstore.Layer{{
+			Missing: &sigstore.Refusal{Code: sigstore.Code(p.Code), Message: p.Message},
+		}}}
+		digests[i] = string(p.Code)
 	}
 	return out, digests, nil
+}
+
+// missing is why some of the evidence could not be had, nil when all is here.
+func missing(evidence []sigstore.Evidence) *problem {
+	for _, e := range evidence {
+		for _, layer := range e.Layers {
+			if layer.Missing != nil {
+				return problemOf(layer.Missing)
+			}
+		}
+	}
+	return nil
 }
 
 func evidenceOf(format string, list oci.List) sigstore.Evidence {

@@ -131,6 +131,60 @@ func TestAnswerEndsWithTheCertificateHoweverLongTheFetchTook(t *testing.T) {
 	}
 }
 
+// faulty is a registry of which one storage cannot be had.
+type faulty struct{ builtins.Registry }
+
+func (f faulty) Signatures(context.Context, oci.Credentials, string) (oci.List, error) {
+	return oci.List{}, &oci.Error{Code: oci.RateLimited, Message: "GET tag: 429"}
+}
+
+func (f faulty) Attestations(ctx context.Context, cred oci.Credentials, ref string) (oci.List, error) {
+	list, err := f.Registry.Attestations(ctx, cred, ref)
+	list.Layers = append(list.Layers, oci.Layer{Err: &oci.Error{Code: oci.Unreachable, Message: "GET blob: 503"}})
+	return list, err
+}
+
+// TestStorageThatCannotBeHad does not hide what another has, and is the reason
+// when no other has it.
+func TestStorageThatCannotBeHad(t *testing.T) {
+	t.Parallel()
+	w, err := world.Parse([]byte(`
+signers: {release: {issuer: "https://token.actions.githubusercontent.com", subject: "https://github.com/acme/app/.github/workflows/x.yml@v1"}}
+images:
+  bundled: {signatures: [{signer: release, format: bundle}]}
+  attested: {attestations: [{signer: release, predicateType: "https://slsa.dev/provenance/v1"}]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := world.New(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = opened.Close() })
+	client, err := oci.New(oci.WithPrivateRegistries())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &installation{}
+	i.at(0)
+	i.trust(t, opened)
+	if i.Facts, err = builtins.New(faulty{Registry: client}, func() sigstore.Roots { return sigstore.Roots{Default: i.root.Load()} },
+		builtins.Options{Now: func() time.Time { return *i.now.Load() }}); err != nil {
+		t.Fatal(err)
+	}
+	for call, want := range map[string]string{
+		"cosign.verify(\"${bundled@}\", " + authority + ")":                                            "ok",
+		"cosign.verify(\"${attested@}\", " + authority + ")":                                           "rate_limited",
+		"cosign.attestations(\"${attested@}\", " + authority + ", \"https://slsa.dev/provenance/v1\")": "ok",
+		"cosign.attestations(\"${attested@}\", " + authority + ", \"https://spdx.dev/Document\")":      "unreachable",
+	} {
+		if got := i.outcome(t, opened.Expand(call)); got != want {
+			t.Errorf("%s: got %s, want %s", call, got, want)
+		}
+	}
+}
+
 // TestAnswerStaysForTheWholeDecision, whatever time passes.
 func TestAnswerStaysForTheWholeDecision(t *testing.T) {
 	t.Parallel()

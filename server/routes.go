@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/assay-dev/assay/server/admission"
 )
@@ -18,8 +19,9 @@ func (s *Server) routes() http.Handler {
 	e := echo.New()
 	e.HTTPErrorHandler = plainText
 	slots := make(chan struct{}, s.config.MaxInFlight)
-	validate := &webhook{server: s, name: "validate", phase: admission.Validation, decider: s.config.Validate, slots: slots}
-	mutate := &webhook{server: s, name: "mutate", phase: admission.Mutation, decider: s.config.Mutate, slots: slots}
+	bodies := semaphore.NewWeighted(bodiesRoom)
+	validate := &webhook{server: s, name: "validate", phase: admission.Validation, decider: s.config.Validate, slots: slots, bodies: bodies}
+	mutate := &webhook{server: s, name: "mutate", phase: admission.Mutation, decider: s.config.Mutate, slots: slots, bodies: bodies}
 	e.POST("/validate", validate.serve)
 	e.POST("/mutate", mutate.serve)
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })

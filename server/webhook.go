@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/assay-dev/assay/server/admission"
 )
@@ -25,6 +26,31 @@ type webhook struct {
 	phase   admission.Phase
 	decider Decider
 	slots   chan struct{} // shared by both webhooks; full means overloaded
+	// bodies are the bytes of large bodies that are being read or decided, shared too.
+	bodies *semaphore.Weighted
+}
+
+// Bodies up to smallBody are not counted: real reviews are small, and come in
+// also while somebody holds up all room for large ones.
+const (
+	smallBody  = 64 << 10
+	bodiesRoom = 256 << 20
+)
+
+// room takes the room of a body, or says that there is none.
+func (w *webhook) room(c echo.Context) (release func(), err error) {
+	size := min(c.Request().ContentLength, w.server.config.BodyLimit)
+	if size < 0 {
+		size = w.server.config.BodyLimit // not announced
+	}
+	if size <= smallBody {
+		return func() {}, nil
+	}
+	if !w.bodies.TryAcquire(min(size, bodiesRoom)) {
+		c.Response().Header().Set(echo.HeaderRetryAfter, "1")
+		return nil, refuse(http.StatusServiceUnavailable, "overloaded: got more than %d bytes of reviews at once", bodiesRoom)
+	}
+	return func() { w.bodies.Release(min(size, bodiesRoom)) }, nil
 }
 
 // serve answers one request, then counts it.
@@ -49,6 +75,11 @@ func (w *webhook) answer(c echo.Context, start time.Time) (outcome, error) {
 	if err != nil {
 		return badRequest, err
 	}
+	release, err := w.room(c)
+	if err != nil {
+		return overloaded, err
+	}
+	defer release()
 	body, err := w.read(c)
 	if err != nil {
 		return badRequest, err

@@ -22,14 +22,17 @@ func canonicalHost(written string) (host string, ok bool) {
 	} else if !plainName(name) {
 		return "", false
 	}
-	switch {
-	case ported:
-		return name + ":" + port, true
-	case name == "localhost":
-		// Container runtimes read a host here, and policy-controller a repository of Docker Hub.
-		return "", false
-	case name == "docker.io", name == "registry-1.docker.io":
-		return "index.docker.io", true
+	switch name {
+	case "docker.io", "registry-1.docker.io", "registry.hub.docker.com":
+		name = "index.docker.io" // Docker Hub by its other names
+	case "localhost":
+		if !ported {
+			// Container runtimes read a host here, and policy-controller a repository of Docker Hub.
+			return "", false
+		}
+	}
+	if ported {
+		name += ":" + port
 	}
 	return name, true
 }

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"os"
+	"strings"
 
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/types"
@@ -24,25 +25,43 @@ func WebhookCredentials() Credentials {
 // listedHosts reads the docker configuration each time, as mounted secrets change.
 type listedHosts struct{}
 
-// Resolve implements authn.Keychain. Entries of a repository come before those of its registry.
+// Resolve implements authn.Keychain. The entry with the longest path that the repository lies in counts, then the one
+// of its registry; an entry with a path says nothing of the rest of its registry.
 func (listedHosts) Resolve(of authn.Resource) (authn.Authenticator, error) {
 	file, err := config.Load(os.Getenv("DOCKER_CONFIG"))
 	if err != nil {
 		return nil, err
 	}
-	file.CredentialsStore = ""
-	for _, at := range []string{of.String(), of.RegistryStr()} {
-		found, err := file.GetAuthConfig(at)
-		if err != nil {
-			return nil, err
+	for at := of.String(); ; at = at[:max(strings.LastIndexByte(at, '/'), 0)] {
+		if at == of.RegistryStr() || !strings.Contains(at, "/") {
+			break
 		}
-		found.ServerAddress = "" // set even where nothing was found
-		if found != (types.AuthConfig{}) {
-			return authn.FromConfig(authn.AuthConfig{
-				Username: found.Username, Password: found.Password, Auth: found.Auth,
-				IdentityToken: found.IdentityToken, RegistryToken: found.RegistryToken,
-			}), nil
+		if entry, ok := file.AuthConfigs[at]; ok {
+			return listed(entry), nil
+		}
+	}
+	names := []string{of.RegistryStr(), "https://" + of.RegistryStr(), "https://" + of.RegistryStr() + "/v1/"}
+	if of.RegistryStr() == "index.docker.io" {
+		names = append(names, "docker.io")
+	}
+	for _, name := range names {
+		if helper, ok := file.CredentialHelpers[name]; ok && helper != "" {
+			entry, err := file.GetCredentialsStore(name).Get(name)
+			if err != nil {
+				return nil, err
+			}
+			return listed(entry), nil
+		}
+		if entry, ok := file.AuthConfigs[name]; ok {
+			return listed(entry), nil
 		}
 	}
 	return authn.Anonymous, nil
+}
+
+func listed(entry types.AuthConfig) authn.Authenticator {
+	return authn.FromConfig(authn.AuthConfig{
+		Username: entry.Username, Password: entry.Password, Auth: entry.Auth,
+		IdentityToken: entry.IdentityToken, RegistryToken: entry.RegistryToken,
+	})
 }

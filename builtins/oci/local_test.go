@@ -66,3 +66,31 @@ func write(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+// TestWebhookCredentialsOfAPathAreForThatPath alone, the longest first.
+func TestWebhookCredentialsOfAPathAreForThatPath(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "config.json"), `{"auths": {
+		"ghcr.io/org-a": {"username": "a", "password": "s"}, "ghcr.io/org-b": {"username": "b", "password": "s"},
+		"ghcr.io/org-b/deep": {"username": "deep", "password": "s"}
+	}}`)
+	t.Setenv("DOCKER_CONFIG", dir)
+	t.Setenv("DOCKER_AUTH_CONFIG", "")
+	for range 20 { // an answer that depends on the order of a map would differ
+		for repo, want := range map[string]string{
+			"ghcr.io/org-a/app": "a", "ghcr.io/org-b/app": "b", "ghcr.io/org-b/deep/app": "deep", "ghcr.io/org-c/app": "", "ghcr.io/org-ab/app": "",
+		} {
+			r, err := name.NewRepository(repo)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := oci.WebhookCredentials().Keychain.Resolve(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := authn.Authorization(t.Context(), found); err != nil || got.Username != want {
+				t.Fatalf("%s: got user %q and error %v, want %q", repo, got.Username, err, want)
+			}
+		}
+	}
+}

@@ -128,18 +128,19 @@ func TestRefuseAnotherSpellingOfARegistry(t *testing.T) {
 func TestOneNameForOneRegistry(t *testing.T) {
 	t.Parallel()
 	for ref, want := range map[string]string{
-		"registry-1.docker.io/nginx":         "index.docker.io/library/nginx:latest",
-		"Registry-1.Docker.IO/library/nginx": "index.docker.io/library/nginx:latest",
-		"registry-1.docker.io/org/app:v1":    "index.docker.io/org/app:v1",
-		"index.docker.io/nginx":              "index.docker.io/library/nginx:latest",
-		"docker.io/nginx":                    "index.docker.io/library/nginx:latest",
-		"docker.io/localhost/a":              "index.docker.io/localhost/a:latest",
-		"ghcr.io:443/a/b":                    "ghcr.io:443/a/b:latest", // policies unify this one
-		"ghcr.io:65535/a/b":                  "ghcr.io:65535/a/b:latest",
-		"[2001:0DB8:0:0::1]:5000/a":          "[2001:db8::1]:5000/a:latest",
-		"[0:0:0:0:0:0:0:1]/a":                "[::1]/a:latest",
-		"[::ffff:a00:1]:5000/a":              "[::ffff:10.0.0.1]:5000/a:latest",
-		"localhost":                          "index.docker.io/library/localhost:latest", // no host for anyone
+		"registry-1.docker.io/nginx":          "index.docker.io/library/nginx:latest",
+		"Registry-1.Docker.IO/library/nginx":  "index.docker.io/library/nginx:latest",
+		"registry-1.docker.io/org/app:v1":     "index.docker.io/org/app:v1",
+		"registry-1.docker.io:443/org/app:v1": "index.docker.io:443/org/app:v1",
+		"index.docker.io/nginx":               "index.docker.io/library/nginx:latest",
+		"docker.io/nginx":                     "index.docker.io/library/nginx:latest",
+		"docker.io/localhost/a":               "index.docker.io/localhost/a:latest",
+		"ghcr.io:443/a/b":                     "ghcr.io:443/a/b:latest", // policies unify this one
+		"ghcr.io:65535/a/b":                   "ghcr.io:65535/a/b:latest",
+		"[2001:0DB8:0:0::1]:5000/a":           "[2001:db8::1]:5000/a:latest",
+		"[0:0:0:0:0:0:0:1]/a":                 "[::1]/a:latest",
+		"[::ffff:a00:1]:5000/a":               "[::ffff:10.0.0.1]:5000/a:latest",
+		"localhost":                           "index.docker.io/library/localhost:latest", // no host for anyone
 	} {
 		got, err := oci.Parse(ref)
 		if err != nil || got.Name != want {

@@ -24,6 +24,7 @@ type reloader struct {
 	mu         sync.Mutex
 	failure    error
 	needsRoot  bool
+	rooted     bool // the default root was there once
 }
 
 // start reads the policies for the first time. There is nothing older to serve
@@ -40,7 +41,14 @@ func (r *reloader) start(ctx context.Context) error {
 	r.engine = rego.NewEngine(set, func(seen rego.Observation) { r.metrics.Decided(seen.Evaluations) })
 	r.generation = set.Hash() + documents.generation()
 	r.took(documents, nil)
+	r.warn(documents)
 	return nil
+}
+
+func (r *reloader) warn(documents *documents) {
+	for _, warning := range documents.warnings {
+		r.log.Warn("policies", "warning", warning)
+	}
 }
 
 // reload takes what the files hold now, if that is something else.
@@ -72,6 +80,7 @@ func (r *reloader) reload(ctx context.Context) {
 		}
 	}
 	if news {
+		r.warn(documents)
 		r.log.Info("policies loaded", "policies", len(set.Policies()), "hash", set.Hash())
 	}
 }
@@ -83,9 +92,6 @@ func (r *reloader) took(documents *documents, failure error) {
 	r.failure = failure
 	if documents != nil {
 		r.needsRoot = documents.needsDefaultRoot()
-		for _, warning := range documents.warnings {
-			r.log.Warn("policies", "warning", warning)
-		}
 	}
 	r.metrics.SetPolicies(len(r.engine.Set().Policies()), failure == nil)
 }

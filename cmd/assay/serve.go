@@ -157,7 +157,14 @@ func (r *reloader) checks() []server.Check {
 		policies.Note = fmt.Sprintf("the last change was refused: %v", r.failure)
 	}
 	trust := server.Check{Name: "trust"}
-	if root, cause := r.wiring.root.serving(); root == nil && r.needsRoot {
+	switch root, cause := r.wiring.root.serving(); {
+	case root != nil:
+		r.rooted = true
+	case r.needsRoot && r.rooted:
+		// All replicas lose it together: serving denies what needs it, not serving
+		// would deny, or under failurePolicy Ignore admit, everything.
+		trust.Note = cause
+	case r.needsRoot:
 		trust.Err = errors.New(cause)
 	}
 	return []server.Check{policies, trust}
