@@ -24,6 +24,7 @@ type certificates struct {
 	log     *slog.Logger
 	metrics *Metrics
 	current atomic.Pointer[material]
+	failure string // of the last reload; reloads come one after another
 }
 
 // material is one reading of the files.
@@ -109,11 +110,19 @@ func (c *certificates) load() (*material, error) {
 }
 
 // reload takes new material if there is any. What cannot be used leaves the old
-// serving, and is said each time.
+// serving, and is said once: a log in the same directory would wake the watch.
 func (c *certificates) reload() {
 	loaded, err := c.load()
 	if err == nil && loaded.sum == c.current.Load().sum {
+		c.failure = ""
 		return
+	}
+	if err != nil && err.Error() == c.failure {
+		return
+	}
+	c.failure = ""
+	if err != nil {
+		c.failure = err.Error()
 	}
 	c.metrics.certificateReloaded(err)
 	if err != nil {

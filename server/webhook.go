@@ -104,6 +104,7 @@ func (w *webhook) answer(c echo.Context, start time.Time) (outcome, error) {
 		return badRequest, refuse(http.StatusBadRequest, "%v", err)
 	}
 	decision, result := w.decide(ctx, review)
+	decision.Verdict = decision.Bounded()
 	answer, err := admission.Respond(review, w.phase, decision.Verdict)
 	if err != nil {
 		return failed, refuse(http.StatusInternalServerError, "%v", err)

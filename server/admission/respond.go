@@ -3,7 +3,7 @@ package admission
 import (
 	"encoding/json"
 	"fmt"
-
+	"slices"
 	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -38,6 +38,27 @@ func Respond(review Review, phase Phase, verdict Verdict) ([]byte, error) {
 		return nil, fmt.Errorf("write review: %w", err)
 	}
 	return answer, nil
+}
+
+// mostText bounds the reasons, and the warnings, of one answer in bytes: an
+// object may have hundreds of images, and each of them as many policies.
+const mostText = 64 << 10
+
+// Bounded is the verdict with no more text than people read; what is left out is
+// counted.
+func (v Verdict) Bounded() Verdict {
+	v.Reasons, v.Warnings = bounded(v.Reasons), bounded(v.Warnings)
+	return v
+}
+
+func bounded(texts []string) []string {
+	size := 0
+	for i, text := range texts {
+		if size += len(text); size > mostText && i > 0 {
+			return append(slices.Clone(texts[:i]), fmt.Sprintf("and %d more", len(texts)-i))
+		}
+	}
+	return texts
 }
 
 // badRequest is the HTTP status code of every denial.

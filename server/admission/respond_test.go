@@ -2,6 +2,7 @@ package admission
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -89,4 +90,23 @@ func decoded(t *testing.T, document []byte) any {
 		t.Fatalf("%v in %s", err, document)
 	}
 	return value
+}
+
+func TestBoundedVerdict(t *testing.T) {
+	t.Parallel()
+	few := Verdict{Reasons: []string{"a", "b"}, Warnings: []string{"c"}}
+	if got := few.Bounded(); len(got.Reasons) != 2 || len(got.Warnings) != 1 {
+		t.Errorf("few texts: got %v", got)
+	}
+	many := Verdict{Reasons: make([]string, 1000)}
+	for i := range many.Reasons {
+		many.Reasons[i] = strings.Repeat("x", 1<<10)
+	}
+	got := many.Bounded().Reasons
+	if len(got) != 65 || got[64] != "and 936 more" {
+		t.Errorf("many texts: got %d, the last %q, want 64 and what is left out", len(got), got[len(got)-1])
+	}
+	if one := (Verdict{Reasons: []string{strings.Repeat("x", 1<<20)}}).Bounded(); len(one.Reasons) != 1 {
+		t.Error("a single long text was left out")
+	}
 }
