@@ -229,3 +229,40 @@ func TestSettlePastTheDeadlineAsksNothing(t *testing.T) {
 		t.Errorf("got requests %v, want none", got)
 	}
 }
+
+// hanging is a registry of which one layer never comes: what did is answered
+// when the fetch ends.
+type hanging struct{ builtins.Registry }
+
+func (h hanging) Signatures(ctx context.Context, cred oci.Credentials, ref string) (oci.List, error) {
+	list, err := h.Registry.Signatures(ctx, cred, ref)
+	<-ctx.Done()
+	list.Layers = append(list.Layers, oci.Layer{Err: &oci.Error{Code: oci.Timeout, Message: "GET blob: no answer"}})
+	return list, err
+}
+
+// TestLayerThatHangsDoesNotHideAGoodOne though the fetch may take as long as the
+// decision: it ends early enough to be verified and answered.
+func TestLayerThatHangsDoesNotHideAGoodOne(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	client, err := oci.New(oci.WithPrivateRegistries())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &installation{}
+	i.at(0)
+	i.trust(t, w)
+	if i.Facts, err = builtins.New(hanging{client}, func() sigstore.Roots { return sigstore.Roots{Default: i.root.Load()} },
+		builtins.Options{Now: func() time.Time { return *i.now.Load() }, FetchTimeout: 2 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	s, call := i.Open(oci.Credentials{}), w.Expand("cosign.verify(\"${app@}\", "+authority+")")
+	evaluateOnce(t, s, call)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	s.Settle(ctx, nil)
+	if got, _ := evaluateOnce(t, s, call).(map[string]any); got["ok"] != true {
+		t.Errorf("got %v, want the good signature", got)
+	}
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/server"
+)
+
+// aging is a default root that a test takes away.
+type aging struct{ root *sigstore.Root }
+
+func (a *aging) serving() (*sigstore.Root, string) {
+	if a.root == nil {
+		return nil, "trusted root is stale"
+	}
+	return a.root, ""
+}
+
+func (a *aging) refresh(context.Context) error { return errors.New("the mirror is down") }
+
+// TestReadinessOfTheTrustRoot: no root at start is not ready; one that was lost
+// denies what needs it, and all replicas stay in service to do so.
+func TestReadinessOfTheTrustRoot(t *testing.T) {
+	t.Parallel()
+	root := &aging{}
+	r := &reloader{wiring: &wiring{root: root}, needsRoot: true}
+	trust := func() server.Check { return r.checks()[1] }
+	if got := trust(); got.Err == nil {
+		t.Errorf("no root yet: got %+v, want not ready", got)
+	}
+	root.root = &sigstore.Root{}
+	if got := trust(); got.Err != nil || got.Note != "" {
+		t.Errorf("a root: got %+v, want ready", got)
+	}
+	root.root = nil
+	if got := trust(); got.Err != nil || !strings.Contains(got.Note, "stale") {
+		t.Errorf("the root is lost: got %+v, want ready with a note", got)
+	}
+}
+
+// TestPolicyWarningsAreLoggedOnce, and again only when the policies change.
+func TestPolicyWarningsAreLoggedOnce(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	policy := func(message string) {
+		text := `{"apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": "p"}, "spec": {
+			"images": [{"glob": "**"}], "match": [{"resource": "pods"}],
+			"authorities": [{"static": {"action": "fail", "message": "` + message + `"}}]}}`
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	policy("first")
+	var log bytes.Buffer
+	w, err := wire(engineFlags{policies: []string{file}, noMatch: "deny", identityRegexp: "upstream", tuf: tufFlags{cache: t.TempDir()}}, "deny", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &reloader{wiring: w, log: slog.New(slog.NewTextHandler(&log, nil)), metrics: server.NewMetrics("test"), wake: make(chan struct{}, 1)}
+	if err := r.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	warned := func() int { return strings.Count(log.String(), "matches nothing") }
+	once := warned()
+	r.reload(t.Context())
+	if got := warned(); once == 0 || got != once {
+		t.Errorf("got %d warnings at start and %d after a poll, want some and no more", once, got)
+	}
+	policy("second")
+	r.reload(t.Context())
+	if got := warned(); got != 2*once {
+		t.Errorf("after a change: got %d warnings, want %d", got, 2*once)
+	}
+}
