@@ -22,6 +22,12 @@ type installation struct {
 
 func install(t *testing.T, w *world.World) *installation {
 	t.Helper()
+	return installOver(t, w, func(registry builtins.Registry) builtins.Registry { return registry })
+}
+
+// installOver is install with something wrong with the registry.
+func installOver(t *testing.T, w *world.World, wrap func(builtins.Registry) builtins.Registry) *installation {
+	t.Helper()
 	client, err := oci.New(oci.WithPrivateRegistries())
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +35,7 @@ func install(t *testing.T, w *world.World) *installation {
 	i := &installation{}
 	i.at(0)
 	i.trust(t, w)
-	i.Facts, err = builtins.New(client, func() sigstore.Roots {
+	i.Facts, err = builtins.New(wrap(client), func() sigstore.Roots {
 		return sigstore.Roots{Default: i.root.Load(), Named: map[string]*sigstore.Root{"named": i.root.Load()}}
 	}, builtins.Options{Now: func() time.Time { return *i.now.Load() }})
 	if err != nil {
@@ -162,17 +168,7 @@ images:
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = opened.Close() })
-	client, err := oci.New(oci.WithPrivateRegistries())
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := &installation{}
-	i.at(0)
-	i.trust(t, opened)
-	if i.Facts, err = builtins.New(faulty{Registry: client}, func() sigstore.Roots { return sigstore.Roots{Default: i.root.Load()} },
-		builtins.Options{Now: func() time.Time { return *i.now.Load() }}); err != nil {
-		t.Fatal(err)
-	}
+	i := installOver(t, opened, func(registry builtins.Registry) builtins.Registry { return faulty{registry} })
 	for call, want := range map[string]string{
 		"cosign.verify(\"${bundled@}\", " + authority + ")":                                            "ok",
 		"cosign.verify(\"${attested@}\", " + authority + ")":                                           "rate_limited",
@@ -246,17 +242,7 @@ func (h hanging) Signatures(ctx context.Context, cred oci.Credentials, ref strin
 func TestLayerThatHangsDoesNotHideAGoodOne(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
-	client, err := oci.New(oci.WithPrivateRegistries())
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := &installation{}
-	i.at(0)
-	i.trust(t, w)
-	if i.Facts, err = builtins.New(hanging{client}, func() sigstore.Roots { return sigstore.Roots{Default: i.root.Load()} },
-		builtins.Options{Now: func() time.Time { return *i.now.Load() }, FetchTimeout: 2 * time.Second}); err != nil {
-		t.Fatal(err)
-	}
+	i := installOver(t, w, func(registry builtins.Registry) builtins.Registry { return hanging{registry} })
 	s, call := i.Open(oci.Credentials{}), w.Expand("cosign.verify(\"${app@}\", "+authority+")")
 	evaluateOnce(t, s, call)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
