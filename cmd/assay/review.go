@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/cip/strict"
 )
 
 // podReview is the admission review of a Pod that runs the images: what a
@@ -26,7 +26,7 @@ func podReview(images []string) ([]byte, error) {
 // resourceReview is the review of a manifest. With images, they take the place
 // of those in its Pod spec: policies match the resource and judge the images.
 func resourceReview(manifest []byte, images []string) ([]byte, error) {
-	encoded, err := cip.ManifestJSON(manifest)
+	encoded, err := strict.JSON(manifest)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,8 @@
 // what a policy refers to (a Secret, a key in a KMS, a TrustRoot) exists.
 package cip
 
+import "github.com/assay-dev/assay/rego/cip/strict"
+
 // Documents are the resources of one stream, in the order they were written.
 type Documents struct {
 	Policies   []Policy
@@ -119,7 +121,5 @@ type ConfigMapRef struct {
 	Key       string `json:"key"`
 }
 
-// URL is a text that net/url parses. It is empty only where the field was
-// absent: `url: ""` is refused, because it reads like a demand and would act
-// like none.
-type URL string
+// URL is a text that net/url parses, and never empty where it was written.
+type URL = strict.URL

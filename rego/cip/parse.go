@@ -8,7 +8,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/assay-dev/assay/rego/cip/strict"
 )
+
+var errEmpty = errors.New("got no document, want a ClusterImagePolicy or a TrustRoot")
 
 // DocumentError is all that is wrong with one document of a stream.
 type DocumentError struct {
@@ -55,8 +59,10 @@ func (e *DocumentError) orNil() error {
 //
 // Secrets and ConfigMaps are skipped with a warning.
 func Parse(data []byte) (*Documents, error) {
-	trees, err := readStream(data)
-	if err != nil {
+	trees, err := strict.Stream(data)
+	if syntax := (*strict.SyntaxError)(nil); errors.As(err, &syntax) {
+		return nil, &DocumentError{Index: syntax.Index, Refused: []string{syntax.Text}}
+	} else if err != nil {
 		return nil, err
 	}
 	p := parser{found: map[string]any{}}
@@ -168,9 +174,11 @@ func (p *parser) trustRoot(h header, tree any) error {
 
 func decodeResource[S any](tree any) (*resource[S], FieldErrors) {
 	object := new(resource[S])
-	d := decoder{}
-	d.decode("", tree, reflect.ValueOf(object).Elem())
-	return object, d.errs
+	var errs FieldErrors
+	for _, problem := range strict.Decode(tree, object) {
+		errs = append(errs, FieldError{Message: problem.Message, Paths: []string{problem.Path}})
+	}
+	return object, errs
 }
 
 // add appends a resource unless its name is taken.
@@ -224,7 +232,7 @@ const maxName = 253
 func readHeader(index int, tree any) (header, *DocumentError) {
 	object, ok := tree.(map[string]any)
 	if !ok {
-		refused := fmt.Sprintf("decoding object[%d]: got %s, want an object", index, kindOf(tree))
+		refused := fmt.Sprintf("decoding object[%d]: got %s, want an object", index, strict.KindOf(tree))
 		return header{}, &DocumentError{Index: index, Refused: []string{refused}}
 	}
 	meta, _ := object["metadata"].(map[string]any)
@@ -247,14 +255,6 @@ func readHeader(index int, tree any) (header, *DocumentError) {
 	failure := h.failure()
 	failure.Invalid = v.errs
 	return h, failure
-}
-
-// join appends a field to a path.
-func join(path, field string) string {
-	if path == "" {
-		return field
-	}
-	return path + "." + field
 }
 
 // at appends an index to a path.

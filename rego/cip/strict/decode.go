@@ -1,21 +1,38 @@
-package cip
+package strict
 
 import (
 	"encoding/base64"
 	"net/url"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
+// URL is a text that net/url parses. It is empty only where the field was
+// absent: `url: ""` is refused, because it reads like a demand and would act
+// like none.
+type URL string
+
+// Problem is what is wrong with one field.
+type Problem struct{ Path, Message string }
+
+// Decode fills out, a pointer to a struct of JSON names, from a tree of [Stream].
+// It fills what it can and returns all problems.
+func Decode(tree, out any) []Problem {
+	d := decoder{}
+	d.decode("", tree, reflect.ValueOf(out).Elem())
+	return d.problems
+}
+
 // decoder fills Go values from trees. It differs from encoding/json where that
 // is too kind: names are compared exactly, fields that do not exist are errors,
 // every error is kept, and every error has the full path of its field.
-type decoder struct{ errs FieldErrors }
+type decoder struct{ problems []Problem }
 
 func (d *decoder) fail(path, message string) {
-	d.errs = append(d.errs, FieldError{Message: message, Paths: []string{path}})
+	d.problems = append(d.problems, Problem{Path: path, Message: message})
 }
 
 // decode leaves out as it is where tree is null, as encoding/json does.
@@ -60,7 +77,7 @@ func (d *decoder) decode(path string, tree any, out reflect.Value) {
 func want[T any](d *decoder, path string, tree any, kind string) (T, bool) {
 	value, ok := tree.(T)
 	if !ok {
-		d.fail(path, "got "+kindOf(tree)+", want "+kind)
+		d.fail(path, "got "+KindOf(tree)+", want "+kind)
 	}
 	return value, ok
 }
@@ -155,3 +172,12 @@ func (d *decoder) time(path string, tree any, out reflect.Value) {
 	}
 	out.Set(reflect.ValueOf(instant))
 }
+
+func join(path, field string) string {
+	if path == "" {
+		return field
+	}
+	return path + "." + field
+}
+
+func at(path string, index int) string { return path + "[" + strconv.Itoa(index) + "]" }

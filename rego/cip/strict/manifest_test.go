@@ -1,11 +1,11 @@
-package cip
+package strict
 
 import (
 	"strings"
 	"testing"
 )
 
-func TestManifestJSON(t *testing.T) {
+func TestJSON(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, data, want, wantErr string }{
 		{"yaml", "kind: Pod\nspec: {n: 1, f: 1.5, ok: true, none: null, list: [a]}\n", `{"kind":"Pod","spec":{"f":1.5,"list":["a"],"n":1,"none":null,"ok":true}}`, ""},
@@ -18,7 +18,7 @@ func TestManifestJSON(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := ManifestJSON([]byte(tt.data))
+			got, err := JSON([]byte(tt.data))
 			if tt.wantErr != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.wantErr) {
 					t.Fatalf("got %s, %v, want an error with %q", got, err, tt.wantErr)

@@ -1,4 +1,4 @@
-package cip
+package strict
 
 import (
 	"bytes"
@@ -8,10 +8,10 @@ import (
 	"slices"
 )
 
-// ManifestJSON turns one document of any kind, in YAML or JSON, into JSON, by
-// the strict reading of policies: no duplicate keys, no aliases that explode.
-func ManifestJSON(data []byte) ([]byte, error) {
-	trees, err := readStream(data)
+// JSON turns one document of any kind, in YAML or JSON, into JSON: no duplicate
+// keys, no aliases that explode.
+func JSON(data []byte) ([]byte, error) {
+	trees, err := Stream(data)
 	if err != nil {
 		return nil, err
 	}

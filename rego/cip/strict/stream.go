@@ -1,4 +1,10 @@
-package cip
+// Package strict reads YAML and JSON that other tools are lenient with: keys that
+// are set twice, aliases that explode, fields that no schema has, and bytes that
+// are no text are errors, and all that it reads is bounded.
+//
+// [Stream] turns bytes into trees, [Decode] a tree into a Go value. It knows no
+// kind of resource, and whoever asks gives errors their wording around the path.
+package strict
 
 import (
 	"bytes"
@@ -29,7 +35,6 @@ const (
 )
 
 var (
-	errEmpty    = errors.New("got no document, want a ClusterImagePolicy or a TrustRoot")
 	errTooLarge = fmt.Errorf("got more than %d bytes of policies", maxInput)
 	errExpanded = fmt.Errorf("expands to more than %d bytes", maxExpanded)
 	errTooDeep  = fmt.Errorf("is nested deeper than %d levels", maxDepth)
@@ -43,7 +48,20 @@ type number string
 // reader builds trees within a budget that all documents of a stream share.
 type reader struct{ budget int }
 
-func readStream(data []byte) ([]any, error) {
+// SyntaxError is why one document of a stream cannot be read.
+type SyntaxError struct {
+	// Index counts the documents of the stream from 0, empty ones included.
+	Index int
+	// Text is what is wrong, and where in the document.
+	Text string
+}
+
+// Error names the document.
+func (e *SyntaxError) Error() string { return fmt.Sprintf("document %d: %s", e.Index, e.Text) }
+
+// Stream returns one tree for each YAML or JSON document, nil for an empty one.
+// What is wrong with one document is a [SyntaxError].
+func Stream(data []byte) ([]any, error) {
 	if len(data) > maxInput {
 		return nil, errTooLarge
 	}
@@ -85,9 +103,9 @@ func (r *reader) yamlStream(data []byte) ([]any, error) {
 			tree, err = r.yamlTree(&node, 0)
 		}
 		if err != nil {
-			return nil, &DocumentError{Index: len(trees), Refused: []string{
-				fmt.Sprintf("decoding object[%d]: %v%s", len(trees), err, hint(err)),
-			}}
+			return nil, &SyntaxError{
+				Index: len(trees), Text: fmt.Sprintf("decoding object[%d]: %v%s", len(trees), err, hint(err)),
+			}
 		}
 		trees = append(trees, tree)
 	}
@@ -149,7 +167,7 @@ func (r *reader) yamlObject(node *yaml.Node, depth int) (any, error) {
 		}
 		text, ok := key.(string)
 		if !ok {
-			return nil, fmt.Errorf("line %d: got %s as a key, want a string", keyNode.Line, kindOf(key))
+			return nil, fmt.Errorf("line %d: got %s as a key, want a string", keyNode.Line, KindOf(key))
 		}
 		if _, ok := object[text]; ok {
 			return nil, fmt.Errorf("line %d: key %q already set in map", keyNode.Line, text)
@@ -207,9 +225,9 @@ func (r *reader) jsonStream(data []byte) ([]any, error) {
 	for decoder.More() {
 		tree, err := r.jsonTree(decoder, 0)
 		if err != nil {
-			return nil, &DocumentError{Index: len(trees), Refused: []string{
-				fmt.Sprintf("decoding object[%d]: offset %d: %v", len(trees), decoder.InputOffset(), err),
-			}}
+			return nil, &SyntaxError{
+				Index: len(trees), Text: fmt.Sprintf("decoding object[%d]: offset %d: %v", len(trees), decoder.InputOffset(), err),
+			}
 		}
 		trees = append(trees, tree)
 	}
@@ -270,8 +288,8 @@ func (r *reader) jsonObject(decoder *json.Decoder, depth int) (any, error) {
 	return object, err
 }
 
-// kindOf names the type of a tree in messages.
-func kindOf(tree any) string {
+// KindOf names the type of a tree in messages.
+func KindOf(tree any) string {
 	switch tree.(type) {
 	case nil:
 		return "null"
