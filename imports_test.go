@@ -48,7 +48,7 @@ func rooms() []room {
 		owns: []string{"github.com/spf13/cobra", "github.com/open-policy-agent/opa/cmd", "golang.org/x/term"},
 	}, {
 		name:  "rego", // the engine: facts arrive through one interface that it declares
-		ours:  []string{"rego/cip", "rego/compile", "rego/lib"},
+		ours:  []string{"rego/cip", "rego/compile", "rego/inline", "rego/lib"},
 		owns:  []string{opa + "ast", opa + "rego", opa + "storage/...", opa + "topdown/...", opa + "metrics", opa + "util"},
 		never: []string{"net/http/..."},
 	}, {
@@ -59,6 +59,10 @@ func rooms() []room {
 		name:  "rego/compile",
 		ours:  []string{"rego/cip"},
 		owns:  []string{opa + "ast", opa + "format"},
+		never: []string{"net", "net/http/...", "os/..."},
+	}, {
+		name:  "rego/inline", // the Rego that a policy carries, apart from all else
+		owns:  []string{opa + "ast", opa + "format", opa + "topdown", opa + "storage/..."},
 		never: []string{"net", "net/http/...", "os/..."},
 	}, {
 		name: "rego/lib", // Rego, embedded

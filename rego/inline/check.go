@@ -1,0 +1,93 @@
+package inline
+
+import (
+	"context"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// compiled compiles a module alone. It may read data of its own package only,
+// and call what the capabilities list.
+func compiled(ctx context.Context, file string, module *ast.Module, own ast.Ref) (*ast.Compiler, error) {
+	if err := checkImports(module, own); err != nil {
+		return nil, err
+	}
+	compiler := ast.NewCompiler().WithCapabilities(capabilities())
+	// Here references are resolved, imports are gone and locals have names of
+	// their own: a reference to data is one. Later stages erase print(data).
+	compiler.WithStageAfterID(ast.StageRewriteLocalVars, ast.CompilerStageDefinition{
+		Name:       "CheckForeignData",
+		MetricName: "check_foreign_data",
+		Stage: func(c *ast.Compiler) *ast.Error {
+			if err := ctx.Err(); err != nil {
+				return ast.NewError(ast.CompileErr, module.Package.Location, "%v", err)
+			}
+			return checkData(c.Modules[file], own)
+		},
+	})
+	if compiler.Compile(map[string]*ast.Module{file: module}); compiler.Failed() {
+		return nil, compiler.Errors
+	}
+	return compiler, nil
+}
+
+// checkImports refuses imports of foreign data, used or not, and one that takes
+// the name data away.
+func checkImports(module *ast.Module, own ast.Ref) error {
+	for _, imported := range module.Imports {
+		path, ok := imported.Path.Value.(ast.Ref)
+		if !ok {
+			continue // future.keywords
+		}
+		if err := foreign(path, own); err != nil {
+			return err
+		}
+		if imported.Alias == "data" {
+			return ast.NewError(ast.CompileErr, imported.Location, "got an import as data, want another name")
+		}
+	}
+	return nil
+}
+
+// checkData finds references to foreign data.
+func checkData(module *ast.Module, own ast.Ref) *ast.Error {
+	var found *ast.Error
+	visitor := &ast.GenericVisitor{}
+	*visitor = *ast.NewGenericVisitor(func(x any) bool {
+		if found != nil {
+			return true
+		}
+		switch x := x.(type) {
+		case *ast.Package:
+			return true
+		case *ast.Term:
+			switch value := x.Value.(type) {
+			case ast.Var:
+				if value.Equal(ast.DefaultRootDocument.Value) {
+					found = foreign(ast.Ref{x}, own)
+				}
+			case ast.Ref:
+				if found = foreign(value, own); found != nil {
+					return true
+				}
+				for _, term := range value[1:] {
+					visitor.Walk(term)
+				}
+				return true
+			}
+		}
+		return false
+	})
+	visitor.Walk(module)
+	return found
+}
+
+// foreign refuses a reference to data that is not written out as far as the
+// module's own package. A reference whose path depends on a value is foreign
+// however it turns out: data[x] would change its meaning with the move.
+func foreign(ref, own ast.Ref) *ast.Error {
+	if len(ref) == 0 || !ref[0].Equal(ast.DefaultRootDocument) || ref.HasPrefix(own) {
+		return nil
+	}
+	return ast.NewError(ast.CompileErr, ref[0].Location, "got a reference to %s, want none to data outside of %s", ref, own)
+}
