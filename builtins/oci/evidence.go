@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/assay-dev/assay/builtins/oci/edge"
 )
 
 // MaxLayers bounds the layers of one list, and the bundles among the referrers of one image. An authority tries at
@@ -117,7 +119,7 @@ func (c *Client) list(ctx context.Context, cred Credentials, ref, call string,
 		return List{}, err
 	}
 	if r.Digest == "" {
-		return List{}, refuse(Malformed, "%s of %s: got a tag, want a digest", call, r.Name)
+		return List{}, edge.Refuse(Malformed, "%s of %s: got a tag, want a digest", call, r.Name)
 	}
 	k := key{tenant: cred.ID, call: call, about: r.Name}
 	l, err := shared[*listing](ctx, &c.sharing, c.content, k, func(ctx context.Context) (answer, error) {
@@ -152,7 +154,7 @@ func holds(layers []Layer, err error) time.Duration {
 	for _, l := range layers {
 		switch {
 		case l.Err == nil:
-		case l.Err.Code.transient():
+		case l.Err.Code.Transient():
 			return 0
 		default:
 			ttl = emptyTTL
@@ -173,7 +175,7 @@ func (c *Client) layers(ctx context.Context, cred Credentials, r Reference, what
 // few refuses more layers or referrers than are read.
 func few(what string, n int) error {
 	if n > MaxLayers {
-		return refuse(TooLarge, "%s: got %d layers or referrers, want at most %d", what, n, MaxLayers)
+		return edge.Refuse(TooLarge, "%s: got %d layers or referrers, want at most %d", what, n, MaxLayers)
 	}
 	return nil
 }

@@ -2,13 +2,14 @@ package oci
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/assay-dev/assay/builtins/oci/edge"
 )
 
 // piece is the content that one descriptor names, or why it could not be had.
@@ -31,7 +32,7 @@ func (c *Client) fetch(ctx context.Context, cred Credentials, r Reference, what,
 		wait.Go(func() {
 			content, err := c.verified(ctx, cred, r, d, kind)
 			if err != nil {
-				pieces[i].err = asError(what, err)
+				pieces[i].err = edge.AsError(what, err)
 				return
 			}
 			pieces[i].content = content
@@ -51,7 +52,7 @@ func (c *Client) admit(what string, ds []descriptor, most int64) []*Error {
 			continue
 		}
 		if d.Size > left {
-			refused[i] = refuse(TooLarge, "%s: got more than %d bytes in all", what, c.maxEvidence)
+			refused[i] = edge.Refuse(TooLarge, "%s: got more than %d bytes in all", what, c.maxEvidence)
 			continue
 		}
 		left -= d.Size
@@ -75,7 +76,7 @@ func (c *Client) verified(ctx context.Context, cred Credentials, r Reference, d 
 			return answer{}, err
 		}
 		if got := digestOf(p.body); got != d.Digest {
-			return answer{}, refuse(DigestMismatch, "%s: got bytes with digest %s", at, got)
+			return answer{}, edge.Refuse(DigestMismatch, "%s: got bytes with digest %s", at, got)
 		}
 		body := slices.Clip(p.body)
 		c.content.put(byDigest, answer{value: body, cost: int64(len(body)) + 1<<10, ttl: forever})
@@ -88,14 +89,6 @@ func acceptFor(kind string) string {
 		return acceptImage
 	}
 	return ""
-}
-
-// asError is err as the refusal that it is, or that [refusal] makes of it.
-func asError(what string, err error) *Error {
-	if own := (*Error)(nil); errors.As(err, &own) {
-		return own
-	}
-	return refusal(what, err)
 }
 
 // firstHalf leaves half of the time that ctx has for what comes after.
@@ -124,10 +117,10 @@ func (f flying) acquire(ctx context.Context, what string, bytes int64) (release 
 		return func() {}, nil
 	}
 	if bytes > f.most {
-		return nil, refuse(TooLarge, "%s: got %d bytes, want at most the %d that are read at one time", what, bytes, f.most)
+		return nil, edge.Refuse(TooLarge, "%s: got %d bytes, want at most the %d that are read at one time", what, bytes, f.most)
 	}
 	if err := f.free.Acquire(ctx, bytes); err != nil {
-		return nil, refusal(what, err)
+		return nil, edge.Refusal(what, err)
 	}
 	return func() { f.free.Release(bytes) }, nil
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"maps"
 	"strings"
+
+	"github.com/assay-dev/assay/builtins/oci/edge"
 )
 
 // What we say that we understand. Docker's schema 1 is not among it: nothing runs it any more, and its digest is
@@ -35,7 +37,7 @@ func parseManifest(what string, b []byte) (manifest, error) {
 		return m, &Error{Code: Malformed, Message: what + ": got an answer that is not a manifest", Err: err}
 	}
 	if m.SchemaVersion != 2 {
-		return m, refuse(Malformed, "%s: got schema version %d, want 2", what, m.SchemaVersion)
+		return m, edge.Refuse(Malformed, "%s: got schema version %d, want 2", what, m.SchemaVersion)
 	}
 	return m, nil
 }
@@ -44,7 +46,7 @@ func parseManifest(what string, b []byte) (manifest, error) {
 func parseImage(what string, b []byte) (manifest, error) {
 	m, err := parseManifest(what, b)
 	if err == nil && len(m.Manifests) > 0 {
-		return m, refuse(Malformed, "%s: got an index, want an image manifest", what)
+		return m, edge.Refuse(Malformed, "%s: got an index, want an image manifest", what)
 	}
 	return m, err
 }
@@ -53,7 +55,7 @@ func parseImage(what string, b []byte) (manifest, error) {
 func parseIndex(what string, b []byte) (manifest, error) {
 	m, err := parseManifest(what, b)
 	if err == nil && len(m.Layers) > 0 {
-		return m, refuse(Malformed, "%s: got an image manifest, want an index", what)
+		return m, edge.Refuse(Malformed, "%s: got an image manifest, want an index", what)
 	}
 	return m, err
 }
@@ -62,11 +64,11 @@ func parseIndex(what string, b []byte) (manifest, error) {
 func (d descriptor) check(what string, most int64) *Error {
 	switch {
 	case !isSHA256(d.Digest):
-		return refuse(Malformed, "%s: got a descriptor with digest %.80q, want sha256: and 64 hexadecimal digits", what, d.Digest)
+		return edge.Refuse(Malformed, "%s: got a descriptor with digest %.80q, want sha256: and 64 hexadecimal digits", what, d.Digest)
 	case d.Size < 0:
-		return refuse(Malformed, "%s: got a descriptor of %d bytes, want 0 or more", what, d.Size)
+		return edge.Refuse(Malformed, "%s: got a descriptor of %d bytes, want 0 or more", what, d.Size)
 	case d.Size > most:
-		return refuse(TooLarge, "%s: got a descriptor of %d bytes, want at most %d", what, d.Size, most)
+		return edge.Refuse(TooLarge, "%s: got a descriptor of %d bytes, want at most %d", what, d.Size, most)
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+
+	"github.com/assay-dev/assay/builtins/oci/edge"
 )
 
 // maxPages bounds a listing of referrers. Registries page by hundreds, and 50 bundles are read at most.
@@ -81,7 +83,7 @@ func (d descriptor) referrer(r Reference, p piece) referrer {
 	what := "manifest " + r.at(d.Digest)
 	m, err := parseImage(what, p.content)
 	if err != nil {
-		return referrer{err: asError(what, err)}
+		return referrer{err: edge.AsError(what, err)}
 	}
 	return referrer{layers: slices.DeleteFunc(m.Layers, func(d descriptor) bool { return !isBundle(d.MediaType) })}
 }
@@ -105,13 +107,13 @@ func (c *Client) referrers(ctx context.Context, cred Credentials, r Reference) (
 			return nil, nil, err
 		}
 		if req.query, err = nextPage(p.header); err != nil {
-			return nil, nil, refusal(what, err)
+			return nil, nil, edge.Refusal(what, err)
 		}
 		if req.query == "" {
 			return found, where, nil
 		}
 	}
-	return nil, nil, refuse(TooLarge, "%s: got more than %d pages", what, maxPages)
+	return nil, nil, edge.Refuse(TooLarge, "%s: got more than %d pages", what, maxPages)
 }
 
 // fallback reads the index that clients keep for registries without the referrers API.
@@ -139,15 +141,15 @@ func appendCandidates(found []descriptor, what string, body []byte) ([]descripto
 		}
 	}
 	if len(found) > MaxLayers {
-		return nil, refuse(TooLarge, "%s: got %d bundles or more, want at most %d", what, len(found), MaxLayers)
+		return nil, edge.Refuse(TooLarge, "%s: got %d bundles or more, want at most %d", what, len(found), MaxLayers)
 	}
 	return found, nil
 }
 
 // unsupported reports whether err is how registries answer that they know no referrers API.
 func unsupported(err error) bool {
-	var s status
-	return errors.As(err, &s) && slices.Contains([]status{
+	var s edge.Status
+	return errors.As(err, &s) && slices.Contains([]edge.Status{
 		http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable,
 	}, s)
 }
