@@ -196,7 +196,9 @@ func (c *Client) Resolve(ctx context.Context, cred Credentials, ref string) (str
 		if _, err := parseManifest("manifest "+r.Name, p.body); err != nil {
 			return answer{}, err
 		}
-		return answer{value: digestOf(p.body), cost: 1, ttl: c.tagTTL}, nil
+		digest := digestOf(p.body)
+		c.keep(cred, digest, p.body) // whoever asks for it by that digest next has it
+		return answer{value: digest, cost: 1, ttl: c.tagTTL}, nil
 	})
 }
 

@@ -65,9 +65,8 @@ func (c *Client) admit(what string, ds []descriptor, most int64) []*Error {
 func (c *Client) verified(ctx context.Context, cred Credentials, r Reference, d descriptor, kind string) ([]byte, error) {
 	path := kind + "/" + d.Digest
 	at := r.Registry + "/" + r.Repository + "/" + path
-	byDigest := key{tenant: cred.ID, call: "content", about: d.Digest}
-	if b, ok := c.content.get(byDigest); ok && int64(len(b.([]byte))) == d.Size {
-		return b.([]byte), nil
+	if b, ok := c.kept(cred, d.Digest); ok && int64(len(b)) == d.Size {
+		return b, nil
 	}
 	flight := key{tenant: cred.ID, call: fmt.Sprintf("fetch %d", d.Size), about: at}
 	return shared[[]byte](ctx, &c.sharing, c.content, flight, func(ctx context.Context) (answer, error) {
@@ -78,15 +77,30 @@ func (c *Client) verified(ctx context.Context, cred Credentials, r Reference, d 
 		if got := digestOf(p.body); got != d.Digest {
 			return answer{}, edge.Refuse(DigestMismatch, "%s: got bytes with digest %s", at, got)
 		}
-		body := slices.Clip(p.body)
-		c.content.put(byDigest, answer{value: body, cost: int64(len(body)) + 1<<10, ttl: forever})
-		return answer{value: body}, nil
+		return answer{value: c.keep(cred, d.Digest, p.body)}, nil
 	})
+}
+
+// kept is the content of a digest that the same credentials led to before.
+func (c *Client) kept(cred Credentials, digest string) ([]byte, bool) {
+	b, ok := c.content.get(key{tenant: cred.ID, call: "content", about: digest})
+	if !ok {
+		return nil, false
+	}
+	return b.([]byte), true
+}
+
+// keep remembers content whose digest was computed, for whoever comes with the same credentials.
+func (c *Client) keep(cred Credentials, digest string, body []byte) []byte {
+	body = slices.Clip(body)
+	c.content.put(key{tenant: cred.ID, call: "content", about: digest},
+		answer{value: body, cost: int64(len(body)) + 1<<10, ttl: forever})
+	return body
 }
 
 func acceptFor(kind string) string {
 	if kind == "manifests" {
-		return acceptImage
+		return acceptAny
 	}
 	return ""
 }
