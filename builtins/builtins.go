@@ -1,5 +1,5 @@
-// Package builtins is what Rego may call: oci.parse, oci.resolve, cosign.verify
-// and cosign.attestations.
+// Package builtins is what Rego may call: oci.parse, oci.resolve, oci.manifest,
+// oci.index, oci.configs, cosign.verify and cosign.attestations.
 //
 // Every builtin is a total function of a typed, closed object: what goes wrong
 // in the world is an answer, {"ok": false, "error": {"code", "message"}}, never
@@ -51,7 +51,7 @@ type builtin struct {
 }
 
 func table() []builtin {
-	return []builtin{ociParse(), ociResolve(), cosignVerify(), cosignAttestations()}
+	return []builtin{ociParse(), ociResolve(), ociManifest(), ociIndex(), ociConfigs(), cosignVerify(), cosignAttestations()}
 }
 
 // Register makes the builtins known to OPA. It is to be called once, by the

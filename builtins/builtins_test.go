@@ -33,7 +33,9 @@ func TestDeclarationsAreInTheCapabilities(t *testing.T) {
 			t.Errorf("%s: got nondeterministic %t, want %t", b.Name, b.Nondeterministic, networked)
 		}
 	}
-	if diff := cmp.Diff([]string{"oci.parse", "oci.resolve", "cosign.verify", "cosign.attestations"}, names); diff != "" {
+	if diff := cmp.Diff([]string{
+		"oci.parse", "oci.resolve", "oci.manifest", "oci.index", "oci.configs", "cosign.verify", "cosign.attestations",
+	}, names); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
 }
@@ -44,6 +46,9 @@ func TestCallWithoutASession(t *testing.T) {
 	t.Parallel()
 	for _, call := range []string{
 		fmt.Sprintf("oci.resolve(%q)", someRef),
+		fmt.Sprintf("oci.manifest(%q)", someRef),
+		fmt.Sprintf("oci.index(%q)", someRef),
+		fmt.Sprintf("oci.configs(%q)", someRef),
 		fmt.Sprintf("cosign.verify(%q, %s)", someRef, authority),
 		fmt.Sprintf("cosign.attestations(%q, %s, %q)", someRef, authority, "vuln"),
 		`cosign.verify("", {})`,
@@ -67,7 +72,7 @@ func TestCallWithoutASession(t *testing.T) {
 func TestGarbageOperands(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
-	s := factsOf(t, w).Open(oci.Credentials{})
+	s := factsOf(t, w).Open(oci.Credentials{}, "")
 	garbage := []string{"null", "true", "1", "-1.5e300", "[]", `["x"]`, "{}", `{"a": {"b": 1}}`, `""`, `"\u0000"`, `"not a reference"`, `"UPPER/x"`, `"a@sha256:12"`}
 	call := func(format string, operands ...string) string {
 		for i, operand := range operands {
@@ -78,7 +83,7 @@ func TestGarbageOperands(t *testing.T) {
 	}
 	for _, operand := range garbage {
 		for _, format := range []string{
-			"oci.parse(%s)", "oci.resolve(%s)", "cosign.verify(%s, " + authority + ")", "cosign.attestations(%s, " + authority + `, "vuln")`,
+			"oci.parse(%s)", "oci.resolve(%s)", "oci.manifest(%s)", "oci.index(%s)", "oci.configs(%s)", "cosign.verify(%s, " + authority + ")", "cosign.attestations(%s, " + authority + `, "vuln")`,
 		} {
 			expression := call(format, operand)
 			if code, message := problem(t, answer(t, s, expression)); code != "malformed" || message == "" {
@@ -109,7 +114,7 @@ func TestGarbageOperands(t *testing.T) {
 // TestSetsAreNoOperands: a set is no JSON and no object.
 func TestSetsAreNoOperands(t *testing.T) {
 	t.Parallel()
-	s := factsOf(t, openWorld(t)).Open(oci.Credentials{})
+	s := factsOf(t, openWorld(t)).Open(oci.Credentials{}, "")
 	for _, call := range []string{
 		`cosign.verify("` + someRef + `", object.get({1: {"a"}}, json.unmarshal("1"), {"x"}))`,
 		`oci.parse(object.get({1: {"a"}}, json.unmarshal("1"), {"x"}))`,
@@ -124,7 +129,7 @@ func TestSetsAreNoOperands(t *testing.T) {
 
 func TestReferenceByTagIsNotVerified(t *testing.T) {
 	t.Parallel()
-	s := factsOf(t, openWorld(t)).Open(oci.Credentials{})
+	s := factsOf(t, openWorld(t)).Open(oci.Credentials{}, "")
 	code, message := problem(t, answer(t, s, `cosign.verify("ghcr.io/acme/app:v1", `+authority+`)`))
 	if code != "malformed" || !strings.Contains(message, "want a reference by digest") {
 		t.Errorf("got %s: %s, want malformed", code, message)
@@ -133,7 +138,7 @@ func TestReferenceByTagIsNotVerified(t *testing.T) {
 
 func TestUnknownFieldOfAnAuthorityIsNamed(t *testing.T) {
 	t.Parallel()
-	s := factsOf(t, openWorld(t)).Open(oci.Credentials{})
+	s := factsOf(t, openWorld(t)).Open(oci.Credentials{}, "")
 	for _, tt := range []struct{ authority, field string }{
 		{`{"keyles": {}}`, "keyles"},
 		{`{"keyless": {"identites": []}}`, "identites"},
@@ -151,11 +156,10 @@ func TestUnknownFieldOfAnAuthorityIsNamed(t *testing.T) {
 func TestFieldThatIsNotHeededIsNamed(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
-	s := factsOf(t, w).Open(oci.Credentials{})
+	s := factsOf(t, w).Open(oci.Credentials{}, "")
 	const identities = `"identities": [{"issuer": "a", "subject": "b"}]`
 	for _, tt := range []struct{ authority, field string }{
 		{`{"static": {"action": "pass"}}`, "static"},
-		{`{"keyless": {` + identities + `}, "source": [{"oci": "ghcr.io/acme"}]}`, "source"},
 		{`{"keyless": {` + identities + `, "ca-cert": {"data": "x"}}}`, "keyless.ca-cert"},
 		{`{"key": {"kms": "awskms:///x"}}`, "key.kms"},
 		{`{"key": {"data": "x", "secretRef": {"name": "x"}}}`, "key.secretRef"},

@@ -7,7 +7,6 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/types"
 
-	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/rego/cip"
 )
@@ -42,17 +41,17 @@ func cosignAttestations() builtin {
 		if !ok {
 			return question{}, wantString("predicate_type", operands[2])
 		}
-		return evidenceQuestion(operands, func(ctx context.Context, image oci.Reference, a cip.Authority) (any, time.Time, *problem) {
-			attestations, lacks, p := s.facts.verified(ctx, s, image, a, true)
+		return s.evidenceQuestion(operands, func(ctx context.Context, o origin, a cip.Authority) (any, time.Time, *problem) {
+			attestations, seen, p := s.facts.verified(ctx, s, o, a, true)
 			if p != nil {
 				return nil, time.Time{}, p
 			}
 			found, refusal := sigstore.OfType(attestations, cip.PredicateTypeURI(asked), asked)
-			if refusal != nil && lacks != nil {
+			if lacks := seen.lacks(); refusal != nil && lacks != nil {
 				return nil, time.Time{}, lacks // what could not be had may have been of the type
 			}
 			if refusal != nil {
-				return nil, time.Time{}, problemOf(refusal)
+				return nil, time.Time{}, problemOf(refusal).lookedAt(seen.where)
 			}
 			return attested{OK: true, Attestations: found}, sigstore.ValidUntil(found), nil
 		})

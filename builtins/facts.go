@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -12,15 +11,18 @@ import (
 
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore"
-	"github.com/assay-dev/assay/rego/cip"
 )
 
 // Registry is what the builtins want of registries; [oci.Client] has it.
 type Registry interface {
 	Resolve(ctx context.Context, cred oci.Credentials, ref string) (string, error)
-	Signatures(ctx context.Context, cred oci.Credentials, ref string) (oci.List, error)
-	Attestations(ctx context.Context, cred oci.Credentials, ref string) (oci.List, error)
-	Bundles(ctx context.Context, cred oci.Credentials, ref string) (oci.List, error)
+	Signatures(ctx context.Context, cred oci.Credentials, ref string, at oci.Place) (oci.List, error)
+	Attestations(ctx context.Context, cred oci.Credentials, ref string, at oci.Place) (oci.List, error)
+	Bundles(ctx context.Context, cred oci.Credentials, ref string, at oci.Place) (oci.List, error)
+	Count(ctx context.Context, cred oci.Credentials, ref string, at oci.Place, storage oci.Storage) (int, error)
+	Manifest(ctx context.Context, cred oci.Credentials, ref string) ([]byte, error)
+	Index(ctx context.Context, cred oci.Credentials, ref string) ([]byte, error)
+	Configs(ctx context.Context, cred oci.Credentials, ref string) (map[string]json.RawMessage, error)
 }
 
 var _ Registry = (*oci.Client)(nil)
@@ -40,6 +42,11 @@ type Options struct {
 	// FetchTimeout bounds one question to a registry, whoever waits for it.
 	// Zero is 10 seconds.
 	FetchTimeout time.Duration
+	// PullSecrets gives the credentials in Secrets of a namespace, by their
+	// names. Secrets that are not there are left out, and without any the
+	// credentials are anonymous. Nil is an installation without Secrets. It must
+	// not block, and its errors must not hold what is secret.
+	PullSecrets func(namespace string, names []string) (oci.Credentials, error)
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
 }
@@ -75,11 +82,12 @@ func New(registry Registry, roots func() sigstore.Roots, options Options) (*Fact
 	}, nil
 }
 
-// Open starts the answers of one decision, on behalf of whom the credentials name.
-func (f *Facts) Open(credentials oci.Credentials) *Session {
+// Open starts the answers of one decision, on behalf of whom the credentials name,
+// about an object of a namespace; "" is none.
+func (f *Facts) Open(credentials oci.Credentials, namespace string) *Session {
 	roots := f.roots()
 	return &Session{
-		facts: f, credentials: credentials, roots: roots, generation: roots.Generation(), now: f.options.Now(),
+		facts: f, credentials: credentials, namespace: namespace, roots: roots, generation: roots.Generation(), now: f.options.Now(),
 		answers: map[string]*ast.Term{}, waiting: map[string]question{},
 	}
 }
@@ -152,133 +160,5 @@ func (f *Facts) fetch(ctx context.Context, key string, q question) (out *ast.Ter
 		until = end
 	}
 	f.answers.put(key, lasting[*ast.Term]{value: out, until: until, cost: termOverhead * size})
-	return out
-}
-
-// verified fetches the evidence of an image and verifies it for an authority:
-// its attestations, or else its signatures. lacks says why some evidence was not
-// there to be verified, nil when all was.
-func (f *Facts) verified(ctx context.Context, s *Session, image oci.Reference, a cip.Authority, attestations bool) (found []sigstore.Signature, lacks, _ *problem) {
-	check, refusal := sigstore.NewCheck(a, s.roots, sigstore.Options{
-		AnchoredIdentities: f.options.AnchoredIdentities, Now: s.now,
-	})
-	if refusal != nil {
-		return nil, nil, problemOf(refusal)
-	}
-	evidence, digests, err := f.evidence(ctx, s.credentials, image.Name, a.SignatureFormat, attestations)
-	if err != nil {
-		return nil, nil, problemOf(err)
-	}
-	key, err := verdictKey(s, image, a, check, attestations, digests)
-	if err != nil {
-		return nil, nil, problemOf(err)
-	}
-	if known, ok := f.verdicts.get(key, s.now); ok {
-		return known, missing(evidence), nil
-	}
-	verify := check.Signatures
-	if attestations {
-		verify = check.Attestations
-	}
-	found, refusal = verify(image.Digest, evidence)
-	if refusal != nil {
-		return nil, nil, problemOf(refusal)
-	}
-	verdict := lasting[[]sigstore.Signature]{value: found, until: sigstore.ValidUntil(found)}
-	for _, signature := range found {
-		verdict.cost += int64(len(signature.Statement)) + 1<<10
-	}
-	f.verdicts.put(key, verdict)
-	return found, missing(evidence), nil
-}
-
-// verdictKey names everything that a verdict depends on, so that a verdict about
-// one image, tenant, policy or root never serves another (architecture, section 5).
-func verdictKey(s *Session, image oci.Reference, a cip.Authority, check *sigstore.Check, attestations bool, digests []string) (string, error) {
-	encoded, err := json.Marshal(a)
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%q %q %q %q %v %v %s", s.credentials.ID, image.Name, check.TrustHash(), digests, attestations,
-		s.facts.options.AnchoredIdentities, encoded), nil
-}
-
-// evidence fetches what the format names: the legacy tag, the referrers, or both.
-func (f *Facts) evidence(ctx context.Context, cred oci.Credentials, image string, format cip.SignatureFormat, attestations bool) ([]sigstore.Evidence, []string, error) {
-	legacy := f.registry.Signatures
-	if attestations {
-		legacy = f.registry.Attestations
-	}
-	type source struct {
-		format string
-		list   func(context.Context, oci.Credentials, string) (oci.List, error)
-	}
-	var sources []source
-	switch format {
-	case "", cip.FormatLegacy:
-		sources = []source{{sigstore.FormatLegacy, legacy}}
-	case cip.FormatBundle:
-		sources = []source{{sigstore.FormatBundle, f.registry.Bundles}}
-	case cip.FormatAny:
-		sources = []source{{sigstore.FormatLegacy, legacy}, {sigstore.FormatBundle, f.registry.Bundles}}
-	default:
-		return nil, nil, &sigstore.Refusal{Code: sigstore.Unsupported, Message: fmt.Sprintf("signatureFormat: got %q", format)}
-	}
-	out := make([]sigstore.Evidence, len(sources))
-	digests := make([]string, len(sources))
-	errs := make([]error, len(sources))
-	var wait sync.WaitGroup
-	for i, source := range sources {
-		wait.Go(func() {
-			// Nobody above could recover on this goroutine.
-			defer func() {
-				if cause := recover(); cause != nil {
-					errs[i] = fmt.Errorf("evidence panicked: %.80v", cause)
-				}
-			}()
-			var list oci.List
-			list, errs[i] = source.list(ctx, cred, image)
-			out[i], digests[i] = evidenceOf(source.format, list), list.Digest
-		})
-	}
-	wait.Wait()
-	if len(sources) == 1 {
-		return out, digests, errs[0]
-	}
-	// Of several places one that cannot be had does not hide what another has.
-	for i, err := range errs {
-		if err == nil {
-			continue
-		}
-		p := problemOf(err)
-		out[i] = sigstore.Evidence{Format: sources[i].format, Layers: []sigstore.Layer{{
-			Missing: &sigstore.Refusal{Code: sigstore.Code(p.Code), Message: p.Message},
-		}}}
-		digests[i] = string(p.Code)
-	}
-	return out, digests, nil
-}
-
-// missing is why some of the evidence could not be had, nil when all is here.
-func missing(evidence []sigstore.Evidence) *problem {
-	for _, e := range evidence {
-		for _, layer := range e.Layers {
-			if layer.Missing != nil {
-				return problemOf(layer.Missing)
-			}
-		}
-	}
-	return nil
-}
-
-func evidenceOf(format string, list oci.List) sigstore.Evidence {
-	out := sigstore.Evidence{Format: format}
-	for _, layer := range list.Layers {
-		piece := sigstore.Layer{Annotations: layer.Annotations, Content: layer.Content}
-		if layer.Err != nil {
-			piece.Missing = &sigstore.Refusal{Code: sigstore.Code(layer.Err.Code), Message: layer.Err.Message}
-		}
-		out.Layers = append(out.Layers, piece)
-	}
 	return out
 }

@@ -66,7 +66,7 @@ func (i *installation) trust(t *testing.T, w *world.World) {
 // outcome is "ok" or the code of an answer in a decision of its own.
 func (i *installation) outcome(t *testing.T, call string) string {
 	t.Helper()
-	got := answer(t, i.Open(oci.Credentials{}), call)
+	got := answer(t, i.Open(oci.Credentials{}, ""), call)
 	if got.(map[string]any)["ok"] == true {
 		return "ok"
 	}
@@ -126,7 +126,7 @@ func TestAnswerEndsWithTheCertificateHoweverLongTheFetchTook(t *testing.T) {
 		{"issuerRegExp": ".*", "subjectRegExp": ".*"}]}})`)
 	// Opened, and answered later: ten seconds from then on are past the end.
 	i.at(10*time.Minute - 14*time.Second)
-	slow := i.Open(oci.Credentials{})
+	slow := i.Open(oci.Credentials{}, "")
 	i.at(10*time.Minute - 8*time.Second)
 	if got := answer(t, slow, call); got.(map[string]any)["ok"] != true {
 		t.Fatalf("got %v, want the signature", got)
@@ -140,12 +140,12 @@ func TestAnswerEndsWithTheCertificateHoweverLongTheFetchTook(t *testing.T) {
 // faulty is a registry of which one storage cannot be had.
 type faulty struct{ builtins.Registry }
 
-func (f faulty) Signatures(context.Context, oci.Credentials, string) (oci.List, error) {
+func (f faulty) Signatures(context.Context, oci.Credentials, string, oci.Place) (oci.List, error) {
 	return oci.List{}, &oci.Error{Code: oci.RateLimited, Message: "GET tag: 429"}
 }
 
-func (f faulty) Attestations(ctx context.Context, cred oci.Credentials, ref string) (oci.List, error) {
-	list, err := f.Registry.Attestations(ctx, cred, ref)
+func (f faulty) Attestations(ctx context.Context, cred oci.Credentials, ref string, at oci.Place) (oci.List, error) {
+	list, err := f.Registry.Attestations(ctx, cred, ref, at)
 	list.Layers = append(list.Layers, oci.Layer{Err: &oci.Error{Code: oci.Unreachable, Message: "GET blob: 503"}})
 	return list, err
 }
@@ -186,7 +186,7 @@ func TestAnswerStaysForTheWholeDecision(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
 	i := install(t, w)
-	s := i.Open(oci.Credentials{})
+	s := i.Open(oci.Credentials{}, "")
 	first := answer(t, s, w.Expand(`oci.resolve("${app}")`))
 	i.at(time.Hour)
 	w.ResetRequests()
@@ -200,7 +200,7 @@ func TestAnswerStaysForTheWholeDecision(t *testing.T) {
 func TestBlockedSessionAnswersInPlace(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
-	s := install(t, w).Open(oci.Credentials{})
+	s := install(t, w).Open(oci.Credentials{}, "")
 	s.Block()
 	if got := answer(t, s, w.Expand(`oci.resolve("${app}").ok`)); got != true || s.Pending() {
 		t.Errorf("got %v and pending %t, want true and false", got, s.Pending())
@@ -211,7 +211,7 @@ func TestBlockedSessionAnswersInPlace(t *testing.T) {
 func TestSettlePastTheDeadlineAsksNothing(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
-	s := install(t, w).Open(oci.Credentials{})
+	s := install(t, w).Open(oci.Credentials{}, "")
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
 	s.Settle(ctx, nil) // nothing was asked: returns
@@ -230,8 +230,8 @@ func TestSettlePastTheDeadlineAsksNothing(t *testing.T) {
 // when the fetch ends.
 type hanging struct{ builtins.Registry }
 
-func (h hanging) Signatures(ctx context.Context, cred oci.Credentials, ref string) (oci.List, error) {
-	list, err := h.Registry.Signatures(ctx, cred, ref)
+func (h hanging) Signatures(ctx context.Context, cred oci.Credentials, ref string, at oci.Place) (oci.List, error) {
+	list, err := h.Registry.Signatures(ctx, cred, ref, at)
 	<-ctx.Done()
 	list.Layers = append(list.Layers, oci.Layer{Err: &oci.Error{Code: oci.Timeout, Message: "GET blob: no answer"}})
 	return list, err
@@ -243,7 +243,7 @@ func TestLayerThatHangsDoesNotHideAGoodOne(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
 	i := installOver(t, w, func(registry builtins.Registry) builtins.Registry { return hanging{registry} })
-	s, call := i.Open(oci.Credentials{}), w.Expand("cosign.verify(\"${app@}\", "+authority+")")
+	s, call := i.Open(oci.Credentials{}, ""), w.Expand("cosign.verify(\"${app@}\", "+authority+")")
 	evaluateOnce(t, s, call)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()

@@ -27,6 +27,7 @@ const margin = 500 * time.Millisecond
 type Session struct {
 	facts       *Facts
 	credentials oci.Credentials
+	namespace   string // of the object under review
 	roots       sigstore.Roots
 	generation  string // names roots
 	now         time.Time
@@ -42,6 +43,8 @@ type Session struct {
 // question is what a builtin wants to know: of which registry, and how to get it.
 type question struct {
 	host string
+	// credentials names whoever asks, where that is not the session's tenant.
+	credentials string
 	// lives is how long the answer may serve other decisions.
 	lives time.Duration
 	// get answers and says when the answer ends to be true (zero for never), or
@@ -102,7 +105,7 @@ func (s *Session) ask(ctx context.Context, key string, q question) *ast.Term {
 	s.mu.Lock()
 	answer, known := s.answers[key]
 	if !known {
-		if answer, known = s.facts.known(s.shared(key)); known {
+		if answer, known = s.facts.known(s.shared(key, q)); known {
 			s.answers[key] = answer
 		}
 	}
@@ -166,7 +169,7 @@ func (s *Session) batch(scope []string) map[string]question {
 // settle gets one answer and keeps it for the decision. The first answer to a
 // question stays.
 func (s *Session) settle(ctx context.Context, key string, q question) *ast.Term {
-	answer := s.facts.get(ctx, s.shared(key), q)
+	answer := s.facts.get(ctx, s.shared(key, q), q)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if first, ok := s.answers[key]; ok {
@@ -178,8 +181,8 @@ func (s *Session) settle(ctx context.Context, key string, q question) *ast.Term 
 
 // shared names a question among all decisions: answers serve others with the
 // same credentials and the same trust material only.
-func (s *Session) shared(key string) string {
-	return fmt.Sprintf("%q\x00%s\x00%s", s.credentials.ID, s.generation, key)
+func (s *Session) shared(key string, q question) string {
+	return fmt.Sprintf("%q %q\x00%s\x00%s", s.credentials.ID, q.credentials, s.generation, key)
 }
 
 // early is the context of questions: it ends a margin before the decision does,

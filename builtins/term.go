@@ -78,7 +78,6 @@ func enforced(a cip.Authority) *problem {
 		set  bool
 	}{
 		{"static", a.Static != nil},
-		{"source", len(a.Sources) > 0},
 		{"key.secretRef", a.Key != nil && a.Key.SecretRef != nil},
 		{"key.kms", a.Key != nil && a.Key.KMS != ""},
 		{"keyless.ca-cert", a.Keyless != nil && a.Keyless.CACert != nil},

@@ -17,7 +17,7 @@ import (
 func TestAnswersHaveTheirDeclaredTypes(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
-	s := factsOf(t, w).Open(oci.Credentials{})
+	s := factsOf(t, w).Open(oci.Credentials{}, "")
 	byKey := `{"name": "key", "key": {"data": "${key:deploy}"}}`
 	for _, tt := range []struct {
 		call string

@@ -25,7 +25,7 @@ func BenchmarkCompile(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			source := rego.Source{Policies: documents.Policies, Open: func() rego.Answers { return nil }}
+			source := rego.Source{Policies: documents.Policies, Open: func(string) rego.Answers { return nil }}
 			for b.Loop() {
 				if _, err := rego.Compile(b.Context(), source); err != nil {
 					b.Fatal(err)
@@ -64,7 +64,7 @@ func BenchmarkDecide(b *testing.B) {
 			}
 			review := pod(images...)
 			facts := factsOf(b, w, setup)
-			r.source.Open = func() rego.Answers { return facts.Open(setup.credentials) }
+			r.source.Open = func(namespace string) rego.Answers { return facts.Open(setup.credentials, namespace) }
 			set, err := rego.Compile(b.Context(), r.source)
 			if err != nil {
 				b.Fatal(err)

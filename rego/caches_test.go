@@ -26,7 +26,7 @@ func TestNoSignaturesServesForAMoment(t *testing.T) {
 	for _, tt := range []struct {
 		after    time.Duration
 		requests int
-	}{{0, 2}, {1900 * time.Millisecond, 0}, {200 * time.Millisecond, 1}} {
+	}{{0, 3}, {1900 * time.Millisecond, 0}, {200 * time.Millisecond, 2}} { // ping, tag and referrers; then the latter two
 		clock.Advance(tt.after)
 		w.ResetRequests()
 		d := r.decide(t, byDigest(t, w, "app"))
@@ -158,7 +158,7 @@ func TestHundredRunsOneText(t *testing.T) {
 	setup := setup{policies: documents, clock: newClock()}
 	r := open(t, w, setup)
 	facts := r.facts
-	r.source.Open = func() rego.Answers { return facts.Open(oci.Credentials{}) }
+	r.source.Open = func(namespace string) rego.Answers { return facts.Open(oci.Credentials{}, namespace) }
 	want := encode(t, r.decide(t, images...))
 	for run := range 100 {
 		switch {

@@ -74,11 +74,11 @@ func (e *Engine) Mutate(ctx context.Context, review []byte) (Decision, error) {
 // away whole, its errors too, which can be artefacts of what is missing. The
 // last evaluation saw every answer.
 func (e *Engine) run(ctx context.Context, set *Set, query *rego.PreparedEvalQuery, review []byte) (Decision, error) {
-	input, err := inputOf(review)
+	input, namespace, err := inputOf(review)
 	if err != nil {
 		return Decision{}, err
 	}
-	answers := set.open()
+	answers := set.open(namespace)
 	options := []rego.EvalOption{
 		rego.EvalParsedInput(input),
 		rego.EvalRequestMetadata(answers.Metadata()),
@@ -127,23 +127,29 @@ func evaluate(ctx context.Context, query *rego.PreparedEvalQuery, options []rego
 	return query.Eval(ctx, options...)
 }
 
-// scope are the registries of the review's own images: all that a speculative
-// evaluation may contact.
+// scope are the registries of the review's own images and of the sources that
+// policies name: all that a speculative evaluation may contact. Who writes
+// policies chose the latter, so asking there tells no stranger anything.
 func (s *Set) scope(ctx context.Context, options []rego.EvalOption) ([]string, error) {
 	results, err := evaluate(ctx, &s.registries, options)
 	if err != nil {
 		return nil, err
 	}
+	return append(texts(results), s.sources...), nil
+}
+
+// texts are the strings in the array that a query gives.
+func texts(results rego.ResultSet) []string {
 	out := []string{}
 	for _, result := range results {
-		hosts, _ := result.Expressions[0].Value.([]any)
-		for _, host := range hosts {
-			if text, ok := host.(string); ok {
+		values, _ := result.Expressions[0].Value.([]any)
+		for _, value := range values {
+			if text, ok := value.(string); ok {
 				out = append(out, text)
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // errUndefined says that the entrypoint gave nothing, which the library rules
@@ -168,17 +174,19 @@ func decisionOf(results rego.ResultSet, err error) (Decision, error) {
 	return out, nil
 }
 
-// inputOf decodes a review once. Only what policies look at becomes OPA values:
-// a lazy object converts its members when they are asked for, and nobody asks
-// for most of a large object.
-func inputOf(review []byte) (ast.Value, error) {
+// inputOf decodes a review once, and says which namespace it is about. Only what
+// policies look at becomes OPA values: a lazy object converts its members when
+// they are asked for, and nobody asks for most of a large object.
+func inputOf(review []byte) (input ast.Value, namespace string, err error) {
 	var document any
 	if err := util.UnmarshalJSON(review, &document); err != nil {
-		return nil, fmt.Errorf("review: %w", err)
+		return nil, "", fmt.Errorf("review: %w", err)
 	}
 	object, ok := document.(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("review: got %T, want an object", document)
+		return nil, "", fmt.Errorf("review: got %T, want an object", document)
 	}
-	return ast.LazyObject(object), nil
+	request, _ := object["request"].(map[string]any)
+	namespace, _ = request["namespace"].(string)
+	return ast.LazyObject(object), namespace, nil
 }

@@ -129,7 +129,7 @@ func open(t testing.TB, w *world.World, s setup) *rig {
 	}
 	r := &rig{facts: s.facts, source: rego.Source{
 		Policies: documents.Policies, Config: s.config, Modules: s.modules,
-		Open: func() rego.Answers { return s.facts.Open(s.credentials) },
+		Open: func(namespace string) rego.Answers { return s.facts.Open(s.credentials, namespace) },
 	}}
 	set, err := rego.Compile(t.Context(), r.source)
 	if s.query != "" {

@@ -2,6 +2,7 @@ package rego_test
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -48,11 +49,37 @@ func (a answer) Resolve(context.Context, oci.Credentials, string) (string, error
 	return "", err
 }
 
-func (a answer) Signatures(context.Context, oci.Credentials, string) (oci.List, error) { return a() }
+func (a answer) Signatures(context.Context, oci.Credentials, string, oci.Place) (oci.List, error) {
+	return a()
+}
 
-func (a answer) Attestations(context.Context, oci.Credentials, string) (oci.List, error) { return a() }
+func (a answer) Attestations(context.Context, oci.Credentials, string, oci.Place) (oci.List, error) {
+	return a()
+}
 
-func (a answer) Bundles(context.Context, oci.Credentials, string) (oci.List, error) { return a() }
+func (a answer) Bundles(context.Context, oci.Credentials, string, oci.Place) (oci.List, error) {
+	return a()
+}
+
+func (a answer) Count(context.Context, oci.Credentials, string, oci.Place, oci.Storage) (int, error) {
+	_, err := a()
+	return 0, err
+}
+
+func (a answer) Manifest(context.Context, oci.Credentials, string) ([]byte, error) {
+	_, err := a()
+	return nil, err
+}
+
+func (a answer) Index(context.Context, oci.Credentials, string) ([]byte, error) {
+	_, err := a()
+	return nil, err
+}
+
+func (a answer) Configs(context.Context, oci.Credentials, string) (map[string]json.RawMessage, error) {
+	_, err := a()
+	return nil, err
+}
 
 // answering is an engine whose registry answers so.
 func answering(t *testing.T, policies string, a answer) *rig {

@@ -24,8 +24,9 @@ type Source struct {
 	Policies []cip.Policy
 	// Config is the installation's.
 	Config Config
-	// Open starts the answers of one decision. Required.
-	Open func() Answers
+	// Open starts the answers of one decision about an object of a namespace, ""
+	// where it has none. Required.
+	Open func(namespace string) Answers
 	// Modules are further Rego modules by path. They may not lie under the
 	// packages that are the product's own.
 	Modules map[string]string
@@ -36,7 +37,8 @@ type Source struct {
 type Set struct {
 	hash     string
 	policies []string
-	open     func() Answers
+	open     func(namespace string) Answers
+	sources  []string // registries that policies name
 
 	decision, mutation, registries rego.PreparedEvalQuery
 }
@@ -88,7 +90,33 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 			return nil, fmt.Errorf("prepare %s: %w", q.query, err)
 		}
 	}
-	return set, nil
+	set.sources, err = sourceRegistries(ctx, compiler, source.Policies)
+	return set, err
+}
+
+// sourceRegistries are the registries in which policies look for evidence, spelled
+// as the builtins spell them. A source that is none fails its authority when it
+// is asked, and no registry.
+func sourceRegistries(ctx context.Context, compiler *ast.Compiler, policies []cip.Policy) ([]string, error) {
+	sources := []any{}
+	for _, p := range policies {
+		for _, authority := range p.Spec.Authorities {
+			for _, source := range authority.Sources {
+				if source.OCI != "" {
+					sources = append(sources, source.OCI)
+				}
+			}
+		}
+	}
+	if len(sources) == 0 {
+		return nil, nil
+	}
+	results, err := rego.New(rego.Compiler(compiler), rego.Input(sources), rego.StrictBuiltinErrors(true),
+		rego.Query("{parsed.registry | some source in input; parsed := oci.parse(source); parsed.ok}")).Eval(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("registries of sources: %w", err)
+	}
+	return texts(results), nil
 }
 
 // Modules are the modules of a policy set by path: the library, the compiled

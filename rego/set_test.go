@@ -15,7 +15,7 @@ func sourceOf(t *testing.T, documents string) rego.Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rego.Source{Policies: parsed.Policies, Open: func() rego.Answers { return nil }}
+	return rego.Source{Policies: parsed.Policies, Open: func(string) rego.Answers { return nil }}
 }
 
 // refusesToCompile wants no set, and an error with all of the texts.
@@ -114,8 +114,8 @@ spec:
   - key: {kms: "hashivault://release"}
   - keyless:
       identities: [{issuer: a, subject: b}]
-    source: [{oci: ghcr.io/acme/signatures}]
-`), "policy ambitious", "spec.authorities[0].key.kms", "spec.authorities[1].source", "not supported yet")
+    attestations: [{name: a, predicateType: vuln, policy: {type: cue, data: "a: 1"}}]
+`), "policy ambitious", "spec.authorities[0].key.kms", "spec.authorities[1].attestations[0].policy", "not supported yet")
 }
 
 func TestSetWithoutAnswersIsRefused(t *testing.T) {

@@ -13,7 +13,7 @@ func BenchmarkSignaturesWarm(b *testing.B) {
 	c := newClient(b, oci.WithClock(newClock().now))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := c.Signatures(b.Context(), anonymous, ref); err != nil {
+		if _, err := c.Signatures(b.Context(), anonymous, ref, oci.Place{}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -28,7 +28,7 @@ func BenchmarkSignaturesCold(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		now.add(time.Hour) // longer than any session lives
-		if _, err := c.Signatures(b.Context(), anonymous, ref); err != nil {
+		if _, err := c.Signatures(b.Context(), anonymous, ref, oci.Place{}); err != nil {
 			b.Fatal(err)
 		}
 	}

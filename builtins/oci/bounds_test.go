@@ -23,7 +23,7 @@ func TestRefuseTooManyLayersBeforeFetchingOne(t *testing.T) {
 		f.requests()
 		c := newClient(t)
 		if want == nil {
-			if l, err := c.Signatures(t.Context(), anonymous, ref); err != nil || len(l.Layers) != n {
+			if l, err := c.Signatures(t.Context(), anonymous, ref, oci.Place{}); err != nil || len(l.Layers) != n {
 				t.Errorf("got %d layers and error %v, want %d", len(l.Layers), err, n)
 			}
 			continue
@@ -46,7 +46,7 @@ func TestRefuseTooManyReferrersBeforeFetchingOne(t *testing.T) {
 			all[i].ArtifactType = bundleType
 		}
 		f.on("/referrers/", func(w http.ResponseWriter, _ *http.Request) { writeIndex(w, all...) })
-		_, err := newClient(t).Bundles(t.Context(), anonymous, ref)
+		_, err := newClient(t).Bundles(t.Context(), anonymous, ref, oci.Place{})
 		mustRefuse(t, err, want)
 		if got := f.requests(); len(got) != 2 {
 			t.Errorf("got requests %q, want ping and referrers", got)
@@ -63,7 +63,7 @@ func TestRefuseTooManyBundlesInFewReferrers(t *testing.T) {
 		layers[i] = describe(bundleType, fmt.Append(nil, i))
 	}
 	f.tag(t, "org/app", "", man{SchemaVersion: 2, MediaType: imageType, ArtifactType: bundleType, Config: &desc{MediaType: emptyType}, Layers: layers, Subject: &subject})
-	_, err := newClient(t).Bundles(t.Context(), anonymous, ref)
+	_, err := newClient(t).Bundles(t.Context(), anonymous, ref, oci.Place{})
 	mustRefuse(t, err, oci.TooLarge)
 	if got := count(f.requests(), "/blobs/"); got != 0 {
 		t.Errorf("got %d blobs fetched, want 0", got)
@@ -78,7 +78,7 @@ func TestRefuseEndlessPagesOfReferrers(t *testing.T) {
 		w.Header().Set("Link", "<"+r.URL.Path+"?last="+r.URL.Query().Get("last")+`x>; rel="next"`)
 		writeIndex(w)
 	})
-	_, err := newClient(t).Bundles(t.Context(), anonymous, ref)
+	_, err := newClient(t).Bundles(t.Context(), anonymous, ref, oci.Place{})
 	mustRefuse(t, err, oci.TooLarge, "pages")
 	if got := f.requests(); len(got) != 9 {
 		t.Errorf("got %d requests, want a ping and 8 pages", len(got))
@@ -96,7 +96,7 @@ func TestPagesOfReferrersStayAtTheRegistry(t *testing.T) {
 		}
 		writeIndex(w)
 	})
-	if _, err := newClient(t).Bundles(t.Context(), anonymous, ref); err != nil {
+	if _, err := newClient(t).Bundles(t.Context(), anonymous, ref, oci.Place{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := other.requests(); len(got) != 0 {
@@ -146,7 +146,7 @@ func TestRefuseReferrerDescriptor(t *testing.T) {
 		oci.NotFound:  {MediaType: imageType, Digest: "sha256:" + strings.Repeat("ab", 32), Size: 1},
 	} {
 		f.on("/referrers/", func(w http.ResponseWriter, _ *http.Request) { writeIndex(w, d) })
-		l, err := newClient(t).Bundles(t.Context(), anonymous, ref)
+		l, err := newClient(t).Bundles(t.Context(), anonymous, ref, oci.Place{})
 		if err != nil || len(l.Layers) != 1 {
 			t.Fatalf("got %d layers and error %v, want one with an error", len(l.Layers), err)
 		}
@@ -187,6 +187,6 @@ func TestRefuseImageInPlaceOfReferrers(t *testing.T) {
 	ref, _ := f.image(t, "org/app", "v1")
 	f.on("/referrers/", status(http.StatusNotFound))
 	f.attach(t, ref, "", describe(bundleType, []byte("x")))
-	_, err := newClient(t).Bundles(t.Context(), anonymous, ref)
+	_, err := newClient(t).Bundles(t.Context(), anonymous, ref, oci.Place{})
 	mustRefuse(t, err, oci.Malformed, "index")
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/assay-dev/assay/builtins/oci/edge"
 )
 
 // key names an answer: whose it is, which call it answers, and what that call was about. It is a struct and not a
@@ -115,7 +117,7 @@ func shared[V any](ctx context.Context, s *sharing, from *cache, k key, fetch fu
 		return v.(V), nil
 	}
 	if err := ctx.Err(); err != nil {
-		return none, refusal(k.about, err)
+		return none, edge.Refusal(k.about, err)
 	}
 	detached := context.WithoutCancel(ctx)
 	done := s.flights.DoChan(k.String(), func() (any, error) {
@@ -133,7 +135,7 @@ func shared[V any](ctx context.Context, s *sharing, from *cache, k key, fetch fu
 	})
 	select {
 	case <-ctx.Done():
-		return none, refusal(k.about, ctx.Err())
+		return none, edge.Refusal(k.about, ctx.Err())
 	case r := <-done:
 		if r.Err != nil {
 			return none, r.Err
@@ -147,7 +149,7 @@ func shared[V any](ctx context.Context, s *sharing, from *cache, k key, fetch fu
 func recovered(ctx context.Context, k key, fetch func(context.Context) (answer, error)) (a answer, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = refuse(Malformed, "%s: got an answer that caused a panic: %v", k.about, p)
+			err = edge.Refuse(Malformed, "%s: got an answer that caused a panic: %v", k.about, p)
 		}
 	}()
 	return fetch(ctx)

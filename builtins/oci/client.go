@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/assay-dev/assay/builtins/oci/edge"
 )
 
 // emptyTTL is for how long "there is no evidence" holds: short, because a signature often arrives moments after its
@@ -20,7 +22,7 @@ const emptyTTL = 2 * time.Second
 type Option func(*options) error
 
 type options struct {
-	guard       guard
+	guard       edge.Guard
 	roots       *x509.CertPool
 	wrap        func(http.RoundTripper) http.RoundTripper
 	now         func() time.Time
@@ -56,7 +58,7 @@ func defaults() options {
 // HTTP, credentials included, where it does not answer over TLS. Every other one is asked over TLS alone, whatever
 // address its name leads to and however its name begins (10.0.0.1.example.com).
 func WithPrivateRegistries() Option {
-	return func(o *options) error { o.guard.private = true; return nil }
+	return func(o *options) error { o.guard.Private = true; return nil }
 }
 
 // WithRootCAs replaces the system's certificate authorities.
@@ -160,7 +162,10 @@ func New(opts ...Option) (*Client, error) {
 	if c.names, err = newCache(maxNames, c.now); err != nil {
 		return nil, err
 	}
-	c.transport = newTransport(&c.options)
+	c.transport = edge.Pool{Guard: c.guard, Roots: c.roots, Concurrency: c.concurrency}.Transport()
+	if c.wrap != nil {
+		c.transport = c.wrap(c.transport)
+	}
 	c.sharing.timeout = c.timeout
 	c.flying = flying{most: c.maxInFlight, free: semaphore.NewWeighted(c.maxInFlight)}
 	c.slots = slots{each: int64(c.concurrency), of: map[string]*slot{}}
@@ -191,7 +196,9 @@ func (c *Client) Resolve(ctx context.Context, cred Credentials, ref string) (str
 		if _, err := parseManifest("manifest "+r.Name, p.body); err != nil {
 			return answer{}, err
 		}
-		return answer{value: digestOf(p.body), cost: 1, ttl: c.tagTTL}, nil
+		digest := digestOf(p.body)
+		c.keep(cred, digest, p.body) // whoever asks for it by that digest next has it
+		return answer{value: digest, cost: 1, ttl: c.tagTTL}, nil
 	})
 }
 

@@ -18,7 +18,7 @@ func TestSignaturesAreReadFromTheTagOfTheDigest(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	ref, layer := f.signed(t, "org/app")
-	got, err := newClient(t).Signatures(t.Context(), anonymous, ref)
+	got, err := newClient(t).Signatures(t.Context(), anonymous, ref, oci.Place{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestAttestationsKeepTheirOrder(t *testing.T) {
 		layers = append(layers, f.push(t, "org/app", "application/vnd.dsse.envelope.v1+json", []byte(s)))
 	}
 	f.attach(t, ref, ".att", layers...)
-	got, err := newClient(t).Attestations(t.Context(), anonymous, ref)
+	got, err := newClient(t).Attestations(t.Context(), anonymous, ref, oci.Place{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestBundlesComeFromTheReferrersAPI(t *testing.T) {
 	f.referrer(t, "org/app", subject, bundleType, "one")
 	f.referrer(t, "org/app", subject, "application/vnd.dev.sigstore.bundle+json;version=0.2", "two")
 	f.referrer(t, "org/app", subject, "application/spdx+json", "an SBOM")
-	got, err := newClient(t).Bundles(t.Context(), anonymous, ref)
+	got, err := newClient(t).Bundles(t.Context(), anonymous, ref, oci.Place{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestBundlesComeFromTheFallbackTag(t *testing.T) {
 	bundle := f.referrer(t, "org/app", subject, bundleType, "one")
 	sbom := f.referrer(t, "org/app", subject, "application/spdx+json", "an SBOM")
 	f.tag(t, "org/app", strings.Replace(subject.Digest, ":", "-", 1), man{SchemaVersion: 2, MediaType: indexType, Manifests: []desc{sbom, bundle}})
-	got, err := newClient(t).Bundles(t.Context(), anonymous, ref)
+	got, err := newClient(t).Bundles(t.Context(), anonymous, ref, oci.Place{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestPagesOfReferrersAreFollowed(t *testing.T) {
 		}
 		writeIndex(w, page)
 	})
-	got, err := newClient(t).Bundles(t.Context(), anonymous, ref)
+	got, err := newClient(t).Bundles(t.Context(), anonymous, ref, oci.Place{})
 	if err != nil || len(got.Layers) != 2 {
 		t.Errorf("got %d layers and error %v, want 2", len(got.Layers), err)
 	}
@@ -140,7 +140,7 @@ func TestEvidenceDigestNamesTheEvidence(t *testing.T) {
 	none, _ := f.image(t, "org/none", "v1")
 	c := newClient(t, oci.WithListTTL(0))
 	read := func(ref string) string {
-		l, err := c.Signatures(t.Context(), anonymous, ref)
+		l, err := c.Signatures(t.Context(), anonymous, ref, oci.Place{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func TestBundleOrderDoesNotChangeTheEvidenceDigest(t *testing.T) {
 	var got []oci.List
 	for _, order := range [][]desc{{one, two}, {two, one, one}} {
 		f.on("/referrers/", func(w http.ResponseWriter, _ *http.Request) { writeIndex(w, order...) })
-		l, err := c.Bundles(t.Context(), anonymous, ref)
+		l, err := c.Bundles(t.Context(), anonymous, ref, oci.Place{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +184,7 @@ func TestCallersMayWriteToTheirAnnotations(t *testing.T) {
 	ref, _ := f.signed(t, "org/app")
 	c := newClient(t)
 	for range 2 {
-		l, err := c.Signatures(t.Context(), anonymous, ref)
+		l, err := c.Signatures(t.Context(), anonymous, ref, oci.Place{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -232,14 +232,14 @@ func TestNoFetchFollowsItsFirstCaller(t *testing.T) {
 	first, cancel := context.WithCancel(t.Context())
 	firstErr := make(chan error, 1)
 	go func() {
-		_, err := c.Signatures(first, anonymous, ref)
+		_, err := c.Signatures(first, anonymous, ref, oci.Place{})
 		firstErr <- err
 	}()
 	<-arrived
 	others := make(chan error, 9)
 	for range 9 {
 		go func() {
-			_, err := c.Signatures(t.Context(), anonymous, ref)
+			_, err := c.Signatures(t.Context(), anonymous, ref, oci.Place{})
 			others <- err
 		}()
 	}
@@ -279,7 +279,7 @@ func TestConcurrencyIsBoundedPerRegistry(t *testing.T) {
 		layers = append(layers, f.push(t, "org/app", simpleType, []byte(strings.Repeat("x", i))))
 	}
 	f.attach(t, ref, ".sig", layers...)
-	if _, err := newClient(t, oci.WithConcurrency(most)).Signatures(t.Context(), anonymous, ref); err != nil {
+	if _, err := newClient(t, oci.WithConcurrency(most)).Signatures(t.Context(), anonymous, ref, oci.Place{}); err != nil {
 		t.Fatal(err)
 	}
 	if peak > most {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/assay-dev/assay/builtins/oci/edge"
 )
 
 // MaxLayers bounds the layers of one list, and the bundles among the referrers of one image. An authority tries at
@@ -24,7 +26,7 @@ type List struct {
 	// whatever order a registry lists it.
 	Digest string
 	Layers []Layer
-	Where  []string // the references that were looked at, for messages
+	Where  []string // what was looked at, for messages
 }
 
 // Layer is one piece of evidence, or why it could not be had: one that is broken says nothing about its siblings.
@@ -37,22 +39,53 @@ type Layer struct {
 	Err         *Error // why Content is nil
 }
 
-// Signatures reads what cosign keeps under the tag sha256-<hex>.sig of the digest reference ref. Where that tag is
-// missing the list is empty.
-func (c *Client) Signatures(ctx context.Context, cred Credentials, ref string) (List, error) {
-	return c.attached(ctx, cred, ref, "signatures", "sig")
+// Storage is one of the ways in which evidence about an image is kept.
+type Storage string
+
+// The storages.
+const (
+	SignatureTag   Storage = "signatures"
+	AttestationTag Storage = "attestations"
+	Referrers      Storage = "bundles"
+)
+
+// Signatures reads what cosign keeps under the tag sha256-<hex>.sig of the digest reference ref, in the place at.
+// Where that tag is missing the list is empty.
+func (c *Client) Signatures(ctx context.Context, cred Credentials, ref string, at Place) (List, error) {
+	return c.attached(ctx, cred, ref, at, SignatureTag)
 }
 
-// Attestations reads what cosign keeps under the tag sha256-<hex>.att of the digest reference ref. Where that tag is
-// missing the list is empty.
-func (c *Client) Attestations(ctx context.Context, cred Credentials, ref string) (List, error) {
-	return c.attached(ctx, cred, ref, "attestations", "att")
+// Attestations reads what cosign keeps under the tag sha256-<hex>.att of the digest reference ref, in the place at.
+// Where that tag is missing the list is empty.
+func (c *Client) Attestations(ctx context.Context, cred Credentials, ref string, at Place) (List, error) {
+	return c.attached(ctx, cred, ref, at, AttestationTag)
+}
+
+// Count says how many pieces of evidence a storage lists, and reads none of them. It is for messages: what is listed
+// proves nothing, and that nothing is listed neither.
+func (c *Client) Count(ctx context.Context, cred Credentials, ref string, at Place, storage Storage) (int, error) {
+	_, k, l, err := c.listed(ctx, cred, ref, at, storage)
+	if err != nil {
+		return 0, err
+	}
+	n := len(l.described)
+	if storage == Referrers {
+		n = 0
+		for _, d := range l.described {
+			if isBundle(d.ArtifactType) {
+				n++
+			}
+		}
+	}
+	if len(l.described) == 0 {
+		c.content.shorten(k, l, emptyTTL)
+	}
+	return n, nil
 }
 
 // attached reads the image manifest under the tag that cosign derives from ref's digest, then its layers.
-func (c *Client) attached(ctx context.Context, cred Credentials, ref, call, suffix string) (List, error) {
-	read := func(ctx context.Context, r Reference) (*listing, error) { return c.tagged(ctx, cred, r, suffix) }
-	return c.list(ctx, cred, ref, call, read, func(ctx context.Context, r Reference, l *listing, e evidence) ([]Layer, error) {
+func (c *Client) attached(ctx context.Context, cred Credentials, ref string, at Place, storage Storage) (List, error) {
+	return c.list(ctx, cred, ref, at, storage, func(ctx context.Context, r Reference, l *listing, e evidence) ([]Layer, error) {
 		if l.manifest == "" {
 			return nil, nil
 		}
@@ -62,8 +95,7 @@ func (c *Client) attached(ctx context.Context, cred Credentials, ref, call, suff
 	})
 }
 
-func (c *Client) tagged(ctx context.Context, cred Credentials, r Reference, suffix string) (*listing, error) {
-	tag := derivedTag(r.Digest) + "." + suffix
+func (c *Client) tagged(ctx context.Context, cred Credentials, r Reference, tag string) (*listing, error) {
 	l := &listing{where: []string{r.at(tag)}}
 	what := "manifest " + r.at(tag)
 	p, err := c.get(ctx, cred, r, request{path: "manifests/" + tag, accept: acceptImage, most: c.maxManifest, what: what})
@@ -84,7 +116,7 @@ func (c *Client) tagged(ctx context.Context, cred Credentials, r Reference, suff
 // derivedTag is sha256-<hex>, from which cosign and the referrers fallback of OCI build their tags.
 func derivedTag(digest string) string { return strings.Replace(digest, ":", "-", 1) }
 
-// listing is what a registry says that there is: all that [Client.list] shares and keeps besides content.
+// listing is what a registry says that there is: all that [Client.listed] shares and keeps besides content.
 type listing struct {
 	where     []string
 	manifest  string // digest of the manifest that describes the layers, where one does
@@ -103,40 +135,61 @@ func (l *listing) cost() int64 {
 	return n
 }
 
-// list reads the listing of the digest reference ref, which is shared and kept, and then what it lists. The second
-// step runs on the caller's own context, so that a deadline costs the caller what is late and not what is there.
-func (c *Client) list(ctx context.Context, cred Credentials, ref, call string,
-	read func(context.Context, Reference) (*listing, error),
+// list reads the listing of a storage and then what it lists. The second step runs on the caller's own context, so
+// that a deadline costs the caller what is late and not what is there.
+func (c *Client) list(ctx context.Context, cred Credentials, ref string, at Place, storage Storage,
 	follow func(context.Context, Reference, *listing, evidence) ([]Layer, error),
 ) (List, error) {
-	if err := cred.check(); err != nil {
-		return List{}, err
-	}
-	r, err := Parse(ref)
+	r, k, l, err := c.listed(ctx, cred, ref, at, storage)
 	if err != nil {
 		return List{}, err
 	}
-	if r.Digest == "" {
-		return List{}, refuse(Malformed, "%s of %s: got a tag, want a digest", call, r.Name)
-	}
-	k := key{tenant: cred.ID, call: call, about: r.Name}
-	l, err := shared[*listing](ctx, &c.sharing, c.content, k, func(ctx context.Context) (answer, error) {
-		l, err := read(ctx, r)
-		if err != nil {
-			return answer{}, err
-		}
-		return answer{value: l, cost: l.cost(), ttl: c.listTTL}, nil
-	})
-	if err != nil {
-		return List{}, err
-	}
-	e := newEvidence(call)
+	e := newEvidence(string(storage))
 	layers, err := follow(ctx, r, l, e)
 	c.content.shorten(k, l, holds(layers, err))
 	if err != nil {
 		return List{}, err
 	}
 	return List{Digest: e.sum(), Layers: layers, Where: slices.Clone(l.where)}, nil
+}
+
+// listed reads the listing of a storage about the digest reference ref, which is shared and kept under k. r is ref's
+// digest in the place.
+func (c *Client) listed(ctx context.Context, cred Credentials, ref string, at Place, storage Storage) (r Reference, k key, l *listing, err error) {
+	image, err := pinned(cred, ref, string(storage))
+	if err != nil {
+		return r, k, nil, err
+	}
+	r = at.of(image)
+	k = key{tenant: cred.ID, call: string(storage), about: r.Name}
+	read := c.referring
+	if suffix, tag := map[Storage]string{SignatureTag: ".sig", AttestationTag: ".att"}[storage]; tag {
+		name := at.tagPrefix + derivedTag(r.Digest) + suffix
+		k.about = r.at(name)
+		read = func(ctx context.Context, cred Credentials, r Reference) (*listing, error) {
+			return c.tagged(ctx, cred, r, name)
+		}
+	}
+	l, err = shared[*listing](ctx, &c.sharing, c.content, k, func(ctx context.Context) (answer, error) {
+		l, err := read(ctx, cred, r)
+		if err != nil {
+			return answer{}, err
+		}
+		return answer{value: l, cost: l.cost(), ttl: c.listTTL}, nil
+	})
+	return r, k, l, err
+}
+
+// pinned reads a reference that must have a digest. what is asked for, for the message.
+func pinned(cred Credentials, ref, what string) (Reference, error) {
+	if err := cred.check(); err != nil {
+		return Reference{}, err
+	}
+	r, err := Parse(ref)
+	if err == nil && r.Digest == "" {
+		err = edge.Refuse(Malformed, "%s of %s: got a tag, want a digest", what, r.Name)
+	}
+	return r, err
 }
 
 // holds answers for how long a listing may be kept that led to layers: not at all where asking again may help, and
@@ -152,7 +205,7 @@ func holds(layers []Layer, err error) time.Duration {
 	for _, l := range layers {
 		switch {
 		case l.Err == nil:
-		case l.Err.Code.transient():
+		case l.Err.Code.Transient():
 			return 0
 		default:
 			ttl = emptyTTL
@@ -173,7 +226,7 @@ func (c *Client) layers(ctx context.Context, cred Credentials, r Reference, what
 // few refuses more layers or referrers than are read.
 func few(what string, n int) error {
 	if n > MaxLayers {
-		return refuse(TooLarge, "%s: got %d layers or referrers, want at most %d", what, n, MaxLayers)
+		return edge.Refuse(TooLarge, "%s: got %d layers or referrers, want at most %d", what, n, MaxLayers)
 	}
 	return nil
 }

@@ -4,5 +4,5 @@ import "net"
 
 // WithResolver replaces DNS.
 func WithResolver(r *net.Resolver) Option {
-	return func(o *options) error { o.guard.resolver = r; return nil }
+	return func(o *options) error { o.guard.Resolver = r; return nil }
 }

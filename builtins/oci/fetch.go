@@ -2,13 +2,14 @@ package oci
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/assay-dev/assay/builtins/oci/edge"
 )
 
 // piece is the content that one descriptor names, or why it could not be had.
@@ -31,7 +32,7 @@ func (c *Client) fetch(ctx context.Context, cred Credentials, r Reference, what,
 		wait.Go(func() {
 			content, err := c.verified(ctx, cred, r, d, kind)
 			if err != nil {
-				pieces[i].err = asError(what, err)
+				pieces[i].err = edge.AsError(what, err)
 				return
 			}
 			pieces[i].content = content
@@ -51,7 +52,7 @@ func (c *Client) admit(what string, ds []descriptor, most int64) []*Error {
 			continue
 		}
 		if d.Size > left {
-			refused[i] = refuse(TooLarge, "%s: got more than %d bytes in all", what, c.maxEvidence)
+			refused[i] = edge.Refuse(TooLarge, "%s: got more than %d bytes in all", what, c.maxEvidence)
 			continue
 		}
 		left -= d.Size
@@ -64,9 +65,8 @@ func (c *Client) admit(what string, ds []descriptor, most int64) []*Error {
 func (c *Client) verified(ctx context.Context, cred Credentials, r Reference, d descriptor, kind string) ([]byte, error) {
 	path := kind + "/" + d.Digest
 	at := r.Registry + "/" + r.Repository + "/" + path
-	byDigest := key{tenant: cred.ID, call: "content", about: d.Digest}
-	if b, ok := c.content.get(byDigest); ok && int64(len(b.([]byte))) == d.Size {
-		return b.([]byte), nil
+	if b, ok := c.kept(cred, d.Digest); ok && int64(len(b)) == d.Size {
+		return b, nil
 	}
 	flight := key{tenant: cred.ID, call: fmt.Sprintf("fetch %d", d.Size), about: at}
 	return shared[[]byte](ctx, &c.sharing, c.content, flight, func(ctx context.Context) (answer, error) {
@@ -75,27 +75,34 @@ func (c *Client) verified(ctx context.Context, cred Credentials, r Reference, d 
 			return answer{}, err
 		}
 		if got := digestOf(p.body); got != d.Digest {
-			return answer{}, refuse(DigestMismatch, "%s: got bytes with digest %s", at, got)
+			return answer{}, edge.Refuse(DigestMismatch, "%s: got bytes with digest %s", at, got)
 		}
-		body := slices.Clip(p.body)
-		c.content.put(byDigest, answer{value: body, cost: int64(len(body)) + 1<<10, ttl: forever})
-		return answer{value: body}, nil
+		return answer{value: c.keep(cred, d.Digest, p.body)}, nil
 	})
+}
+
+// kept is the content of a digest that the same credentials led to before.
+func (c *Client) kept(cred Credentials, digest string) ([]byte, bool) {
+	b, ok := c.content.get(key{tenant: cred.ID, call: "content", about: digest})
+	if !ok {
+		return nil, false
+	}
+	return b.([]byte), true
+}
+
+// keep remembers content whose digest was computed, for whoever comes with the same credentials.
+func (c *Client) keep(cred Credentials, digest string, body []byte) []byte {
+	body = slices.Clip(body)
+	c.content.put(key{tenant: cred.ID, call: "content", about: digest},
+		answer{value: body, cost: int64(len(body)) + 1<<10, ttl: forever})
+	return body
 }
 
 func acceptFor(kind string) string {
 	if kind == "manifests" {
-		return acceptImage
+		return acceptAny
 	}
 	return ""
-}
-
-// asError is err as the refusal that it is, or that [refusal] makes of it.
-func asError(what string, err error) *Error {
-	if own := (*Error)(nil); errors.As(err, &own) {
-		return own
-	}
-	return refusal(what, err)
 }
 
 // firstHalf leaves half of the time that ctx has for what comes after.
@@ -124,10 +131,10 @@ func (f flying) acquire(ctx context.Context, what string, bytes int64) (release 
 		return func() {}, nil
 	}
 	if bytes > f.most {
-		return nil, refuse(TooLarge, "%s: got %d bytes, want at most the %d that are read at one time", what, bytes, f.most)
+		return nil, edge.Refuse(TooLarge, "%s: got %d bytes, want at most the %d that are read at one time", what, bytes, f.most)
 	}
 	if err := f.free.Acquire(ctx, bytes); err != nil {
-		return nil, refusal(what, err)
+		return nil, edge.Refusal(what, err)
 	}
 	return func() { f.free.Release(bytes) }, nil
 }

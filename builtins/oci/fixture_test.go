@@ -256,7 +256,7 @@ func refused(t *testing.T, c *oci.Client, ref string, want oci.Code, words ...st
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	l, err := c.Signatures(ctx, anonymous, ref)
+	l, err := c.Signatures(ctx, anonymous, ref, oci.Place{})
 	mustRefuse(t, err, want, words...)
 	if len(l.Layers) != 0 || l.Digest != "" {
 		t.Errorf("got list %+v beside a refusal, want none", l)
@@ -268,7 +268,7 @@ func refusedLayers(t *testing.T, c *oci.Client, ref string, want oci.Code, words
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	l, err := c.Signatures(ctx, anonymous, ref)
+	l, err := c.Signatures(ctx, anonymous, ref, oci.Place{})
 	if err != nil || len(l.Layers) == 0 {
 		t.Fatalf("got %d layers and error %v, want layers with errors", len(l.Layers), err)
 	}
@@ -302,9 +302,15 @@ func count(requests []string, part string) int {
 
 // calls are the three readers of evidence, for what must hold of each.
 func calls(c *oci.Client) map[string]func(context.Context, oci.Credentials, string) (oci.List, error) {
-	return map[string]func(context.Context, oci.Credentials, string) (oci.List, error){
+	out := map[string]func(context.Context, oci.Credentials, string) (oci.List, error){}
+	for name, call := range map[string]func(context.Context, oci.Credentials, string, oci.Place) (oci.List, error){
 		"signatures": c.Signatures, "attestations": c.Attestations, "bundles": c.Bundles,
+	} {
+		out[name] = func(ctx context.Context, cred oci.Credentials, ref string) (oci.List, error) {
+			return call(ctx, cred, ref, oci.Place{})
+		}
 	}
+	return out
 }
 
 func status(code int) http.HandlerFunc {

@@ -31,17 +31,17 @@ func TestBytesInFlightAreBounded(t *testing.T) {
 	c := newClient(t, oci.WithMaxInFlight(1000), oci.WithTimeout(10*time.Second))
 	first := make(chan oci.List, 1)
 	go func() {
-		l, _ := c.Signatures(t.Context(), anonymous, ref)
+		l, _ := c.Signatures(t.Context(), anonymous, ref, oci.Place{})
 		first <- l
 	}()
 	<-arrived
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err := c.Signatures(ctx, anonymous, otherRef)
+	_, err := c.Signatures(ctx, anonymous, otherRef, oci.Place{})
 	mustRefuse(t, err, oci.Timeout)
 	close(goOn)
 	mustBe(t, <-first, nil, string(content))
-	l, err := c.Signatures(t.Context(), anonymous, otherRef)
+	l, err := c.Signatures(t.Context(), anonymous, otherRef, oci.Place{})
 	mustBe(t, l, err, "payload of org/other")
 }
 
@@ -57,7 +57,7 @@ func TestBytesInFlightAreReleased(t *testing.T) {
 			if f.misbehave(nil); how != nil {
 				f.on("/blobs/", how)
 			}
-			if _, err := c.Signatures(t.Context(), anonymous, ref); err != nil {
+			if _, err := c.Signatures(t.Context(), anonymous, ref, oci.Place{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -69,7 +69,7 @@ func TestRefuseMoreThanAllBytesInFlight(t *testing.T) {
 	f := newFake(t)
 	ref, _ := f.image(t, "org/app", "v1")
 	f.attach(t, ref, ".sig", f.push(t, "org/app", simpleType, make([]byte, 1001)), f.push(t, "org/app", simpleType, []byte("good")))
-	l, err := newClient(t, oci.WithMaxInFlight(1000)).Signatures(t.Context(), anonymous, ref)
+	l, err := newClient(t, oci.WithMaxInFlight(1000)).Signatures(t.Context(), anonymous, ref, oci.Place{})
 	mustBe(t, l, err, "too_large", "good")
 	if got := count(f.requests(), "/blobs/"); got != 1 {
 		t.Errorf("got %d blobs asked for, want 1", got)

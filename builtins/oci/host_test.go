@@ -110,7 +110,7 @@ func TestForbiddenStepDownFromTLS(t *testing.T) {
 		f, trust, dns := newTLS(t)
 		ref, _ := f.signed(t, "org/app")
 		ref = strings.Replace(ref, "127.0.0.1", "example.com", 1)
-		if _, err := newClient(t, trust, dns).Signatures(t.Context(), anonymous, ref); err != nil {
+		if _, err := newClient(t, trust, dns).Signatures(t.Context(), anonymous, ref, oci.Place{}); err != nil {
 			t.Fatal(err)
 		}
 		f.on(part, func(w http.ResponseWriter, r *http.Request) {
@@ -198,7 +198,7 @@ func TestProxiesAreNotUsed(t *testing.T) {
 	// net/http never proxies loopback hosts, so ask for one that is not, and is refused by the guard.
 	refused(t, newClient(t), "169.254.169.254/app@sha256:"+strings.Repeat("0", 64), oci.ForbiddenHost)
 	ref, _ := f.signed(t, "org/app")
-	if _, err := newClient(t).Signatures(t.Context(), anonymous, ref); err != nil {
+	if _, err := newClient(t).Signatures(t.Context(), anonymous, ref, oci.Place{}); err != nil {
 		t.Error(err)
 	}
 	if got := proxy.requests(); len(got) != 0 {

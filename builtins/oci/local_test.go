@@ -56,7 +56,7 @@ func TestRefuseDockerConfigurationThatIsNone(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "config.json"), "{")
 	t.Setenv("DOCKER_CONFIG", dir)
-	_, err := newClient(t).Signatures(t.Context(), oci.WebhookCredentials(), "example.com/app@"+describe("", nil).Digest)
+	_, err := newClient(t).Signatures(t.Context(), oci.WebhookCredentials(), "example.com/app@"+describe("", nil).Digest, oci.Place{})
 	mustRefuse(t, err, oci.Unauthorized, "example.com")
 }
 

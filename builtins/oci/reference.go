@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/assay-dev/assay/builtins/oci/edge"
 )
 
 // maxReference bounds what is parsed: a host of 255 characters, a repository of 255, a tag of 128 and a digest of
@@ -24,27 +26,27 @@ type Reference struct {
 // SHA-256, and a path that a server could normalise into another one ("//", "..") is refused.
 func Parse(ref string) (Reference, error) {
 	if len(ref) > maxReference {
-		return Reference{}, refuse(Malformed, "reference: got %d bytes, want at most %d", len(ref), maxReference)
+		return Reference{}, edge.Refuse(Malformed, "reference: got %d bytes, want at most %d", len(ref), maxReference)
 	}
 	if strings.ContainsFunc(ref, func(c rune) bool { return c <= ' ' || c > '~' }) {
 		// Some letters outside ASCII become ASCII when lower-cased.
-		return Reference{}, refuse(Malformed, "reference %q: got a character that is not printable ASCII", ref)
+		return Reference{}, edge.Refuse(Malformed, "reference %q: got a character that is not printable ASCII", ref)
 	}
 	named, digest, pinned := strings.Cut(ref, "@")
 	if pinned && !isSHA256(digest) {
-		return Reference{}, refuse(Malformed, "reference %q: got digest %.100q, want sha256: and 64 hexadecimal digits", ref, digest)
+		return Reference{}, edge.Refuse(Malformed, "reference %q: got digest %.100q, want sha256: and 64 hexadecimal digits", ref, digest)
 	}
 	named, ok := oneHost(named)
 	if !ok {
-		return Reference{}, refuse(Malformed, "reference %q: got an ambiguous host", ref)
+		return Reference{}, edge.Refuse(Malformed, "reference %q: got an ambiguous host", ref)
 	}
 	tag, err := name.NewTag(named, name.WeakValidation)
 	if err != nil {
-		return Reference{}, &Error{Code: Malformed, Message: "reference " + brief(err), Err: err}
+		return Reference{}, &Error{Code: Malformed, Message: "reference " + edge.Brief(err), Err: err}
 	}
 	r := Reference{Registry: tag.RegistryStr(), Repository: tag.RepositoryStr(), Tag: tag.TagStr(), Digest: digest}
 	if !plainPath(r.Repository) {
-		return Reference{}, refuse(Malformed, "reference %q: got an ambiguous path", ref)
+		return Reference{}, edge.Refuse(Malformed, "reference %q: got an ambiguous path", ref)
 	}
 	r.Name = r.at(r.Tag)
 	if pinned {
@@ -69,8 +71,8 @@ func (r Reference) at(identifier string) string {
 // must be ours as well. Requires r to come from Parse.
 func (r Reference) repository() (name.Repository, error) {
 	repo, err := name.NewRepository(r.Registry+"/"+r.Repository, name.WeakValidation)
-	if err == nil && repo.Scheme() != "https" && !near(r.Registry) {
-		return repo, refuse(ForbiddenHost, "registry %s: got plain http, want https", r.Registry)
+	if err == nil && repo.Scheme() != "https" && !edge.Near(r.Registry) {
+		return repo, edge.Refuse(ForbiddenHost, "registry %s: got plain http, want https", r.Registry)
 	}
 	return repo, err
 }
@@ -82,7 +84,7 @@ func oneHost(ref string) (string, bool) {
 	if !found || host != "localhost" && !strings.ContainsAny(host, ".:") {
 		return ref, true
 	}
-	host, ok := canonicalHost(host)
+	host, ok := edge.CanonicalHost(host)
 	return host + "/" + path, ok
 }
 

@@ -7,28 +7,33 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+
+	"github.com/assay-dev/assay/builtins/oci/edge"
 )
 
 // maxPages bounds a listing of referrers. Registries page by hundreds, and 50 bundles are read at most.
 const maxPages = 8
 
 // Bundles reads the Sigstore bundles among the referrers of the digest reference ref, from the referrers API of
-// OCI 1.1 or, where the registry has none, from the index under the fallback tag sha256-<hex>. Where there are none
-// the list is empty. Layers come in the order of their manifests' digests; a referrer whose manifest cannot be had is
-// one Layer with an Err, as nobody can say whether it was a bundle.
-func (c *Client) Bundles(ctx context.Context, cred Credentials, ref string) (List, error) {
-	read := func(ctx context.Context, r Reference) (*listing, error) {
-		found, where, err := c.referrers(ctx, cred, r)
-		// The same digest may be listed with several sizes, of which one is right.
-		slices.SortFunc(found, func(a, b descriptor) int {
-			return cmp.Or(cmp.Compare(a.Digest, b.Digest), cmp.Compare(a.Size, b.Size))
-		})
-		found = slices.CompactFunc(found, func(a, b descriptor) bool { return a.Digest == b.Digest && a.Size == b.Size })
-		return &listing{where: where, described: found}, err
-	}
-	return c.list(ctx, cred, ref, "bundles", read, func(ctx context.Context, r Reference, l *listing, e evidence) ([]Layer, error) {
+// OCI 1.1 or, where the registry has none, from the index under the fallback tag sha256-<hex>; both in the place at.
+// Its tag prefix is of no account: a referrer has no tag, and the fallback's is OCI's. Where there are no bundles the
+// list is empty. Layers come in the order of their manifests' digests; a referrer whose manifest cannot be had is one
+// Layer with an Err, as nobody can say whether it was a bundle.
+func (c *Client) Bundles(ctx context.Context, cred Credentials, ref string, at Place) (List, error) {
+	return c.list(ctx, cred, ref, at, Referrers, func(ctx context.Context, r Reference, l *listing, e evidence) ([]Layer, error) {
 		return c.bundles(ctx, cred, r, l.described, e)
 	})
+}
+
+// referring lists the referrers of r, each once.
+func (c *Client) referring(ctx context.Context, cred Credentials, r Reference) (*listing, error) {
+	found, where, err := c.referrers(ctx, cred, r)
+	// The same digest may be listed with several sizes, of which one is right.
+	slices.SortFunc(found, func(a, b descriptor) int {
+		return cmp.Or(cmp.Compare(a.Digest, b.Digest), cmp.Compare(a.Size, b.Size))
+	})
+	found = slices.CompactFunc(found, func(a, b descriptor) bool { return a.Digest == b.Digest && a.Size == b.Size })
+	return &listing{where: where, described: found}, err
 }
 
 // bundles reads the referrers that may be bundles, then the layers of those that are. The manifests have half of the
@@ -81,7 +86,7 @@ func (d descriptor) referrer(r Reference, p piece) referrer {
 	what := "manifest " + r.at(d.Digest)
 	m, err := parseImage(what, p.content)
 	if err != nil {
-		return referrer{err: asError(what, err)}
+		return referrer{err: edge.AsError(what, err)}
 	}
 	return referrer{layers: slices.DeleteFunc(m.Layers, func(d descriptor) bool { return !isBundle(d.MediaType) })}
 }
@@ -89,7 +94,7 @@ func (d descriptor) referrer(r Reference, p piece) referrer {
 // referrers lists the referrers of r that may be bundles, and where it looked.
 func (c *Client) referrers(ctx context.Context, cred Credentials, r Reference) (found []descriptor, where []string, err error) {
 	what := "referrers of " + r.Name
-	where = []string{r.Name}
+	where = []string{what}
 	req := request{path: "referrers/" + r.Digest, accept: acceptIndex, most: c.maxManifest, what: what}
 	for n := range maxPages {
 		p, err := c.get(ctx, cred, r, req)
@@ -105,13 +110,13 @@ func (c *Client) referrers(ctx context.Context, cred Credentials, r Reference) (
 			return nil, nil, err
 		}
 		if req.query, err = nextPage(p.header); err != nil {
-			return nil, nil, refusal(what, err)
+			return nil, nil, edge.Refusal(what, err)
 		}
 		if req.query == "" {
 			return found, where, nil
 		}
 	}
-	return nil, nil, refuse(TooLarge, "%s: got more than %d pages", what, maxPages)
+	return nil, nil, edge.Refuse(TooLarge, "%s: got more than %d pages", what, maxPages)
 }
 
 // fallback reads the index that clients keep for registries without the referrers API.
@@ -139,15 +144,15 @@ func appendCandidates(found []descriptor, what string, body []byte) ([]descripto
 		}
 	}
 	if len(found) > MaxLayers {
-		return nil, refuse(TooLarge, "%s: got %d bundles or more, want at most %d", what, len(found), MaxLayers)
+		return nil, edge.Refuse(TooLarge, "%s: got %d bundles or more, want at most %d", what, len(found), MaxLayers)
 	}
 	return found, nil
 }
 
 // unsupported reports whether err is how registries answer that they know no referrers API.
 func unsupported(err error) bool {
-	var s status
-	return errors.As(err, &s) && slices.Contains([]status{
+	var s edge.Status
+	return errors.As(err, &s) && slices.Contains([]edge.Status{
 		http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable,
 	}, s)
 }

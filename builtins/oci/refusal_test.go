@@ -52,7 +52,7 @@ func TestRefuseSlowRegistryAtTheDeadline(t *testing.T) {
 			f.hang(t, part)
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
-			l, err := newClient(t).Signatures(ctx, anonymous, ref)
+			l, err := newClient(t).Signatures(ctx, anonymous, ref, oci.Place{})
 			if part == "/blobs/" && err == nil {
 				err = l.Layers[0].Err
 			}
@@ -89,7 +89,7 @@ func TestRefuseHangingBody(t *testing.T) {
 			}
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		_, err := newClient(t).Signatures(ctx, anonymous, ref)
+		_, err := newClient(t).Signatures(ctx, anonymous, ref, oci.Place{})
 		mustRefuse(t, err, oci.Timeout)
 		cancel()
 		close(end)
@@ -102,7 +102,7 @@ func TestRefuseCancelledCaller(t *testing.T) {
 	ref, _ := f.signed(t, "org/app")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := newClient(t).Signatures(ctx, anonymous, ref)
+	_, err := newClient(t).Signatures(ctx, anonymous, ref, oci.Place{})
 	mustRefuse(t, err, oci.Timeout)
 	if !errors.Is(err, context.Canceled) || len(f.requests()) != 0 {
 		t.Errorf("got error %v, want a cancellation without a request", err)
@@ -132,7 +132,7 @@ func TestRefuseStatus(t *testing.T) {
 			mustRefuse(t, err, want, f.host()+"/org/app:v1", strconv.Itoa(code))
 			if want != oci.NotFound {
 				f.on("/v2/", status(code))
-				_, err = newClient(t).Bundles(t.Context(), anonymous, ref)
+				_, err = newClient(t).Bundles(t.Context(), anonymous, ref, oci.Place{})
 				mustRefuse(t, err, want, f.host())
 			}
 			if n := len(f.requests()); n > 7 { // three for the first, two for each of the others
@@ -173,7 +173,7 @@ func TestRefuseLyingManifest(t *testing.T) {
 		w.Header().Set("Docker-Content-Digest", bundle.Digest)
 		_, _ = w.Write(bytes.Repeat([]byte(" "), int(bundle.Size)))
 	})
-	l, err := newClient(t).Bundles(t.Context(), anonymous, ref)
+	l, err := newClient(t).Bundles(t.Context(), anonymous, ref, oci.Place{})
 	if err != nil || len(l.Layers) != 1 || l.Layers[0].Digest != bundle.Digest {
 		t.Fatalf("got layers %+v and error %v, want one for the referrer", l.Layers, err)
 	}
@@ -222,7 +222,7 @@ func TestAlternatingDigests(t *testing.T) {
 		if err != nil || digest != want {
 			t.Fatalf("got digest %s and error %v, want %s", digest, err, want)
 		}
-		l, err := c.Signatures(t.Context(), anonymous, f.host()+"/org/app@"+digest)
+		l, err := c.Signatures(t.Context(), anonymous, f.host()+"/org/app@"+digest, oci.Place{})
 		if err != nil || len(l.Layers) != 1-i {
 			t.Errorf("got %d signatures of %s and error %v, want %d", len(l.Layers), digest, err, 1-i)
 		}
@@ -371,7 +371,7 @@ func TestRefusalsKeepSecretsAndStrangersTextOut(t *testing.T) {
 	f.on("/blobs/", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://"+l.Addr().String()+"/x?signature=secret", http.StatusTemporaryRedirect)
 	})
-	list, err := newClient(t).Signatures(t.Context(), anonymous, ref)
+	list, err := newClient(t).Signatures(t.Context(), anonymous, ref, oci.Place{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -382,7 +382,7 @@ func TestRefusalsKeepSecretsAndStrangersTextOut(t *testing.T) {
 	f.on("/manifests/", func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "ignore all policies", http.StatusInternalServerError)
 	})
-	_, err = newClient(t).Signatures(t.Context(), anonymous, ref)
+	_, err = newClient(t).Signatures(t.Context(), anonymous, ref, oci.Place{})
 	mustRefuse(t, err, oci.Unreachable)
 	if strings.Contains(err.Error(), "ignore") {
 		t.Errorf("got message %q, want no body in it", err)

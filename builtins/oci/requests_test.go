@@ -42,7 +42,7 @@ func (f *fake) withTokens() *fake {
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	signatures := func(t *testing.T, f *fake, c *oci.Client, ref string) error {
-		_, err := c.Signatures(t.Context(), tenant("alice"), ref)
+		_, err := c.Signatures(t.Context(), tenant("alice"), ref, oci.Place{})
 		return err
 	}
 	resolved := func(t *testing.T, f *fake, c *oci.Client, ref string) error {
@@ -51,11 +51,11 @@ func TestRequests(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		_, err = c.Signatures(t.Context(), tenant("alice"), tagged+"@"+digest)
+		_, err = c.Signatures(t.Context(), tenant("alice"), tagged+"@"+digest, oci.Place{})
 		return err
 	}
 	bundles := func(t *testing.T, f *fake, c *oci.Client, ref string) error {
-		l, err := c.Bundles(t.Context(), tenant("alice"), ref)
+		l, err := c.Bundles(t.Context(), tenant("alice"), ref, oci.Place{})
 		if err == nil && len(l.Layers) != 1 {
 			t.Errorf("got %d bundles, want 1", len(l.Layers))
 		}
@@ -109,7 +109,7 @@ func TestTenColdCallsShareThePing(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, ref := range refs {
 		wg.Go(func() {
-			if _, err := c.Signatures(t.Context(), anonymous, ref); err != nil {
+			if _, err := c.Signatures(t.Context(), anonymous, ref, oci.Place{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -128,7 +128,7 @@ func TestAnswersExpire(t *testing.T) {
 	now := newClock()
 	c := newClient(t, oci.WithClock(now.now))
 	call := func(ref string) int {
-		if _, err := c.Signatures(t.Context(), anonymous, ref); err != nil {
+		if _, err := c.Signatures(t.Context(), anonymous, ref, oci.Place{}); err != nil {
 			t.Fatal(err)
 		}
 		return len(f.requests())
@@ -191,7 +191,7 @@ func TestFailuresAreNotKept(t *testing.T) {
 		refusedAt(t, part, c, ref, oci.Unreachable)
 	}
 	f.misbehave(nil)
-	if l, err := c.Signatures(t.Context(), anonymous, ref); err != nil || l.Layers[0].Err != nil {
+	if l, err := c.Signatures(t.Context(), anonymous, ref, oci.Place{}); err != nil || l.Layers[0].Err != nil {
 		t.Errorf("got %+v and error %v after the registry recovered, want the list", l, err)
 	}
 }
@@ -202,7 +202,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	ref, _ := f.signed(t, "org/app")
 	c := newClient(t, oci.WithBlobCache(0))
 	for _, want := range []int{3, 2} {
-		if _, err := c.Signatures(t.Context(), anonymous, ref); err != nil {
+		if _, err := c.Signatures(t.Context(), anonymous, ref, oci.Place{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := len(f.requests()); got != want {
@@ -218,7 +218,7 @@ func TestAnExpiredTokenBeginsANewSession(t *testing.T) {
 	ref, _ := f.signed(t, "org/app")
 	now := newClock()
 	c := newClient(t, oci.WithClock(now.now))
-	if _, err := c.Signatures(t.Context(), tenant("alice"), ref); err != nil {
+	if _, err := c.Signatures(t.Context(), tenant("alice"), ref, oci.Place{}); err != nil {
 		t.Fatal(err)
 	}
 	f.requests()
@@ -231,7 +231,7 @@ func TestAnExpiredTokenBeginsANewSession(t *testing.T) {
 		return done || usual(w, r)
 	})
 	now.add(time.Minute)
-	if _, err := c.Signatures(t.Context(), tenant("alice"), ref); err != nil {
+	if _, err := c.Signatures(t.Context(), tenant("alice"), ref, oci.Place{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.requests(); len(got) != 4 {

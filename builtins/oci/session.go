@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/assay-dev/assay/builtins/oci/edge"
 )
 
 const (
@@ -32,7 +34,7 @@ type Credentials struct {
 
 func (cred Credentials) check() error {
 	if cred.ID == "" && cred.Keychain != nil {
-		return refuse(Malformed, "credentials: got a keychain without an ID, want the ID of its tenant")
+		return edge.Refuse(Malformed, "credentials: got a keychain without an ID, want the ID of its tenant")
 	}
 	return nil
 }
@@ -45,7 +47,7 @@ func (c *Client) get(ctx context.Context, cred Credentials, ref Reference, r req
 		return page{}, err
 	}
 	p, err := c.slotted(ctx, s, r)
-	if !errors.Is(err, status(http.StatusUnauthorized)) {
+	if !errors.Is(err, edge.Status(http.StatusUnauthorized)) {
 		return p, err
 	}
 	c.names.drop(sessionKey(cred, ref), s)
@@ -61,7 +63,7 @@ func (c *Client) get(ctx context.Context, cred Credentials, ref Reference, r req
 func (c *Client) slotted(ctx context.Context, s *session, r request) (page, error) {
 	release, err := c.slots.acquire(ctx, s.repo.RegistryStr())
 	if err != nil {
-		return page{}, refusal(r.what, err)
+		return page{}, edge.Refusal(r.what, err)
 	}
 	defer release()
 	return s.read(ctx, r)
@@ -77,11 +79,11 @@ func (c *Client) session(ctx context.Context, cred Credentials, ref Reference) (
 	return shared[*session](ctx, &c.sharing, c.names, sessionKey(cred, ref), func(ctx context.Context) (answer, error) {
 		repo, err := ref.repository()
 		if err != nil {
-			return answer{}, asError("repository "+ref.Repository, err)
+			return answer{}, edge.AsError("repository "+ref.Repository, err)
 		}
 		release, err := c.slots.acquire(ctx, repo.RegistryStr())
 		if err != nil {
-			return answer{}, refusal("registry "+ref.Registry, err)
+			return answer{}, edge.Refusal("registry "+ref.Registry, err)
 		}
 		defer release()
 		s, err := c.begin(ctx, cred, repo)
@@ -99,17 +101,17 @@ func (c *Client) begin(ctx context.Context, cred Credentials, repo name.Reposito
 			return nil, &Error{Code: Unauthorized, Message: what + ": got no credentials from the keychain", Err: err}
 		}
 	}
-	e := &edge{inner: c.transport, guard: c.guard}
+	e := edge.NewSession(c.transport, c.guard)
 	rt, err := transport.NewWithContext(ctx, repo.Registry, auth, e, []string{repo.Scope(transport.PullScope)})
 	if err != nil {
-		r := refusal(what, err)
+		r := edge.Refusal(what, err)
 		if r.Code == NotFound { // of a ping or a token: there is no registry here, which says nothing about an image
 			r.Code = Unreachable
 		}
 		return nil, r
 	}
-	e.begun.Store(true)
-	client := &http.Client{Transport: rt, CheckRedirect: limitRedirects}
+	e.Begin()
+	client := &http.Client{Transport: rt, CheckRedirect: edge.LimitRedirects}
 	return &session{repo: repo, client: client, begun: c.now(), flying: c.flying}, nil
 }
 

@@ -72,7 +72,7 @@ func TestABrokenLayerDoesNotCostAGoodSignature(t *testing.T) {
 			})
 			good := f.push(t, "org/app", simpleType, []byte("good"))
 			f.attach(t, ref, ".sig", tc.bad, good, tc.bad)
-			l, err := newClient(t, oci.WithMaxBlob(1000)).Signatures(t.Context(), anonymous, ref)
+			l, err := newClient(t, oci.WithMaxBlob(1000)).Signatures(t.Context(), anonymous, ref, oci.Place{})
 			mustBe(t, l, err, string(tc.want), "good", string(tc.want))
 		})
 	}
@@ -86,7 +86,7 @@ func TestLayersBeyondTheSumAreRefusedInManifestOrder(t *testing.T) {
 	f.attach(t, ref, ".sig", f.push(t, "org/app", simpleType, []byte("four")), f.push(t, "org/app", simpleType, []byte("seven77")),
 		f.push(t, "org/app", simpleType, []byte("five5")), f.push(t, "org/app", simpleType, []byte("3 3")), desc{Digest: "sha256:" + strings.Repeat("a", 64), Size: 1<<63 - 1})
 	for range 3 {
-		l, err := newClient(t, oci.WithMaxEvidence(9), oci.WithMaxBlob(1<<63-1), oci.WithMaxInFlight(1<<63-1)).Signatures(t.Context(), anonymous, ref)
+		l, err := newClient(t, oci.WithMaxEvidence(9), oci.WithMaxBlob(1<<63-1), oci.WithMaxInFlight(1<<63-1)).Signatures(t.Context(), anonymous, ref, oci.Place{})
 		mustBe(t, l, err, "four", "too_large", "five5", "too_large", "too_large")
 	}
 }
@@ -119,7 +119,7 @@ func TestABrokenReferrerDoesNotCostAGoodBundle(t *testing.T) {
 				}
 				return true
 			})
-			l, err := newClient(t).Bundles(t.Context(), anonymous, ref)
+			l, err := newClient(t).Bundles(t.Context(), anonymous, ref, oci.Place{})
 			want := []string{"good", string(tc.want)}
 			at := 1
 			if bad.Digest < good.Digest {
@@ -142,7 +142,7 @@ func TestAReferrerListedWithAnotherSizeDoesNotHideTheRightOne(t *testing.T) {
 	lie := good
 	lie.Size--
 	f.on("/referrers/", func(w http.ResponseWriter, _ *http.Request) { writeIndex(w, good, lie) })
-	l, err := newClient(t).Bundles(t.Context(), anonymous, ref)
+	l, err := newClient(t).Bundles(t.Context(), anonymous, ref, oci.Place{})
 	mustBe(t, l, err, "digest_mismatch", "good")
 }
 
@@ -166,7 +166,7 @@ func TestTheDeadlineCostsOnlyWhatHangs(t *testing.T) {
 				if cancelled && hanging == "/blobs/" {
 					time.AfterFunc(500*time.Millisecond, cancel)
 				}
-				l, err := newClient(t).Bundles(ctx, anonymous, ref)
+				l, err := newClient(t).Bundles(ctx, anonymous, ref, oci.Place{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -194,7 +194,7 @@ func TestListsWithErrorsAreHardlyKept(t *testing.T) {
 		now := newClock()
 		c := newClient(t, oci.WithClock(now.now))
 		manifests := func() int {
-			if l, err := c.Signatures(t.Context(), anonymous, ref); err != nil || l.Layers[0].Err == nil {
+			if l, err := c.Signatures(t.Context(), anonymous, ref, oci.Place{}); err != nil || l.Layers[0].Err == nil {
 				t.Fatalf("got %+v and error %v, want a layer with an error", l, err)
 			}
 			return count(f.requests(), "/manifests/")
@@ -208,7 +208,7 @@ func TestListsWithErrorsAreHardlyKept(t *testing.T) {
 			t.Errorf("%d: got %d manifests asked for after 2 s, want 1", code, got)
 		}
 		f.misbehave(nil)
-		l, err := c.Signatures(t.Context(), anonymous, ref)
+		l, err := c.Signatures(t.Context(), anonymous, ref, oci.Place{})
 		mustBe(t, l, err, "payload of org/app")
 	}
 }
@@ -225,8 +225,8 @@ func TestEvidenceDigestNamesTheFailures(t *testing.T) {
 		for _, code := range []int{http.StatusNotFound, http.StatusBadGateway} {
 			f.on(part, status(code))
 			c := newClient(t)
-			for name, call := range map[string]func(context.Context, oci.Credentials, string) (oci.List, error){"signatures": c.Signatures, "bundles": c.Bundles} {
-				l, err := call(t.Context(), anonymous, ref)
+			for name, call := range map[string]func(context.Context, oci.Credentials, string, oci.Place) (oci.List, error){"signatures": c.Signatures, "bundles": c.Bundles} {
+				l, err := call(t.Context(), anonymous, ref, oci.Place{})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -67,18 +67,18 @@ func TestBlobsOfOneTenantDoNotServeAnother(t *testing.T) {
 	private := newFake(t).withPasswords()
 	ref, layer := private.signed(t, "org/app")
 	c := newClient(t)
-	if _, err := c.Signatures(t.Context(), tenant("alice"), ref); err != nil {
+	if _, err := c.Signatures(t.Context(), tenant("alice"), ref, oci.Place{}); err != nil {
 		t.Fatal(err)
 	}
 	public := newFake(t)
 	ref, _ = public.image(t, "bob/app", "v1")
 	public.attach(t, ref, ".sig", layer)
-	l, err := c.Signatures(t.Context(), tenant("bob"), ref)
+	l, err := c.Signatures(t.Context(), tenant("bob"), ref, oci.Place{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	mustRefuseLayer(t, l.Layers[0], oci.NotFound, layer.Digest)
-	if l, err := c.Signatures(t.Context(), tenant("alice"), ref); err != nil || len(l.Layers) != 1 {
+	if l, err := c.Signatures(t.Context(), tenant("alice"), ref, oci.Place{}); err != nil || len(l.Layers) != 1 {
 		t.Errorf("got %d layers and error %v, want alice to have her own", len(l.Layers), err)
 	}
 }
@@ -100,7 +100,7 @@ func TestWorkInFlightOfOneTenantIsNotSharedWithAnother(t *testing.T) {
 	c := newClient(t)
 	alice := make(chan error, 1)
 	go func() {
-		_, err := c.Signatures(t.Context(), tenant("alice"), ref)
+		_, err := c.Signatures(t.Context(), tenant("alice"), ref, oci.Place{})
 		alice <- err
 	}()
 	select {
@@ -108,9 +108,9 @@ func TestWorkInFlightOfOneTenantIsNotSharedWithAnother(t *testing.T) {
 	case err := <-alice:
 		t.Fatalf("got error %v, want alice's request to be under way", err)
 	}
-	_, err := c.Signatures(t.Context(), tenant("bob"), ref)
+	_, err := c.Signatures(t.Context(), tenant("bob"), ref, oci.Place{})
 	mustRefuse(t, err, oci.Unauthorized)
-	_, err = c.Signatures(t.Context(), anonymous, ref)
+	_, err = c.Signatures(t.Context(), anonymous, ref, oci.Place{})
 	mustRefuse(t, err, oci.Unauthorized)
 	close(goOn)
 	if err := <-alice; err != nil {
@@ -135,9 +135,9 @@ func TestAHangingRegistryDoesNotHoldUpAnother(t *testing.T) {
 		return hang(w, r)
 	})
 	c := newClient(t)
-	go func() { _, _ = c.Signatures(t.Context(), anonymous, evilRef) }()
+	go func() { _, _ = c.Signatures(t.Context(), anonymous, evilRef, oci.Place{}) }()
 	<-arrived
-	if _, err := c.Signatures(t.Context(), anonymous, ref); err != nil {
+	if _, err := c.Signatures(t.Context(), anonymous, ref, oci.Place{}); err != nil {
 		t.Errorf("got error %v, want the list", err)
 	}
 }
@@ -167,7 +167,7 @@ func TestCredentialsStayWithTheirRegistry(t *testing.T) {
 					}
 					return usual(w, r)
 				})
-				l, err := newClient(t).Signatures(t.Context(), tenant("alice"), ref)
+				l, err := newClient(t).Signatures(t.Context(), tenant("alice"), ref, oci.Place{})
 				if err != nil || len(l.Layers) != 1 {
 					t.Errorf("got %d layers and error %v, want the blob of the other host", len(l.Layers), err)
 				}
@@ -197,7 +197,7 @@ func TestNoTokenIsFetchedForARedirect(t *testing.T) {
 		}
 		return usual(w, r)
 	})
-	l, err := newClient(t).Signatures(t.Context(), tenant("alice"), ref)
+	l, err := newClient(t).Signatures(t.Context(), tenant("alice"), ref, oci.Place{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestRefuseKeychainThatFails(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	ref, _ := f.signed(t, "org/app")
-	_, err := newClient(t).Signatures(t.Context(), oci.Credentials{ID: "x", Keychain: brokenKeychain{}}, ref)
+	_, err := newClient(t).Signatures(t.Context(), oci.Credentials{ID: "x", Keychain: brokenKeychain{}}, ref, oci.Place{})
 	mustRefuse(t, err, oci.Unauthorized, f.host())
 	if strings.Contains(err.Error(), "hunter2") || len(f.requests()) != 0 {
 		t.Errorf("got error %v, want no secret and no request", err)

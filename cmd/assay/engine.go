@@ -117,6 +117,6 @@ func (w *wiring) compile(ctx context.Context, d *documents) (*rego.Set, error) {
 	return rego.Compile(ctx, rego.Source{
 		Policies: d.policies,
 		Config:   rego.Config{NoMatch: w.flags.noMatch, Tags: w.tags},
-		Open:     func() rego.Answers { return facts.Open(w.credentials) },
+		Open:     func(namespace string) rego.Answers { return facts.Open(w.credentials, namespace) },
 	})
 }

@@ -136,7 +136,6 @@ func TestPolicyRefuses(t *testing.T) {
 		"spec.policy":                         {Policy: &cip.PolicyRef{Type: "cue", Data: "{}"}},
 		"spec.authorities[0].key.secretRef":   one(cip.Authority{Key: &cip.KeyRef{SecretRef: &cip.SecretRef{Name: "s"}}}),
 		"spec.authorities[0].key.kms":         one(cip.Authority{Key: &cip.KeyRef{KMS: "gcpkms://k"}}),
-		"spec.authorities[0].source":          one(cip.Authority{Key: key, Sources: []cip.Source{{OCI: "example.com/a"}}}),
 		"spec.authorities[0].keyless.ca-cert": one(cip.Authority{Keyless: &cip.KeylessRef{CACert: key}}),
 		"spec.authorities[0].attestations[1].policy": one(cip.Authority{Key: key, Attestations: []cip.Attestation{
 			{Name: "a", PredicateType: "vuln"}, {Name: "b", PredicateType: "vuln", Policy: &cip.PolicyRef{Type: "cue"}},

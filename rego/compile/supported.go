@@ -26,7 +26,6 @@ func supported(p cip.Policy) error {
 		if a.Keyless != nil {
 			refuse(a.Keyless.CACert != nil, "spec.authorities[%d].keyless.ca-cert", i)
 		}
-		refuse(len(a.Sources) > 0, "spec.authorities[%d].source", i)
 		for j, attestation := range a.Attestations {
 			refuse(attestation.Policy != nil, "spec.authorities[%d].attestations[%d].policy", i, j)
 		}

@@ -1,4 +1,4 @@
-package oci
+package edge
 
 import (
 	"context"
@@ -14,18 +14,19 @@ import (
 // a host still has its turn.
 const dialTimeout = 5 * time.Second
 
-// guard decides which addresses may be dialled. It is asked by the dialer itself, once per address and after DNS,
+// Guard decides which addresses may be dialled. It is asked by the dialer itself, once per address and after DNS,
 // so a name, a redirect or a token realm cannot lead around it.
-type guard struct {
-	private  bool          // loopback and private networks are allowed
-	resolver *net.Resolver // nil outside tests
+type Guard struct {
+	Private  bool          // loopback and private networks are allowed
+	Resolver *net.Resolver // nil outside tests
 }
 
-func (g guard) dial(ctx context.Context, network, host string) (net.Conn, error) {
+// Dial connects to host, which is host:port, where the guard allows it.
+func (g Guard) Dial(ctx context.Context, network, host string) (net.Conn, error) {
 	d := net.Dialer{
 		Timeout:   dialTimeout,
 		KeepAlive: 30 * time.Second,
-		Resolver:  g.resolver,
+		Resolver:  g.Resolver,
 		Control: func(_, address string, _ syscall.RawConn) error {
 			return g.check(host, address)
 		},
@@ -34,28 +35,28 @@ func (g guard) dial(ctx context.Context, network, host string) (net.Conn, error)
 }
 
 // check answers whether address may be dialled for host; both are host:port.
-func (g guard) check(host, address string) error {
+func (g Guard) check(host, address string) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return refuse(ForbiddenHost, "host %s: got %s, want an IP address", host, address)
+		return Refuse(ForbiddenHost, "host %s: got %s, want an IP address", host, address)
 	}
 	return g.allow(host, to.Addr())
 }
 
 // allow answers whether ip may be dialled for host.
-func (g guard) allow(host string, ip netip.Addr) error {
+func (g Guard) allow(host string, ip netip.Addr) error {
 	ip = embedded(ip.WithZone("").Unmap())
 	switch {
 	case inAny(forbidden(), ip) || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLinkLocalUnicast():
-		return refuse(ForbiddenHost, "host %s: got address %s, which is never dialled", host, ip)
-	case !g.private && internal(ip):
-		return refuse(ForbiddenHost, "host %s: got address %s, want a public one (private registries are not allowed)", host, ip)
+		return Refuse(ForbiddenHost, "host %s: got address %s, which is never dialled", host, ip)
+	case !g.Private && internal(ip):
+		return Refuse(ForbiddenHost, "host %s: got address %s, want a public one (private registries are not allowed)", host, ip)
 	}
 	return nil
 }
 
 // literal is allow for a host that is written as an address, and nil for names, which the dialer will ask about.
-func (g guard) literal(host string) error {
+func (g Guard) literal(host string) error {
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
 		return nil
@@ -112,10 +113,10 @@ func inAny(prefixes []netip.Prefix, ip netip.Addr) bool {
 	return false
 }
 
-// step answers whether a request to from may be followed by one to next.
-func (g guard) step(from, next *url.URL) error {
+// Step answers whether a request to from may be followed by one to next.
+func (g Guard) Step(from, next *url.URL) error {
 	if next.Scheme != "https" && next.Scheme != from.Scheme {
-		return refuse(ForbiddenHost, "redirect from %s://%s to %s://%s: want https", from.Scheme, from.Host, next.Scheme, next.Host)
+		return Refuse(ForbiddenHost, "redirect from %s://%s to %s://%s: want https", from.Scheme, from.Host, next.Scheme, next.Host)
 	}
 	return g.literal(next.Hostname())
 }
@@ -123,20 +124,20 @@ func (g guard) step(from, next *url.URL) error {
 // bearerRealm finds the token realm in a WWW-Authenticate header. The realm of a Basic challenge is a mere title.
 var bearerRealm = regexp.MustCompile(`(?is)\bbearer\s.*?\brealm="([^"]*)"`)
 
-// realm answers whether the registry at from may send us to the token realm of its challenge. ggcr refuses, as we
+// Realm answers whether the registry at from may send us to the token realm of its challenge. ggcr refuses, as we
 // do, a realm that is a private address other than the registry itself, private registries or not, but without a
 // code.
-func (g guard) realm(from *url.URL, challenge string) error {
+func (g Guard) Realm(from *url.URL, challenge string) error {
 	found := bearerRealm.FindStringSubmatch(challenge)
 	if found == nil {
 		return nil
 	}
 	next, err := url.Parse(found[1])
 	if err != nil {
-		return refuse(Malformed, "token realm of %s: got a realm that is not a URL", from.Host)
+		return Refuse(Malformed, "token realm of %s: got a realm that is not a URL", from.Host)
 	}
 	if next.Host == from.Host {
-		return g.step(from, next)
+		return g.Step(from, next)
 	}
-	return guard{}.step(from, next)
+	return Guard{}.Step(from, next)
 }

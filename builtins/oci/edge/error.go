@@ -1,4 +1,4 @@
-package oci
+package edge
 
 import (
 	"context"
@@ -41,8 +41,8 @@ const (
 // Error makes a Code usable as the target of errors.Is.
 func (c Code) Error() string { return string(c) }
 
-// transient reports whether asking again may help.
-func (c Code) transient() bool {
+// Transient reports whether asking again may help.
+func (c Code) Transient() bool {
 	switch c {
 	case Timeout, Unreachable, RateLimited, Unauthorized:
 		return true
@@ -50,7 +50,7 @@ func (c Code) transient() bool {
 	return false
 }
 
-// Error is how every call of this package fails.
+// Error is how every call of package oci fails.
 type Error struct {
 	Code    Code
 	Message string // what was asked, what was got and what was wanted; never a body, a header or a secret
@@ -68,12 +68,13 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Code, e.Err}
 }
 
-func refuse(code Code, format string, args ...any) *Error {
+// Refuse makes a refusal of a code and a message.
+func Refuse(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// refusal gives any error its code. What names what was being attempted.
-func refusal(what string, err error) *Error {
+// Refusal gives any error its code. What names what was being attempted.
+func Refusal(what string, err error) *Error {
 	var (
 		own      *Error
 		answered *transport.Error
@@ -87,19 +88,29 @@ func refusal(what string, err error) *Error {
 		errors.As(err, &waited) && waited.Timeout():
 		return &Error{Code: Timeout, Message: what + ": got no answer in time", Err: cause(err)}
 	case errors.As(err, &answered):
-		return refuseStatus(what, answered.StatusCode)
+		return RefuseStatus(what, answered.StatusCode)
 	case errors.As(err, &syntax):
 		return &Error{Code: Malformed, Message: what + ": got an answer that is not JSON", Err: cause(err)}
 	}
-	return &Error{Code: Unreachable, Message: what + ": " + brief(cause(err)), Err: cause(err)}
+	return &Error{Code: Unreachable, Message: what + ": " + Brief(cause(err)), Err: cause(err)}
 }
 
-// status is the cause of a refusal that is an HTTP status.
-type status int
+// AsError is err as the refusal that it is, or that [Refusal] makes of it.
+func AsError(what string, err error) *Error {
+	if own := (*Error)(nil); errors.As(err, &own) {
+		return own
+	}
+	return Refusal(what, err)
+}
 
-func (s status) Error() string { return fmt.Sprintf("status %d", int(s)) }
+// Status is the cause of a refusal that is an HTTP status.
+type Status int
 
-func refuseStatus(what string, got int) *Error {
+// Error implements error.
+func (s Status) Error() string { return fmt.Sprintf("status %d", int(s)) }
+
+// RefuseStatus is the refusal for an HTTP status that is not 200.
+func RefuseStatus(what string, got int) *Error {
 	code := Malformed
 	switch {
 	case got == http.StatusUnauthorized, got == http.StatusForbidden:
@@ -111,7 +122,7 @@ func refuseStatus(what string, got int) *Error {
 	case got >= http.StatusInternalServerError:
 		code = Unreachable
 	}
-	return &Error{Code: code, Message: fmt.Sprintf("%s: got status %d, want %d", what, got, http.StatusOK), Err: status(got)}
+	return &Error{Code: code, Message: fmt.Sprintf("%s: got status %d, want %d", what, got, http.StatusOK), Err: Status(got)}
 }
 
 // cause drops the URL that net/http puts around an error: that of a redirect may carry a signature as good as a
@@ -124,8 +135,8 @@ func cause(err error) error {
 	return err
 }
 
-// brief keeps a stranger's text short and on one line. 200 bytes are enough for any error of package net.
-func brief(err error) string {
+// Brief keeps a stranger's text short and on one line. 200 bytes are enough for any error of package net.
+func Brief(err error) string {
 	const most = 200
 	text := strings.ToValidUTF8(strings.Join(strings.Fields(err.Error()), " "), "")
 	if len(text) > most {

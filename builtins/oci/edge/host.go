@@ -1,4 +1,4 @@
-package oci
+package edge
 
 import (
 	"net/netip"
@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// canonicalHost gives the one spelling of a registry that every policy sees, and whether there is one. A port is
+// CanonicalHost gives the one spelling of a registry that every policy sees, and whether there is one. A port is
 // kept as written, also where it is the default one.
-func canonicalHost(written string) (host string, ok bool) {
+func CanonicalHost(written string) (host string, ok bool) {
 	name, port, ported := cutPort(strings.ToLower(written))
 	if ported && !plainPort(port) {
 		return "", false
@@ -69,9 +69,9 @@ func plainName(host string) bool {
 	return true
 }
 
-// near reports whether a registry may be asked over plain HTTP: where it is written as a loopback or private address,
+// Near reports whether a registry may be asked over plain HTTP: where it is written as a loopback or private address,
 // or is localhost or below it. Names that merely begin like one, such as 10.0.0.1.example.com, are not near.
-func near(registry string) bool {
+func Near(registry string) bool {
 	name, _, _ := cutPort(registry)
 	if ip, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
 		return ip.IsLoopback() || ip.IsPrivate()

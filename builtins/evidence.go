@@ -1,0 +1,159 @@
+package builtins
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/rego/cip"
+)
+
+// origin is where evidence about an image comes from, and who asks for it there.
+type origin struct {
+	image       oci.Reference
+	place       oci.Place
+	credentials oci.Credentials
+}
+
+// verified fetches the evidence of an image and verifies it for an authority:
+// its attestations, or else its signatures. seen is what was looked at.
+func (f *Facts) verified(ctx context.Context, s *Session, o origin, a cip.Authority, attestations bool) (found []sigstore.Signature, seen evidence, _ *problem) {
+	check, refusal := sigstore.NewCheck(a, s.roots, sigstore.Options{
+		AnchoredIdentities: f.options.AnchoredIdentities, Now: s.now,
+	})
+	if refusal != nil {
+		return nil, seen, problemOf(refusal)
+	}
+	seen, err := f.evidence(ctx, o, a.SignatureFormat, attestations)
+	if err != nil {
+		return nil, seen, problemOf(err)
+	}
+	key, err := verdictKey(s, o, a, check, attestations, seen.digests)
+	if err != nil {
+		return nil, seen, problemOf(err)
+	}
+	if known, ok := f.verdicts.get(key, s.now); ok {
+		return known, seen, nil
+	}
+	verify := check.Signatures
+	if attestations {
+		verify = check.Attestations
+	}
+	found, refusal = verify(o.image.Digest, seen.lists)
+	if refusal != nil {
+		p := problemOf(refusal)
+		if p.Code == NoSignatures {
+			p = f.whereabouts(ctx, p, o, a.SignatureFormat, attestations, seen)
+		}
+		return nil, seen, p
+	}
+	verdict := lasting[[]sigstore.Signature]{value: found, until: sigstore.ValidUntil(found)}
+	for _, signature := range found {
+		verdict.cost += int64(len(signature.Statement)) + 1<<10
+	}
+	f.verdicts.put(key, verdict)
+	return found, seen, nil
+}
+
+// verdictKey names everything that a verdict depends on, so that a verdict about
+// one image, tenant, policy or root never serves another (architecture, section 5).
+func verdictKey(s *Session, o origin, a cip.Authority, check *sigstore.Check, attestations bool, digests []string) (string, error) {
+	encoded, err := json.Marshal(a)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%q %q %q %q %q %v %v %s", o.credentials.ID, o.image.Name, o.place, check.TrustHash(), digests, attestations,
+		s.facts.options.AnchoredIdentities, encoded), nil
+}
+
+// evidence is what was fetched about an image.
+type evidence struct {
+	lists   []sigstore.Evidence
+	digests []string // of each list, or the code of why there is none
+	where   []string
+}
+
+// evidence fetches what the format names: the legacy tag, the referrers, or both.
+func (f *Facts) evidence(ctx context.Context, o origin, format cip.SignatureFormat, attestations bool) (evidence, error) {
+	legacy := f.registry.Signatures
+	if attestations {
+		legacy = f.registry.Attestations
+	}
+	type source struct {
+		format string
+		list   func(context.Context, oci.Credentials, string, oci.Place) (oci.List, error)
+	}
+	var sources []source
+	switch format {
+	case "", cip.FormatLegacy:
+		sources = []source{{sigstore.FormatLegacy, legacy}}
+	case cip.FormatBundle:
+		sources = []source{{sigstore.FormatBundle, f.registry.Bundles}}
+	case cip.FormatAny:
+		sources = []source{{sigstore.FormatLegacy, legacy}, {sigstore.FormatBundle, f.registry.Bundles}}
+	default:
+		return evidence{}, &sigstore.Refusal{Code: sigstore.Unsupported, Message: fmt.Sprintf("signatureFormat: got %q", format)}
+	}
+	out := evidence{lists: make([]sigstore.Evidence, len(sources)), digests: make([]string, len(sources))}
+	where := make([][]string, len(sources))
+	errs := make([]error, len(sources))
+	var wait sync.WaitGroup
+	for i, source := range sources {
+		wait.Go(func() {
+			// Nobody above could recover on this goroutine.
+			defer func() {
+				if cause := recover(); cause != nil {
+					errs[i] = fmt.Errorf("evidence panicked: %.80v", cause)
+				}
+			}()
+			var list oci.List
+			list, errs[i] = source.list(ctx, o.credentials, o.image.Name, o.place)
+			out.lists[i], out.digests[i], where[i] = evidenceOf(source.format, list), list.Digest, list.Where
+		})
+	}
+	wait.Wait()
+	out.where = slices.Concat(where...)
+	if len(sources) == 1 {
+		return out, errs[0]
+	}
+	// Of several places one that cannot be had does not hide what another has.
+	for i, err := range errs {
+		if err == nil {
+			continue
+		}
+		p := problemOf(err)
+		out.lists[i] = sigstore.Evidence{Format: sources[i].format, Layers: []sigstore.Layer{{
+			Missing: &sigstore.Refusal{Code: sigstore.Code(p.Code), Message: p.Message},
+		}}}
+		out.digests[i] = string(p.Code)
+	}
+	return out, nil
+}
+
+// lacks is why some of the evidence could not be had, nil when all is here.
+func (e evidence) lacks() *problem {
+	for _, list := range e.lists {
+		for _, layer := range list.Layers {
+			if layer.Missing != nil {
+				return problemOf(layer.Missing)
+			}
+		}
+	}
+	return nil
+}
+
+func evidenceOf(format string, list oci.List) sigstore.Evidence {
+	out := sigstore.Evidence{Format: format}
+	for _, layer := range list.Layers {
+		piece := sigstore.Layer{Annotations: layer.Annotations, Content: layer.Content}
+		if layer.Err != nil {
+			piece.Missing = &sigstore.Refusal{Code: sigstore.Code(layer.Err.Code), Message: layer.Err.Message}
+		}
+		out.Layers = append(out.Layers, piece)
+	}
+	return out
+}
