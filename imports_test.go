@@ -92,7 +92,7 @@ func rooms() []room {
 			sigstore + "cosign/v2/...", sigstore + "sigstore-go/...", sigstore + "sigstore/pkg/cryptoutils",
 			sigstore + "sigstore/pkg/signature/...", sigstore + "protobuf-specs/...", sigstore + "rekor/...",
 			sigstore + "rekor-tiles/...", sigstore + "timestamp-authority/...",
-			"github.com/secure-systems-lab/go-securesystemslib/dsse", "github.com/theupdateframework/go-tuf/...",
+			"github.com/secure-systems-lab/go-securesystemslib/dsse", "github.com/in-toto/in-toto-golang/in_toto", "github.com/theupdateframework/go-tuf/...",
 			"google.golang.org/protobuf/encoding/protojson", ggcr + "v1",
 		},
 	}, {

@@ -1,5 +1,6 @@
-// Package builtins is what Rego may call: oci.parse, oci.resolve, oci.manifest,
-// oci.index, oci.configs, cosign.verify and cosign.attestations.
+// Package builtins is what Rego may call: of registries (oci.*), of signatures
+// and attestations (cosign.*), and of the policies that a ClusterImagePolicy
+// brings along (cue.*, sigstore.*).
 //
 // Every builtin is a total function of a typed, closed object: what goes wrong
 // in the world is an answer, {"ok": false, "error": {"code", "message"}}, never
@@ -51,7 +52,10 @@ type builtin struct {
 }
 
 func table() []builtin {
-	return []builtin{ociParse(), ociResolve(), ociManifest(), ociIndex(), ociConfigs(), cosignVerify(), cosignAttestations()}
+	return []builtin{
+		ociParse(), ociResolve(), ociManifest(), ociIndex(), ociConfigs(),
+		cosignVerify(), cosignAttestations(), cosignDocument(), sigstoreIsCompliant(), tmpBuiltins()[0], tmpBuiltins()[1],
+	}
 }
 
 // Register makes the builtins known to OPA. It is to be called once, by the

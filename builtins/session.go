@@ -31,6 +31,7 @@ type Session struct {
 	roots       sigstore.Roots
 	generation  string // names roots
 	now         time.Time
+	inline      Inline // asks modules of the policy set; nil where there is none
 
 	mu       sync.Mutex
 	answers  map[string]*ast.Term
@@ -79,8 +80,13 @@ func networked(declaration *ast.Builtin, blank func(problem) any,
 	return builtin{declaration, call}
 }
 
-// Metadata is what every evaluation of the decision hands to the builtins.
-func (s *Session) Metadata() map[string]any { return map[string]any{MetadataKey: s} }
+// Metadata is what every evaluation of the decision hands to the builtins; inline
+// asks the modules that the policies of the set brought along. It is to be called
+// before the first evaluation.
+func (s *Session) Metadata(inline Inline) map[string]any {
+	s.inline = inline
+	return map[string]any{MetadataKey: s}
+}
 
 // Now is the time of the decision, the same for all its evaluations.
 func (s *Session) Now() time.Time { return s.now }

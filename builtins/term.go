@@ -123,6 +123,7 @@ func signatureType() types.Type {
 			"log_id": types.S, "log_index": types.N, "integrated_time": types.S,
 		})),
 		"timestamps":     types.NewArray(nil, closed(map[string]types.Type{"uri": types.S, "time": types.S})),
+		"digest":         types.S,
 		"format":         types.S,
 		"weaker":         types.NewArray(nil, types.S),
 		"predicate_type": types.S,

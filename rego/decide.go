@@ -81,7 +81,7 @@ func (e *Engine) run(ctx context.Context, set *Set, query *rego.PreparedEvalQuer
 	answers := set.open(namespace)
 	options := []rego.EvalOption{
 		rego.EvalParsedInput(input),
-		rego.EvalRequestMetadata(answers.Metadata()),
+		rego.EvalRequestMetadata(answers.Metadata(set.asks(answers.Now()))),
 		rego.EvalTime(answers.Now()),
 	}
 	var seen Observation

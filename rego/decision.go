@@ -36,6 +36,19 @@ type Policy struct {
 	// Outcome is passed or failed.
 	Outcome     string      `json:"outcome"`
 	Authorities []Authority `json:"authorities"`
+	// Inside is what the policy's own CUE or Rego said, nil when it has none or
+	// no authority passed.
+	Inside *Inside `json:"policy,omitempty"`
+}
+
+// Inside is the outcome of spec.policy of a ClusterImagePolicy for one image.
+type Inside struct {
+	// Outcome is passed or failed.
+	Outcome string `json:"outcome"`
+	// Warnings are what a policy that passed warns of, in the strict reading.
+	Warnings []string `json:"warnings,omitempty"`
+	// Error is the cause of a failure, nil when it passed.
+	Error *Error `json:"error,omitempty"`
 }
 
 // Authority is the outcome of one authority of a policy for one image.
@@ -45,6 +58,9 @@ type Authority struct {
 	Outcome string `json:"outcome"`
 	// Signers are the verified signatures or attestations, none when it failed.
 	Signers []Signer `json:"signers"`
+	// Warnings are what policies of attestations that passed warn of, in the strict
+	// reading.
+	Warnings []string `json:"warnings,omitempty"`
 	// Error is the cause of a failure, nil when it passed.
 	Error *Error `json:"error,omitempty"`
 }

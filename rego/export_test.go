@@ -13,14 +13,14 @@ func CompileFor(ctx context.Context, source Source, query string) (*Set, error) 
 	if err != nil {
 		return nil, err
 	}
-	modules, err := Modules(source.Policies)
+	text, err := Modules(ctx, source.Policies)
 	if err != nil {
 		return nil, err
 	}
-	if err := add(modules, source.Modules); err != nil {
+	if err := add(text.Modules, source.Modules); err != nil {
 		return nil, err
 	}
-	compiler, err := compiled(modules)
+	compiler, err := compiled(text.compiled())
 	if err != nil {
 		return nil, err
 	}

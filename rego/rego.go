@@ -17,12 +17,16 @@ package rego
 import (
 	"context"
 	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
 )
 
 // Answers are the facts of one decision; a builtins.Session has them.
 type Answers interface {
-	// Metadata is handed to every evaluation, for the builtins to find.
-	Metadata() map[string]any
+	// Metadata is handed to every evaluation, for the builtins to find. inline asks
+	// isCompliant of a module that a policy brought along: its value, nil where it
+	// is undefined, or the code and the message of why there is none.
+	Metadata(inline func(ctx context.Context, module string, document ast.Value) (value ast.Value, code, message string)) map[string]any
 	// Now is the time of the decision.
 	Now() time.Time
 	// Pending reports whether the last evaluation asked for something unknown.
@@ -40,6 +44,10 @@ type Config struct {
 	// NoMatch is what becomes of an image that no policy matches: deny, warn or
 	// allow. Anything else means deny (CFG-1).
 	NoMatch string `json:"no_match"`
+	// Policies is how the policies inside ClusterImagePolicies are read: upstream,
+	// or strict, which does without what is lenient there. Anything else means
+	// upstream.
+	Policies string `json:"policies"`
 	// Tags is what becomes of an image without a digest: deny, as upstream's
 	// validating webhook does, or resolve, which judges the digest that the tag
 	// names now and patches it in. Anything else means deny.

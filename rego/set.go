@@ -14,8 +14,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
 	"github.com/assay-dev/assay/rego/cip"
-	"github.com/assay-dev/assay/rego/compile"
-	"github.com/assay-dev/assay/rego/lib"
+	"github.com/assay-dev/assay/rego/inline"
 )
 
 // Source is what a policy set is compiled from.
@@ -37,6 +36,8 @@ type Source struct {
 type Set struct {
 	hash     string
 	policies []string
+	warnings []string
+	inline   map[string]*inline.Module
 	open     func(namespace string) Answers
 	sources  []string // registries that policies name
 
@@ -49,30 +50,33 @@ func (s *Set) Hash() string { return s.hash }
 // Policies are the names of the ClusterImagePolicies, in order.
 func (s *Set) Policies() []string { return slices.Clone(s.policies) }
 
+// Warnings are about policies of the set that fail whatever they judge; see
+// [Text].
+func (s *Set) Warnings() []string { return slices.Clone(s.warnings) }
+
 // Compile makes a set of its source. Every policy that does not compile is
 // named in the error, with its field.
 func Compile(ctx context.Context, source Source) (*Set, error) {
 	if source.Open == nil {
 		return nil, errors.New("a policy set needs answers: Open is nil")
 	}
-	modules, err := Modules(source.Policies)
+	text, err := Modules(ctx, source.Policies)
 	if err != nil {
 		return nil, err
 	}
-	if err := add(modules, source.Modules); err != nil {
+	if err := add(text.Modules, source.Modules); err != nil {
 		return nil, err
 	}
-	compiler, err := compiled(modules)
+	compiler, err := compiled(text.compiled())
 	if err != nil {
 		return nil, err
 	}
-	set := &Set{hash: hashOf(modules, source.Config), open: source.Open}
-	for _, p := range source.Policies {
-		set.policies = append(set.policies, p.Name)
+	set := &Set{
+		hash: hashOf(text.Modules, source.Config), policies: text.policies, warnings: text.Warnings,
+		inline: text.inline, open: source.Open,
 	}
-	slices.Sort(set.policies)
 	store := inmem.NewFromObjectWithOpts(map[string]any{"assay": map[string]any{"config": map[string]any{
-		"no_match": source.Config.NoMatch, "tags": source.Config.Tags,
+		"no_match": source.Config.NoMatch, "tags": source.Config.Tags, "policies": source.Config.Policies,
 	}}}, inmem.OptRoundTripOnWrite(false))
 	for _, q := range []struct {
 		query string
@@ -117,37 +121,6 @@ func sourceRegistries(ctx context.Context, compiler *ast.Compiler, policies []ci
 		return nil, fmt.Errorf("registries of sources: %w", err)
 	}
 	return texts(results), nil
-}
-
-// Modules are the modules of a policy set by path: the library, the compiled
-// policies and their index.
-func Modules(policies []cip.Policy) (map[string]string, error) {
-	modules, err := lib.Modules()
-	if err != nil {
-		return nil, err
-	}
-	var errs []error
-	for _, p := range policies {
-		module, err := compile.Policy(p)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if _, twice := modules[module.Path]; twice {
-			errs = append(errs, fmt.Errorf("policy %s: there are two of that name", p.Name))
-			continue
-		}
-		modules[module.Path] = module.Text
-	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	index, err := compile.Index(policies)
-	if err != nil {
-		return nil, err
-	}
-	modules[index.Path] = index.Text
-	return modules, nil
 }
 
 // add takes further modules in, as long as none of them would speak for the

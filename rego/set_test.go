@@ -101,8 +101,8 @@ func TestTwoPoliciesOfOneNameAreRefused(t *testing.T) {
 	refusesToCompile(t, source, "policy signed", "two of that name")
 }
 
-// TestFieldsThatAreNotEnforcedAreNamed: all of them at once.
-func TestFieldsThatAreNotEnforcedAreNamed(t *testing.T) {
+// TestReferencesThatAreNotResolvedAreNamed: all of them at once.
+func TestReferencesThatAreNotResolvedAreNamed(t *testing.T) {
 	t.Parallel()
 	refusesToCompile(t, sourceOf(t, `
 apiVersion: policy.sigstore.dev/v1beta1
@@ -112,10 +112,8 @@ spec:
   images: [{glob: "**"}]
   authorities:
   - key: {kms: "hashivault://release"}
-  - keyless:
-      identities: [{issuer: a, subject: b}]
-    attestations: [{name: a, predicateType: vuln, policy: {type: cue, data: "a: 1"}}]
-`), "policy ambitious", "spec.authorities[0].key.kms", "spec.authorities[1].attestations[0].policy", "not supported yet")
+  - key: {secretRef: {name: release}}
+`), "policy ambitious", "spec.authorities[0].key.kms", "spec.authorities[1].key.secretRef", "not resolved")
 }
 
 func TestSetWithoutAnswersIsRefused(t *testing.T) {

@@ -1,7 +1,6 @@
 package sigstore
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"strings"
@@ -43,8 +42,8 @@ func (c *Check) bundle(layer Layer, digest v1.Hash) (*Signature, *Refusal) {
 	if err != nil {
 		return nil, refuse(c.bundleCode(entity, err), "%v", err)
 	}
-	sum := sha256.Sum256(layer.Content)
-	out := &Signature{ID: hex.EncodeToString(sum[:]), Format: FormatBundle, Weaker: c.demand.weaker(c.key == nil)}
+	sum := contentHash(layer.Content)
+	out := &Signature{ID: sum, Digest: digestOf(layer.Content), Format: FormatBundle, Weaker: c.demand.weaker(c.key == nil)}
 	if refusal := c.bundleFacts(entity, result, out); refusal != nil {
 		return nil, refusal
 	}

@@ -22,6 +22,9 @@ const (
 type Signature struct {
 	// ID names the signature: sha256 in hex.
 	ID string `json:"id"`
+	// Digest is that of the signed content, the envelope of an attestation:
+	// sha256:….
+	Digest string `json:"digest"`
 	// Subject and Issuer are the identity in the certificate, empty for keys.
 	Subject string `json:"subject,omitempty"`
 	Issuer  string `json:"issuer,omitempty"`
@@ -57,6 +60,8 @@ type TimestampFact struct {
 	URI  string    `json:"uri,omitempty"`
 	Time time.Time `json:"time"`
 }
+
+func digestOf(content []byte) string { return "sha256:" + contentHash(content) }
 
 // describe takes the identity and the extensions from a certificate.
 func (s *Signature) describe(leaf *x509.Certificate) error {

@@ -35,7 +35,7 @@ func (c *Check) legacy(layer Layer, digest v1.Hash, attestation bool) (*Signatur
 	if err != nil {
 		return nil, refuse(Malformed, "%v", err)
 	}
-	out := &Signature{ID: l.id(), Format: FormatLegacy, Weaker: c.demand.weaker(c.key == nil)}
+	out := &Signature{ID: l.id(), Digest: digestOf(layer.Content), Format: FormatLegacy, Weaker: c.demand.weaker(c.key == nil)}
 	times, refusal := c.legacyTimes(l, sig, out)
 	if refusal != nil {
 		return nil, refusal

@@ -25,15 +25,18 @@ func compileCommand() *cobra.Command {
 			for _, warning := range documents.warnings {
 				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", warning)
 			}
-			modules, err := rego.Modules(documents.policies)
+			text, err := rego.Modules(cmd.Context(), documents.policies)
 			if err != nil {
 				return err
 			}
-			for i, path := range order(modules, all) {
+			for _, warning := range text.Warnings {
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", warning)
+			}
+			for i, path := range order(text.Modules, all) {
 				if i > 0 {
 					fmt.Fprintln(cmd.OutOrStdout())
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "# %s\n\n%s", path, modules[path])
+				fmt.Fprintf(cmd.OutOrStdout(), "# %s\n\n%s", path, text.Modules[path])
 			}
 			return nil
 		},

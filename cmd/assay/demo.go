@@ -116,7 +116,7 @@ func (s *stage) play(ctx context.Context) error {
 	if err := s.admit(ctx, "signed"); err != nil {
 		return err
 	}
-	if err := s.apply(); err != nil {
+	if err := s.apply(ctx); err != nil {
 		return err
 	}
 	for _, image := range []struct{ name, about string }{
@@ -138,7 +138,7 @@ func (s *stage) say(pattern string, args ...any) {
 }
 
 // apply puts the policy in place and shows the Rego that decides from now on.
-func (s *stage) apply() error {
+func (s *stage) apply(ctx context.Context) error {
 	text, err := demoFiles.ReadFile("demo/policy.yaml")
 	if err != nil {
 		return err
@@ -153,12 +153,12 @@ func (s *stage) apply() error {
 	if err != nil {
 		return err
 	}
-	modules, err := rego.Modules(documents.policies)
+	compiled, err := rego.Modules(ctx, documents.policies)
 	if err != nil {
 		return err
 	}
 	s.say("It becomes this Rego (rego/lib joins it with the others):")
-	fmt.Fprintf(s.out, "\n%s", modules["cip/released-by-acme.rego"])
+	fmt.Fprintf(s.out, "\n%s", compiled.Modules["cip/released-by-acme.rego"])
 	return s.webhook.waitFor(1)
 }
 

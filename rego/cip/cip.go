@@ -37,6 +37,9 @@ type Policy struct {
 	Version     string            `json:"version"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Spec        Spec              `json:"spec"`
+	// Gaps says of what could not be read why not, by the part of the policy that
+	// fails with it: "spec.authorities[0]" or "spec.policy".
+	Gaps map[string]string `json:"gaps,omitempty"`
 }
 
 // Spec is what a Policy demands, of which images.

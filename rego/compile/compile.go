@@ -3,8 +3,8 @@
 // the YAML, with the field it comes from above each rule.
 //
 // It decides nothing. What the module calls is in rego/lib; what a field means
-// for a signature is in builtins/sigstore. A field that the product does not
-// enforce yet is an error that names it, never left out.
+// for a signature is in builtins/sigstore. A policy that still has to be told
+// what it refers to (a Secret, a URL) is refused, never compiled in part.
 package compile
 
 import (
@@ -28,7 +28,7 @@ type Module struct {
 
 // Policy compiles one ClusterImagePolicy to package cip["NAME"].
 func Policy(p cip.Policy) (Module, error) {
-	if err := supported(p); err != nil {
+	if err := resolved(p); err != nil {
 		return Module{}, fmt.Errorf("policy %s: %w", p.Name, err)
 	}
 	w := &writer{}
@@ -39,8 +39,9 @@ func Policy(p cip.Policy) (Module, error) {
 	}
 	w.match(p.Spec.Match)
 	for i, authority := range p.Spec.Authorities {
-		w.authority(i, authority)
+		w.authority(p, i, authority)
 	}
+	w.policy(p)
 	return w.module("cip/" + p.Name + ".rego")
 }
 
@@ -100,6 +101,9 @@ func (w *writer) head(p cip.Policy) {
 	w.line("")
 	if slices.ContainsFunc(p.Spec.Match, func(m cip.Match) bool { return m.Resource != "" && m.Selector != nil }) {
 		w.line("import data.assay.match")
+	}
+	if p.Spec.Policy != nil {
+		w.line("import data.assay.policies")
 	}
 	if len(p.Spec.Authorities) > 0 {
 		w.line("import data.assay.verify")
@@ -162,13 +166,20 @@ func (w *writer) match(entries []cip.Match) {
 
 // authority writes one authority. Each is a rule of its own, so that the
 // questions of all of them are asked in one evaluation.
-func (w *writer) authority(i int, a cip.Authority) {
+func (w *writer) authority(p cip.Policy, i int, a cip.Authority) {
+	cause, unresolved := p.Gaps[authorityPath(i)]
+	judges := "{}"
+	if !unresolved {
+		judges = w.judges(p.Name, i, a)
+	}
 	w.line("# spec.authorities[%d]", i)
-	switch {
+	switch a := withoutPolicies(a); {
+	case unresolved:
+		w.line("authorities[%d] := verify.unresolved(%s, %s)", i, literal(a.Name), literal(cause))
 	case a.Static != nil:
 		w.line("authorities[%d] := verify.static(%s)", i, literal(a))
 	case len(a.Attestations) > 0:
-		w.line("authorities[%d] := verify.attestations(input.image, %s)", i, literal(a))
+		w.line("authorities[%d] := verify.attestations(input, %s, %s)", i, literal(a), judges)
 	default:
 		w.line("authorities[%d] := verify.signatures(input.image, %s)", i, literal(a))
 	}

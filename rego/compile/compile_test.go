@@ -128,28 +128,39 @@ func write(t *testing.T, file string, story *txtar.Archive, got map[string]strin
 	}
 }
 
-// TestPolicyRefuses has a row for each field that is understood and not enforced.
+// TestPolicyRefuses has a row for each field that refers to something else, which
+// has to be read before a policy is compiled.
 func TestPolicyRefuses(t *testing.T) {
 	t.Parallel()
 	key := &cip.KeyRef{Data: "PEM"}
+	remote := &cip.PolicyRef{Type: "cue", Remote: &cip.RemotePolicy{URL: "https://example.com/p", Sha256sum: "0"}}
 	for field, spec := range map[string]cip.Spec{
-		"spec.policy":                         {Policy: &cip.PolicyRef{Type: "cue", Data: "{}"}},
-		"spec.authorities[0].key.secretRef":   one(cip.Authority{Key: &cip.KeyRef{SecretRef: &cip.SecretRef{Name: "s"}}}),
-		"spec.authorities[0].key.kms":         one(cip.Authority{Key: &cip.KeyRef{KMS: "gcpkms://k"}}),
-		"spec.authorities[0].keyless.ca-cert": one(cip.Authority{Keyless: &cip.KeylessRef{CACert: key}}),
+		"spec.policy":                                   {Policy: remote},
+		"spec.authorities[0].key.secretRef":             one(cip.Authority{Key: &cip.KeyRef{SecretRef: &cip.SecretRef{Name: "s"}}}),
+		"spec.authorities[0].key.kms":                   one(cip.Authority{Key: &cip.KeyRef{KMS: "gcpkms://k"}}),
+		"spec.authorities[0].keyless.ca-cert.kms":       one(cip.Authority{Keyless: &cip.KeylessRef{CACert: &cip.KeyRef{KMS: "gcpkms://k"}}}),
+		"spec.authorities[0].keyless.ca-cert.secretRef": one(cip.Authority{Keyless: &cip.KeylessRef{CACert: &cip.KeyRef{SecretRef: &cip.SecretRef{Name: "s"}}}}),
 		"spec.authorities[0].attestations[1].policy": one(cip.Authority{Key: key, Attestations: []cip.Attestation{
-			{Name: "a", PredicateType: "vuln"}, {Name: "b", PredicateType: "vuln", Policy: &cip.PolicyRef{Type: "cue"}},
+			{Name: "a", PredicateType: "vuln"},
+			{Name: "b", PredicateType: "vuln", Policy: &cip.PolicyRef{Type: "rego", ConfigMapRef: &cip.ConfigMapRef{Name: "c", Key: "k"}}},
 		}}),
 	} {
 		t.Run(field, func(t *testing.T) {
 			t.Parallel()
 			spec.Images = []cip.ImagePattern{{Glob: "**"}}
-			module, err := compile.Policy(cip.Policy{Name: "p", Version: "v1beta1", Spec: spec})
-			if want := "policy p: " + field + ": not supported yet"; err == nil || err.Error() != want {
+			p := cip.Policy{Name: "p", Version: "v1beta1", Spec: spec}
+			module, err := compile.Policy(p)
+			if want := "policy p: " + field + ": not resolved"; err == nil || err.Error() != want {
 				t.Errorf("got error %v, want %s", err, want)
 			}
 			if module != (compile.Module{}) {
 				t.Errorf("got module %v, want none", module)
+			}
+			// With a gap there it compiles, to what fails with the cause.
+			p.Gaps = map[string]string{"spec.authorities[0]": "gone", "spec.policy": "gone"}
+			checkModules(t, []cip.Policy{p})
+			if module, err := compile.Policy(p); err != nil || !strings.Contains(module.Text, `unresolved(`) {
+				t.Errorf("got error %v and module\n%s", err, module.Text)
 			}
 		})
 	}

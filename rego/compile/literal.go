@@ -57,6 +57,16 @@ func write(decoder *json.Decoder) string {
 	}
 }
 
+// block writes a text of several lines as it stands, if it may stand in a raw
+// string, and else as any string.
+func block(text string) string {
+	strange := func(r rune) bool { return r == '`' || r != '\n' && r != '\t' && !unicode.IsPrint(r) }
+	if !strings.Contains(text, "\n") || strings.ContainsFunc(text, strange) {
+		return quote(text)
+	}
+	return "`" + text + "`"
+}
+
 // quote writes a string so that nothing in it can end it, or read as something
 // else than it is: raw where that spares escapes, as regular expressions read
 // best, and with every character escaped that does not print (line breaks, and

@@ -2,7 +2,9 @@ package compile_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -109,14 +111,15 @@ func evaluate(t *testing.T, policies []cip.Policy, image, query string) any {
 func checkValues(t *testing.T, p cip.Policy, module *ast.Module) {
 	t.Helper()
 	got := map[string]any{"name": string(module.Package.Path[2].Value.(ast.String))}
-	authorities, selectors := []any{}, []any{}
+	authorities, selectors, judges := []any{}, []any{}, []any{}
 	for _, rule := range module.Rules {
 		switch name := rule.Head.Ref()[0].Value.String(); name {
 		case "mode":
 			got["mode"] = value(t, rule.Head.Value)
 		case "authorities":
-			call := rule.Head.Value.Value.(ast.Call)
-			authorities = append(authorities, value(t, call[len(call)-1]))
+			authorities = append(authorities, authorityOf(t, rule.Head.Value.Value.(ast.Call)))
+		case "_judges", "_judge":
+			judges = append(judges, value(t, rule.Head.Value))
 		}
 	}
 	ast.WalkExprs(module, func(e *ast.Expr) bool {
@@ -125,17 +128,68 @@ func checkValues(t *testing.T, p cip.Policy, module *ast.Module) {
 		}
 		return false
 	})
-	got["authorities"], got["selectors"] = authorities, selectors
+	got["authorities"], got["selectors"], got["judges"] = authorities, selectors, judges
 	want := []cip.LabelSelector{}
 	for _, m := range p.Spec.Match {
 		if m.Resource != "" && m.Selector != nil {
 			want = append(want, *m.Selector)
 		}
 	}
-	spec := map[string]any{"name": p.Name, "mode": p.Spec.Mode, "authorities": p.Spec.Authorities, "selectors": want}
+	spec := map[string]any{"name": p.Name, "mode": p.Spec.Mode, "selectors": want}
+	spec["authorities"], spec["judges"] = wantAuthorities(p)
 	if diff := cmp.Diff(plain(t, spec), plain(t, got)); diff != "" {
 		t.Errorf("%s: values (-policy +module):\n%s", p.Name, diff)
 	}
+}
+
+// authorityOf is the authority in a call of the library: the object with a name, or
+// the name and the cause of one that is not resolved.
+func authorityOf(t *testing.T, call ast.Call) any {
+	t.Helper()
+	if call[0].String() == "verify.unresolved" {
+		return []any{value(t, call[1]), value(t, call[2])}
+	}
+	for _, operand := range call[1:] {
+		if object, ok := operand.Value.(ast.Object); ok && object.Get(ast.StringTerm("name")) != nil {
+			return value(t, operand)
+		}
+	}
+	t.Errorf("got %v, want an authority among the operands", call)
+	return nil
+}
+
+// wantAuthorities are the authorities of a policy without the policies inside, and
+// those: CUE by its text, Rego by the name of its module.
+func wantAuthorities(p cip.Policy) (authorities, judges []any) {
+	authorities, judges = []any{}, []any{}
+	judge := func(r *cip.PolicyRef, module string) {
+		out := map[string]any{"type": r.Type, "text": r.Data}
+		if r.Type == "rego" {
+			out = map[string]any{"type": r.Type, "module": module}
+		}
+		if strings.Contains(r.Data, "assay") {
+			out["assay"] = true
+		}
+		judges = append(judges, out)
+	}
+	for i, a := range p.Spec.Authorities {
+		if cause, ok := p.Gaps[fmt.Sprintf("spec.authorities[%d]", i)]; ok {
+			authorities = append(authorities, []any{a.Name, cause})
+			continue
+		}
+		a.Attestations = slices.Clone(a.Attestations)
+		for j := range a.Attestations {
+			if inside := a.Attestations[j].Policy; inside != nil {
+				judge(inside, fmt.Sprintf("cip/%s/spec/authorities/%d/attestations/%d/policy", p.Name, i, j))
+			}
+			a.Attestations[j].Policy = nil
+		}
+		authorities = append(authorities, a)
+	}
+	if _, gap := p.Gaps["spec.policy"]; p.Spec.Policy != nil && !gap {
+		judge(p.Spec.Policy, fmt.Sprintf("cip/%s/spec/policy", p.Name))
+	}
+	return authorities, judges
 }
 
 func value(t *testing.T, term *ast.Term) any {

@@ -6,9 +6,11 @@
 #   was found against it: `failed := matched - satisfied`.
 package assay.admission
 
+import data.assay.context
 import data.assay.images
 import data.assay.match
 import data.assay.messages
+import data.assay.policies
 
 # METADATA
 # title: Decision
@@ -125,12 +127,12 @@ _no_digest(image) := sprintf("invalid value: %s must be an image digest", [image
 # description: |
 #   The policies that match each distinct image, by name of the image. A
 #   candidate is out when it says so: one that says nothing matches, and fails.
-matched[name] := policies if {
+matched[name] := names if {
 	some name in {subject.name | some subject in subjects}
 	alias := _alias(name)
 	candidates := data.cip_index.candidates with input as {"image": name}
 	aliased := data.cip_index.candidates with input as {"image": alias}
-	policies := {policy |
+	names := {policy |
 		some [form, found] in [[name, candidates], [alias, aliased]]
 		some policy in found
 		not _out(policy, _policy_input(form))
@@ -150,16 +152,35 @@ _out(policy, asked) if data.cip[policy].matched == false with input as asked
 
 _policy_input(name) := {"image": name, "resource": match.resource}
 
+# A policy sees more of the review only where it asks for more.
+_asked(name, policy) := object.union(_policy_input(name), {"context": context.of(includes, places)}) if {
+	includes := data.cip[policy].includes
+	places := [subject | some subject in subjects; subject.name == name]
+} else := _policy_input(name)
+
 _outcomes[name][policy] := outcome if {
-	some name, policies in matched
-	some policy in policies
-	authorities := data.cip[policy].authorities with input as _policy_input(name)
+	some name, names in matched
+	some policy in names
+	authorities := data.cip[policy].authorities with input as _asked(name, policy)
 	outcome := [authority | some authority in authorities]
 }
 
-_satisfied[name] contains policy if {
+_authorized[name] contains policy if {
 	some name, policy
 	_outcomes[name][policy][_].outcome == "passed"
+}
+
+# What the policy inside a policy says, once an authority has passed (IN-9).
+_judged[name][policy] := outcome if {
+	some name, names in _authorized
+	some policy in names
+	outcome := data.cip[policy].policy with input as _asked(name, policy)
+}
+
+_satisfied[name] contains policy if {
+	some name, names in _authorized
+	some policy in names
+	_judged[name][policy].outcome == "passed"
 }
 
 _failed(name) := matched[name] - object.get(_satisfied, name, set())
@@ -169,7 +190,7 @@ _mode(policy) := "warn" if {
 	data.cip[policy].mode == "warn"
 } else := "enforce"
 
-_softened(policies) := {policy | some policy in policies; _mode(policy) == "warn"}
+_softened(names) := {policy | some policy in names; _mode(policy) == "warn"}
 
 _admitted(subject) if {
 	count(matched[subject.name]) > 0
@@ -212,6 +233,19 @@ _warnings contains entry if {
 	entry := _failure(subject, policy)
 }
 
+# What policies warn of that are satisfied all the same.
+_warnings contains {"message": message, "details": _shown(subject), "path": subject.path} if {
+	some subject in subjects
+	some policy in _satisfied[subject.name]
+	some warning in _cautions(subject.name, policy)
+	message := sprintf("policy %s: %s", [policy, warning])
+}
+
+_cautions(name, policy) := {warning | some warning in _judged[name][policy].warnings} | {warning |
+	some authority in _outcomes[name][policy]
+	some warning in authority.warnings
+}
+
 _warnings contains entry if {
 	data.assay.config.no_match == "warn"
 	some entry in _uncovered
@@ -231,22 +265,38 @@ _failure(subject, policy) := {
 # Messages show the image as it will be stored.
 _shown(subject) := object.get(subject, "pinned", subject.image)
 
-_errors(name, policy) := [authority.error.message |
-	some authority in _outcomes[name][policy]
-	authority.outcome != "passed"
-]
+# The causes of authorities, and then of the policy inside.
+_errors(name, policy) := array.concat(authorities, inside) if {
+	authorities := [authority.error.message |
+		some authority in _outcomes[name][policy]
+		authority.outcome != "passed"
+	]
+	inside := [outcome.error.message |
+		outcome := _judged[name][policy]
+		outcome.outcome != "passed"
+	]
+}
 
 _report(subject) := {
 	"path": subject.path,
 	"image": subject.image,
 	"digest": object.get(subject, "digest", ""),
-	"policies": [{"name": policy, "mode": _mode(policy), "outcome": outcome, "authorities": authorities} |
-		name := object.get(subject, "name", "")
-		some policy in object.get(matched, name, set())
-		outcome := _outcome(name, policy)
-		authorities := object.get(_outcomes, [name, policy], [])
+	"policies": [_policy_report(object.get(subject, "name", ""), policy) |
+		some policy in object.get(matched, object.get(subject, "name", ""), set())
 	],
 }
+
+_policy_report(name, policy) := object.union(
+	{
+		"name": policy,
+		"mode": _mode(policy),
+		"outcome": _outcome(name, policy),
+		"authorities": [object.remove(authority, ["facts"]) |
+			some authority in object.get(_outcomes, [name, policy], [])
+		],
+	},
+	{"policy": outcome | outcome := _judged[name][policy]; outcome != policies.none},
+)
 
 _outcome(name, policy) := "passed" if {
 	policy in _satisfied[name]

@@ -15,7 +15,12 @@ _decision(review, policies, config) := decision if {
 
 _strict := {"no_match": "deny", "tags": "deny"}
 
-_policy(mode, authorities) := {"matched": true, "mode": mode, "authorities": authorities}
+_policy(mode, authorities) := {
+	"matched": true,
+	"mode": mode,
+	"authorities": authorities,
+	"policy": {"outcome": "passed"},
+}
 
 _passed(name) := {
 	"name": name,

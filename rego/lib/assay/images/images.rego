@@ -35,6 +35,11 @@ _pod_spec_paths := {
 		"Job": ["spec", "template", "spec"],
 		"CronJob": ["spec", "jobTemplate", "spec", "template", "spec"],
 	},
+	"serving.knative.dev": {
+		"Service": ["spec", "template", "spec"],
+		"Configuration": ["spec", "template", "spec"],
+		"Revision": ["spec"],
+	},
 }
 
 _kind[part] := object.get(input, ["request", "kind", part], "") if some part in ["group", "version", "kind"]
@@ -82,6 +87,18 @@ of(obj) := array.concat(containers, volumes) if {
 		not reference in {"", null}
 		entry := _volume_entry(i, reference)
 	]
+}
+
+# METADATA
+# title: Places of images
+# description: |
+#   The container or volume at each path of `found`: the list it stands in, its
+#   index there and its name.
+# scope: document
+places[path] := {"list": group, "index": i, "name": object.get(_object(item), "name", "")} if {
+	some group, list in _lists
+	some i, item in list
+	path := sprintf("%s.%s[%v].image", [concat(".", pod_spec_path), group, i])
 }
 
 # What is no object has no fields; `malformed` reports it.

@@ -6,10 +6,13 @@
 #   replace them with `with`.
 package assay.verify
 
+import data.assay.document
+import data.assay.policies
+
 # METADATA
 # title: Signatures
 # description: The outcome of an authority that wants a signature of the image.
-signatures(image, authority) := _passed(authority, answer.signatures) if {
+signatures(image, authority) := _passed(authority, answer.signatures, {"signatures": answer.signatures}, []) if {
 	answer := cosign.verify(image, authority)
 	_verified(answer, answer.signatures)
 } else := _failed(authority, answer.error, _message("signature", image, authority, answer.error)) if {
@@ -20,29 +23,78 @@ signatures(image, authority) := _passed(authority, answer.signatures) if {
 # METADATA
 # title: Attestations
 # description: |
-#   The outcome of an authority that wants attestations: one verified
-#   attestation for each entry of `attestations` (ATT-3, ATT-4). The signature
-#   of the image is then not asked for (ATT-1).
-attestations(image, authority) := _passed(authority, signers) if {
-	answers := _attestations(image, authority)
-	_complete(answers, authority)
-	signers := [signer | some answer in answers; some signer in answer.attestations]
-} else := _failed(authority, error, _message("attestation", image, authority, error)) if {
-	errors := [answer.error | some answer in _attestations(image, authority); not answer.ok]
-	error := errors[0]
+#   The outcome of an authority that wants attestations: one verified attestation
+#   for each entry of `attestations` (ATT-3, ATT-4), of those with a policy one
+#   that satisfies it. `judges` holds the policies by index of their entry. The
+#   signature of the image is then not asked for (ATT-1).
+attestations(asked, authority, judges) := _passed(authority, signers, {"attestations": entries}, warnings) if {
+	entries := _entries(asked, authority, judges)
+	count(entries) == count(authority.attestations)
+	every entry in entries {
+		count(entry.found) > 0
+	}
+	signers := [signer | some entry in entries; some signer in entry.found]
+	warnings := [warning | some entry in entries; some warning in entry.warnings]
+} else := _failed(authority, unsatisfied.error, unsatisfied.message) if {
+	unsatisfied := [entry | some entry in _entries(asked, authority, judges); entry.message][0]
 }
 
-_attestations(image, authority) := [answer |
-	some attestation in authority.attestations
-	answer := cosign.attestations(image, authority, attestation.predicateType)
+# What became of each entry: the attestations found, or the error and its message.
+# An entry without an answer is not among them.
+_entries(asked, authority, judges) := [entry |
+	some i, wanted in authority.attestations
+	answer := cosign.attestations(asked.image, authority, wanted.predicateType)
+	entry := _entry(asked, authority, wanted, answer, object.get(judges, i, null))
 ]
 
-# Every entry was answered, and answered well: one that is missing is not satisfied.
-_complete(answers, authority) if {
-	count(answers) == count(authority.attestations)
-	every answer in answers {
-		_verified(answer, answer.attestations)
-	}
+_entry(asked, authority, _, answer, _) := {"error": answer.error, "message": message} if {
+	not answer.ok
+	message := _message("attestation", asked.image, authority, answer.error)
+}
+
+_entry(_, _, wanted, answer, null) := _found(wanted, answer.attestations, []) if {
+	_verified(answer, answer.attestations)
+}
+
+# Any attestation of the type that satisfies the policy will do, whatever the
+# others say; where none does, the first one's cause is told (ATT-3).
+_entry(asked, _, wanted, answer, judge) := _found(wanted, compliant, warnings) if {
+	judge != null
+	_verified(answer, answer.attestations)
+	outcomes := _judged(asked, wanted, answer, judge)
+	compliant := [outcome.fact | some outcome in outcomes; outcome.verdict.outcome == "passed"]
+	count(compliant) > 0
+	warnings := [warning |
+		some outcome in outcomes
+		outcome.verdict.outcome == "passed"
+		some warning in outcome.verdict.warnings
+	]
+} else := {"error": first.error, "message": first.error.message} if {
+	judge != null
+	_verified(answer, answer.attestations)
+	first := _judged(asked, wanted, answer, judge)[0].verdict
+	first.outcome != "passed"
+}
+
+_found(wanted, found, warnings) := {
+	"name": wanted.name,
+	"predicateType": wanted.predicateType,
+	"found": found,
+	"warnings": warnings,
+}
+
+_judged(asked, wanted, answer, judge) := [{"fact": fact, "verdict": verdict} |
+	some fact in answer.attestations
+	verdict := _judgement(asked, wanted, fact, judge)
+]
+
+_judgement(asked, wanted, fact, judge) := policies.evaluate(judge, wanted.name, doc) if {
+	answer := cosign.document(fact.statement, wanted.predicateType)
+	answer.ok
+	doc := document.statement(judge, asked, answer.value, fact)
+} else := policies.failed(answer.error.code, answer.error.message) if {
+	answer := cosign.document(fact.statement, wanted.predicateType)
+	not answer.ok
 }
 
 # An answer without a signer says nothing, whatever its ok.
@@ -54,16 +106,29 @@ _verified(answer, signers) if {
 # METADATA
 # title: Static
 # description: The outcome of an authority that passes or fails whatever the image (STA-1, STA-2).
-static(authority) := _passed(authority, []) if {
+static(authority) := _passed(authority, [], {"static": true}, []) if {
 	authority.static.action == "pass"
 } else := _failed(authority, {"code": "static_policy"}, message) if {
 	message := sprintf("disallowed by static policy: %s", [object.get(authority.static, "message", "")])
 }
 
-_passed(authority, signers) := {
+# METADATA
+# title: Unresolved authority
+# description: |
+#   The outcome of an authority that refers to something which could not be
+#   read: a Secret, a key in a KMS, the text of a policy.
+unresolved(name, cause) := _failed({"name": name}, {"code": "unresolved"}, message) if {
+	message := sprintf("authority %s: %s (unresolved)", [name, cause])
+}
+
+# `facts` is all that was verified; it is for the policy of the
+# ClusterImagePolicy and no part of the decision.
+_passed(authority, signers, facts, warnings) := {
 	"name": authority.name,
 	"outcome": "passed",
 	"signers": [_signer(signer) | some signer in signers],
+	"facts": facts,
+	"warnings": warnings,
 }
 
 _failed(authority, error, message) := {

@@ -28,6 +28,16 @@ _signature(id) := {
 
 _signer(id) := {"id": id, "subject": "me", "issuer": "https://issuer", "format": "legacy", "weaker": []}
 
+_passed(name, signers, facts) := {
+	"name": name,
+	"outcome": "passed",
+	"signers": signers,
+	"facts": facts,
+	"warnings": [],
+}
+
+_entry(name, type, found) := {"name": name, "predicateType": type, "found": found, "warnings": []}
+
 _failed(name, code, message) := {
 	"name": name,
 	"outcome": "failed",
@@ -39,7 +49,8 @@ mock_signed(_, _) := {"ok": true, "signatures": [_signature("1"), _signature("2"
 
 test_signatures_that_are_accepted if {
 	got := verify.signatures(_image, _keyless("a")) with cosign.verify as mock_signed
-	got == {"name": "a", "outcome": "passed", "signers": [_signer("1"), _signer("2")]}
+	signatures := [_signature("1"), _signature("2")]
+	got == _passed("a", [_signer("1"), _signer("2")], {"signatures": signatures})
 }
 
 mock_empty(_, _) := {"ok": true, "signatures": [], "error": null}
@@ -108,8 +119,11 @@ test_signatures_without_their_trust_root_have_upstreams_text if {
 mock_both(_, _, type) := {"ok": true, "attestations": [_signature(type)], "error": null}
 
 test_attestations_of_every_entry_pass if {
-	got := verify.attestations(_image, _attested(_keyless("a"))) with cosign.attestations as mock_both
-	got == {"name": "a", "outcome": "passed", "signers": [_signer("slsaprovenance1"), _signer("vuln")]}
+	got := verify.attestations({"image": _image}, _attested(_keyless("a")), {}) with cosign.attestations as mock_both
+	got == _passed("a", [_signer("slsaprovenance1"), _signer("vuln")], {"attestations": [
+		_entry("built", "slsaprovenance1", [_signature("slsaprovenance1")]),
+		_entry("scanned", "vuln", [_signature("vuln")]),
+	]})
 }
 
 # Refuses the types that the name of the authority holds, by the type's own code.
@@ -142,14 +156,14 @@ _entries_refused := {
 
 test_attestations_want_every_entry[note] if {
 	some note, case in _entries_refused
-	got := verify.attestations(_image, _attested(case.authority)) with cosign.attestations as mock_some
+	got := verify.attestations({"image": _image}, _attested(case.authority), {}) with cosign.attestations as mock_some
 	got == _failed(case.authority.name, case.error.code, case.error.message)
 }
 
 mock_rootless(_, authority, _) := object.union(mock_refused("", authority), {"attestations": []})
 
 test_attestations_without_their_trust_root_have_upstreams_text if {
-	got := verify.attestations(_image, _attested(_keyless("untrusted_root"))) with cosign.attestations as mock_rootless
+	got := verify.attestations({"image": _image}, _attested(_keyless("untrusted_root")), {}) with cosign.attestations as mock_rootless
 	got == _failed(
 		"untrusted_root", "untrusted_root",
 		"creating CheckOpts: getting SigstoreKeys: trustRootRef mine not found",
@@ -160,7 +174,7 @@ test_attestations_without_their_trust_root_have_upstreams_text if {
 mock_missing(_, _, _) := {"ok": false, "attestations": [], "error": {"code": "not_found", "message": "GET blob: 404"}}
 
 test_what_a_registry_does_not_have_is_no_other_type if {
-	got := verify.attestations(_image, _attested(_key("a"))) with cosign.attestations as mock_missing
+	got := verify.attestations({"image": _image}, _attested(_key("a")), {}) with cosign.attestations as mock_missing
 	text := sprintf("attestation key validation failed for authority a for %s: GET blob: 404 (not_found)", [_image])
 	got == _failed("a", "not_found", text)
 }
@@ -172,14 +186,14 @@ mock_half(_, _, "vuln") := {"ok": true, "attestations": [_signature("1")], "erro
 
 test_attestations_by_nobody_make_no_outcome if {
 	outcomes := {outcome |
-		outcome := verify.attestations(_image, _attested(_key("a"))) with cosign.attestations as mock_by_nobody
+		outcome := verify.attestations({"image": _image}, _attested(_key("a")), {}) with cosign.attestations as mock_by_nobody
 	}
 	outcomes == set()
 }
 
 test_attestations_of_which_one_has_no_answer_make_no_outcome if {
 	outcomes := {outcome |
-		outcome := verify.attestations(_image, _attested(_key("a"))) with cosign.attestations as mock_half
+		outcome := verify.attestations({"image": _image}, _attested(_key("a")), {}) with cosign.attestations as mock_half
 	}
 	outcomes == set()
 }
@@ -187,7 +201,7 @@ test_attestations_of_which_one_has_no_answer_make_no_outcome if {
 _static := {
 	"pass": {
 		"static": {"action": "pass"},
-		"want": {"name": "a", "outcome": "passed", "signers": []},
+		"want": _passed("a", [], {"static": true}),
 	},
 	"fail": {
 		"static": {"action": "fail", "message": "not here"},

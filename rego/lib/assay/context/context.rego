@@ -1,0 +1,54 @@
+# METADATA
+# title: Context
+# description: |
+#   What policies inside a ClusterImagePolicy see of the review besides the
+#   image (IN-5, IN-6, IN-7), and under `assay` what no field of upstream shows.
+package assay.context
+
+import data.assay.images
+
+# METADATA
+# title: Context of an image
+# description: |
+#   The parts of the review that a policy includes; `subjects` are the places
+#   that name the image.
+of(includes, subjects) := object.union_n([
+	{"spec": _spec | "spec" in includes},
+	{"metadata": images.object_under_review.metadata | "metadata" in includes},
+	{"typemeta": _typemeta | "typemeta" in includes},
+	{"assay": _assay(subjects) | "assay" in includes},
+])
+
+# Upstream knows some kinds by their Pod template alone (IN-5).
+_spec := object.filter(images.object_under_review.spec, _known[input.request.kind.kind]) if {
+	input.request.kind.group in {"apps", "batch"}
+	_known[input.request.kind.kind]
+} else := images.object_under_review.spec
+
+_known := {
+	"ReplicaSet": ["replicas", "selector", "template"],
+	"Deployment": ["replicas", "selector", "template"],
+	"StatefulSet": ["replicas", "selector", "template"],
+	"DaemonSet": ["template"],
+	"Job": ["template"],
+}
+
+# Unlike upstream, which leaves it out for Pods (IN-7).
+_typemeta := {"kind": input.request.kind.kind, "apiVersion": _version(input.request.kind)}
+
+_version(kind) := kind.version if {
+	kind.group == ""
+} else := sprintf("%s/%s", [kind.group, kind.version])
+
+_assay(subjects) := {
+	"image": subjects[0].name,
+	"digest": subjects[0].digest,
+	"containers": [object.union(images.places[subject.path], {"image": subject.image, "path": subject.path}) |
+		some subject in subjects
+	],
+	"kind": input.request.kind,
+	"name": object.get(input.request, "name", ""),
+	"namespace": object.get(input.request, "namespace", ""),
+	"operation": object.get(input.request, "operation", ""),
+	"user": object.get(input.request, "userInfo", {}),
+}

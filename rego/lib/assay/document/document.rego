@@ -1,0 +1,71 @@
+# METADATA
+# title: Document
+# description: |
+#   What policies inside a ClusterImagePolicy see: policy-controller's documents
+#   (IN-1 and ATT-5), and under `assay` what their users miss. That key is there
+#   only for policies whose text mentions it, as a closed CUE schema admits no
+#   other key than it names.
+package assay.document
+
+# METADATA
+# title: Document of a ClusterImagePolicy
+# description: |
+#   What `spec.policy` sees: which authorities passed and what they verified,
+#   and what its fields ask for besides.
+of(includes, config, asked, authorities) := object.union_n([
+	{"authorityMatches": _matches(authorities)},
+	{"config": config | config != {}},
+	object.filter(context, includes & {"spec", "metadata", "typemeta"}),
+	{"assay": object.union(context.assay, {"authorities": _evidence(authorities)}) | "assay" in includes},
+]) if {
+	context := object.get(asked, "context", {})
+}
+
+# METADATA
+# title: Document of an attestation
+# description: |
+#   What the policy of an attestation sees: the in-toto statement as upstream
+#   shows it.
+statement(policy, asked, value, fact) := object.union(value, {"assay": object.union(asked.context.assay, {"signer": fact})}) if {
+	object.get(policy, "assay", false)
+} else := value
+
+# Of two authorities of a name the later one counts, as upstream.
+_matches(authorities) := object.union_n([{authority.name: _match(authority.facts)} |
+	some authority in authorities
+	authority.outcome == "passed"
+])
+
+_match(facts) := {"static": true} if {
+	facts.static
+} else := {"attestations": object.union_n([{entry.name: found} |
+	some entry in facts.attestations
+	found := [object.union(_signature(fact), {"predicateType": entry.predicateType, "digest": fact.digest}) |
+		some fact in entry.found
+	]
+])} if {
+	facts.attestations
+} else := {"signatures": [_signature(fact) | some fact in facts.signatures]}
+
+# IN-2. What is empty is absent, as upstream.
+_signature(fact) := {key: value |
+	some key, value in object.union(
+		{"id": fact.id, "subject": object.get(fact, "subject", ""), "issuer": object.get(fact, "issuer", "")},
+		{name: object.get(fact, ["extensions", extension], "") | some name, extension in _extensions},
+	)
+	value != ""
+}
+
+_extensions := {
+	"githubWorkflowTrigger": "githubWorkflowTrigger",
+	"githubWorkflowSha": "githubWorkflowSHA",
+	"githubWorkflowName": "githubWorkflowName",
+	"githubWorkflowRepo": "githubWorkflowRepository",
+	"githubWorkflowRef": "githubWorkflowRef",
+}
+
+# All that was verified, with statements and extensions, by name of the authority.
+_evidence(authorities) := object.union_n([{authority.name: authority.facts} |
+	some authority in authorities
+	authority.outcome == "passed"
+])

@@ -1,0 +1,136 @@
+package rego
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/compile"
+	"github.com/assay-dev/assay/rego/inline"
+	"github.com/assay-dev/assay/rego/lib"
+)
+
+// Text is what a policy set consists of, to be read.
+type Text struct {
+	// Modules are the library, the compiled policies, their index and the modules
+	// that policies brought along, by path.
+	Modules map[string]string
+	// V0 are the paths of those modules that are Rego v0: what v1 cannot say.
+	V0 []string
+	// Warnings are about policies that compile and fail whatever they judge,
+	// because something of theirs could not be read or does not compile.
+	Warnings []string
+
+	policies []string
+	inline   map[string]*inline.Module // by the name that compiled policies use
+}
+
+// Modules compiles policies to text. The modules inside them are compiled each by
+// itself: one that does not compile is the failure of its own policy, with the
+// cause, and of no other.
+func Modules(ctx context.Context, policies []cip.Policy) (*Text, error) {
+	modules, err := lib.Modules()
+	if err != nil {
+		return nil, err
+	}
+	out := &Text{Modules: modules, inline: map[string]*inline.Module{}}
+	var errs []error
+	for _, p := range policies {
+		if err := out.add(ctx, p); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	index, err := compile.Index(policies)
+	if err != nil {
+		return nil, err
+	}
+	out.Modules[index.Path] = index.Text
+	slices.Sort(out.policies)
+	slices.Sort(out.V0)
+	slices.Sort(out.Warnings)
+	return out, nil
+}
+
+func (t *Text) add(ctx context.Context, p cip.Policy) error {
+	if slices.Contains(t.policies, p.Name) {
+		return fmt.Errorf("policy %s: there are two of that name", p.Name)
+	}
+	p, err := t.addInline(ctx, p)
+	if err != nil {
+		return err
+	}
+	module, err := compile.Policy(p)
+	if err != nil {
+		return err
+	}
+	t.policies = append(t.policies, p.Name)
+	t.Modules[module.Path] = module.Text
+	for _, part := range slices.Sorted(maps.Keys(p.Gaps)) {
+		t.Warnings = append(t.Warnings, fmt.Sprintf("policy %s: %s fails whatever it judges: %s", p.Name, part, p.Gaps[part]))
+	}
+	return nil
+}
+
+// addInline compiles the modules inside a policy and notes in its Gaps those that
+// do not compile.
+func (t *Text) addInline(ctx context.Context, p cip.Policy) (cip.Policy, error) {
+	for _, source := range compile.Sources(p) {
+		module, err := inline.Compile(ctx, source.Package, source.Text)
+		if ctx.Err() != nil { // no fault of the policy
+			return p, fmt.Errorf("policy %s: %s: %w", p.Name, source.Field, context.Cause(ctx))
+		}
+		if err != nil {
+			cause := err.Error()
+			if source.Gap != source.Field { // an authority fails with its attestation's policy
+				cause = fmt.Sprintf("failed evaluating rego policy for type %s: %s", source.Name, cause)
+			}
+			p.Gaps = maps.Clone(p.Gaps)
+			if p.Gaps == nil {
+				p.Gaps = map[string]string{}
+			}
+			p.Gaps[source.Gap] = cause
+			continue
+		}
+		t.inline[source.Module()] = module
+		t.Modules[module.Path()] = module.Text()
+		if module.Version() == 0 {
+			t.V0 = append(t.V0, module.Path())
+		}
+	}
+	return p, nil
+}
+
+// compiled are the modules that decide together: all but those that policies
+// brought along, which are asked each by itself.
+func (t *Text) compiled() map[string]string {
+	out := maps.Clone(t.Modules)
+	for _, module := range t.inline {
+		delete(out, module.Path())
+	}
+	return out
+}
+
+// asks answers for a decision what the module of a policy says of a document. A
+// decision has one time.
+func (s *Set) asks(now time.Time) func(context.Context, string, ast.Value) (ast.Value, string, string) {
+	return func(ctx context.Context, name string, document ast.Value) (value ast.Value, code, message string) {
+		module, ok := s.inline[name]
+		if !ok {
+			return nil, "unsupported", fmt.Sprintf("there is no module %s in the policy set", name)
+		}
+		value, failure := module.Evaluate(ctx, document, now)
+		if failure != nil {
+			return nil, string(failure.Code), failure.Message
+		}
+		return value, "", ""
+	}
+}
