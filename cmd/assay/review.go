@@ -24,7 +24,7 @@ func podReview(images []string) ([]byte, error) {
 }
 
 // resourceReview is the review of a manifest. With images, they take the place
-// of those in its Pod spec: policies match the resource and judge the images.
+// of its own: of one image in every container, of several one for each.
 func resourceReview(manifest []byte, images []string) ([]byte, error) {
 	encoded, err := strict.JSON(manifest)
 	if err != nil {
@@ -54,9 +54,11 @@ func resourceReview(manifest []byte, images []string) ([]byte, error) {
 	return review(group, version, kind, object)
 }
 
+// replaceImages puts the images where those of the resource stand and leaves
+// everything else as it is: policies may look at the rest of the spec.
 func replaceImages(object map[string]any, kind string, images []string) error {
 	path := map[string][]string{
-		"Pod": {"spec"}, "PodTemplate": {"template", "spec"},
+		"Pod": {"spec"}, "PodTemplate": {"template", "spec"}, "Revision": {"spec"},
 		"CronJob": {"spec", "jobTemplate", "spec", "template", "spec"},
 	}[kind]
 	if path == nil {
@@ -70,15 +72,50 @@ func replaceImages(object map[string]any, kind string, images []string) error {
 		}
 		spec = next
 	}
-	for _, group := range []string{"initContainers", "ephemeralContainers", "volumes"} {
-		delete(spec, group)
+	places := placesOf(spec)
+	if len(places) == 0 {
+		containers := make([]any, len(images))
+		for i, image := range images {
+			containers[i] = map[string]any{"name": fmt.Sprintf("image-%d", i), "image": image}
+		}
+		spec["containers"] = containers
+		return nil
 	}
-	containers := make([]any, len(images))
-	for i, image := range images {
-		containers[i] = map[string]any{"name": fmt.Sprintf("image-%d", i), "image": image}
+	if len(images) > len(places) {
+		return fmt.Errorf("%s: got %d images for %d containers", kind, len(images), len(places))
 	}
-	spec["containers"] = containers
+	for i, place := range places {
+		place.set(images[i%len(images)])
+	}
 	return nil
+}
+
+// place is a field of an object that names an image.
+type place struct {
+	holder map[string]any
+	field  string
+}
+
+func (p place) set(image string) { p.holder[p.field] = image }
+
+// placesOf are the fields of a Pod spec that name images, containers first.
+func placesOf(spec map[string]any) []place {
+	var out []place
+	for _, group := range []string{"containers", "initContainers", "ephemeralContainers", "volumes"} {
+		list, _ := spec[group].([]any)
+		for _, item := range list {
+			holder, _ := item.(map[string]any)
+			field := "image"
+			if group == "volumes" {
+				holder, _ = holder["image"].(map[string]any)
+				field = "reference"
+			}
+			if holder != nil {
+				out = append(out, place{holder, field})
+			}
+		}
+	}
+	return out
 }
 
 func review(group, version, kind string, object map[string]any) ([]byte, error) {
