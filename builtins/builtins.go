@@ -1,5 +1,5 @@
-// Package builtins is what Rego may call: oci.parse, oci.resolve, cosign.verify
-// and cosign.attestations.
+// Package builtins is what Rego may call: oci.parse, oci.resolve, cosign.verify,
+// cosign.attestations, cue.validate and cue.validate_concrete.
 //
 // Every builtin is a total function of a typed, closed object: what goes wrong
 // in the world is an answer, {"ok": false, "error": {"code", "message"}}, never
@@ -9,7 +9,8 @@
 // The builtins are registered once, by [Register], because OPA knows only a
 // global table; they hold no state. What a call may know, whom it acts for and
 // what was answered before comes with the evaluation, as a [Session] under
-// [MetadataKey] of its request metadata. A call without one answers ok: false.
+// [MetadataKey] of its request metadata. A call that needs one and has none
+// answers ok: false.
 //
 // A networked builtin that has no answer yet notes the question and leaves its
 // expression undefined. The engine then lets the session get all answers at
@@ -42,6 +43,7 @@ const (
 	Timestamp        Code = "timestamp"
 	Unsupported      Code = "unsupported"
 	TooLarge         Code = "too_large"
+	NotCompliant     Code = "not_compliant"
 )
 
 // builtin is one function that Rego may call: its declaration and its code.
@@ -51,7 +53,7 @@ type builtin struct {
 }
 
 func table() []builtin {
-	return []builtin{ociParse(), ociResolve(), cosignVerify(), cosignAttestations()}
+	return []builtin{ociParse(), ociResolve(), cosignVerify(), cosignAttestations(), cueValidate(), cueValidateConcrete()}
 }
 
 // Register makes the builtins known to OPA. It is to be called once, by the

@@ -10,6 +10,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/rego/cip"
@@ -40,6 +41,9 @@ type Options struct {
 	// FetchTimeout bounds one question to a registry, whoever waits for it.
 	// Zero is 10 seconds.
 	FetchTimeout time.Duration
+	// CUE decides CUE policies. Its limits are those of the process, so that what
+	// runs past its time counts on when policies are read again. Nil is a new one.
+	CUE *cue.Evaluator
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
 }
@@ -68,6 +72,13 @@ func New(registry Registry, roots func() sigstore.Roots, options Options) (*Fact
 	}
 	if options.FetchTimeout == 0 {
 		options.FetchTimeout = 10 * time.Second
+	}
+	if options.CUE == nil {
+		evaluator, err := cue.New(cue.Options{})
+		if err != nil {
+			return nil, err
+		}
+		options.CUE = evaluator
 	}
 	return &Facts{
 		registry: registry, roots: roots, options: options,
