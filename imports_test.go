@@ -72,9 +72,13 @@ func rooms() []room {
 		owns: []string{opa + "plugins/...", opa + "storage/..."},
 	}, {
 		name:  "builtins", // what Rego may call
-		ours:  []string{"rego/cip", "builtins/oci", "builtins/sigstore"},
+		ours:  []string{"rego/cip", "builtins/cue", "builtins/oci", "builtins/sigstore"},
 		owns:  []string{opa + "ast", opa + "types", opa + "topdown/..."},
 		never: []string{"net/http/..."},
+	}, {
+		name:  "builtins/cue", // text in, verdict out
+		owns:  []string{"cuelang.org/go/cue", "cuelang.org/go/cue/cuecontext"},
+		never: []string{"net", "net/http/...", "os/..."},
 	}, {
 		name: "builtins/oci", // the registry edge: sees nothing of ours
 		owns: []string{ggcr + "v1/...", ggcr + "authn/...", "github.com/docker/cli/cli/config/..."},

@@ -10,7 +10,8 @@
 // The builtins are registered once, by [Register], because OPA knows only a
 // global table; they hold no state. What a call may know, whom it acts for and
 // what was answered before comes with the evaluation, as a [Session] under
-// [MetadataKey] of its request metadata. A call without one answers ok: false.
+// [MetadataKey] of its request metadata. A call that needs one and has none
+// answers ok: false.
 //
 // A networked builtin that has no answer yet notes the question and leaves its
 // expression undefined. The engine then lets the session get all answers at
@@ -43,6 +44,7 @@ const (
 	Timestamp        Code = "timestamp"
 	Unsupported      Code = "unsupported"
 	TooLarge         Code = "too_large"
+	NotCompliant     Code = "not_compliant"
 )
 
 // builtin is one function that Rego may call: its declaration and its code.
@@ -54,7 +56,8 @@ type builtin struct {
 func table() []builtin {
 	return []builtin{
 		ociParse(), ociResolve(), ociManifest(), ociIndex(), ociConfigs(),
-		cosignVerify(), cosignAttestations(), cosignDocument(), sigstoreIsCompliant(),
+		cosignVerify(), cosignAttestations(), cosignDocument(),
+		cueValidate(), cueValidateConcrete(), sigstoreIsCompliant(),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore"
 )
@@ -47,6 +48,9 @@ type Options struct {
 	// credentials are anonymous. Nil is an installation without Secrets. It must
 	// not block, and its errors must not hold what is secret.
 	PullSecrets func(namespace string, names []string) (oci.Credentials, error)
+	// CUE decides CUE policies. Its limits are those of the process, so that what
+	// runs past its time counts on when policies are read again. Nil is a new one.
+	CUE *cue.Evaluator
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
 }
@@ -75,6 +79,13 @@ func New(registry Registry, roots func() sigstore.Roots, options Options) (*Fact
 	}
 	if options.FetchTimeout == 0 {
 		options.FetchTimeout = 10 * time.Second
+	}
+	if options.CUE == nil {
+		evaluator, err := cue.New(cue.Options{})
+		if err != nil {
+			return nil, err
+		}
+		options.CUE = evaluator
 	}
 	return &Facts{
 		registry: registry, roots: roots, options: options,

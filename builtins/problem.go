@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore"
 )
@@ -19,9 +20,12 @@ type problem struct {
 func problemOf(err error) *problem {
 	var registry *oci.Error
 	var refusal *sigstore.Refusal
+	var verdict *cue.Refusal
 	switch {
 	case errors.As(err, &refusal):
 		return &problem{Code(refusal.Code), refusal.Message}
+	case errors.As(err, &verdict):
+		return &problem{Code(verdict.Code), verdict.Message}
 	case errors.As(err, &registry):
 		return &problem{Code(registry.Code), registry.Message}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

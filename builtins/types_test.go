@@ -36,6 +36,10 @@ func TestAnswersHaveTheirDeclaredTypes(t *testing.T) {
 		{`cosign.attestations("${app@}", ` + authority + `, "slsaprovenance1")`, true},
 		{`cosign.attestations("${app@}", ` + authority + `, "vuln")`, false},
 		{`cosign.attestations("${bare@}", ` + authority + `, "vuln")`, false},
+		{`cue.validate("a: int", {"a": 1})`, true},
+		{`cue.validate("a: int", {"a": "1"})`, false},
+		{`cue.validate_concrete("a: int", {"a": 1})`, true},
+		{`cue.validate_concrete("a: int", {})`, false},
 	} {
 		// A PEM has lines; a Rego string says so by escapes.
 		expression := strings.ReplaceAll(tt.call, "${key:deploy}", strings.ReplaceAll(w.Expand("${key:deploy}"), "\n", `\n`))

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,6 +37,7 @@ type Metrics struct {
 	policyReloads  *prometheus.CounterVec
 	policyCurrent  prometheus.Gauge
 	evaluations    prometheus.Histogram
+	cueAbandoned   atomic.Pointer[func() int64]
 	trustRefreshes *prometheus.CounterVec
 	trustRefreshed prometheus.Gauge
 	policies       prometheus.Gauge
@@ -76,6 +78,10 @@ func NewMetrics(version string) *Metrics {
 		certificateExpiry: gauge("assay_certificate_expiry_timestamp_seconds",
 			"When the serving certificate expires, in seconds since 1970."),
 	}
+	cueAbandoned := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "assay_cue_abandoned",
+		Help: "Evaluations of CUE policies that ran past their time and still run.",
+	}, m.abandoned)
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "assay_build_info",
 		Help:        "1, labelled by what was built.",
@@ -83,7 +89,7 @@ func NewMetrics(version string) *Metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(m.requests, m.duration, m.inFlight, m.policyReloads, m.policyCurrent, m.policies,
-		m.evaluations, m.trustRefreshes, m.trustRefreshed,
+		m.evaluations, cueAbandoned, m.trustRefreshes, m.trustRefreshed,
 		m.certificateReloads, m.certificateExpiry, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.start()
@@ -123,6 +129,17 @@ func (m *Metrics) SetPolicies(count int, current bool) {
 
 // Decided counts the evaluations of one decision.
 func (m *Metrics) Decided(evaluations int) { m.evaluations.Observe(float64(evaluations)) }
+
+// WatchCUE says who knows how many evaluations of CUE policies were abandoned and
+// still run. It is asked whenever the metrics are.
+func (m *Metrics) WatchCUE(abandoned func() int64) { m.cueAbandoned.Store(&abandoned) }
+
+func (m *Metrics) abandoned() float64 {
+	if ask := m.cueAbandoned.Load(); ask != nil {
+		return float64((*ask)())
+	}
+	return 0
+}
 
 // TrustRefreshed counts one refresh of the default trust root.
 func (m *Metrics) TrustRefreshed(at time.Time, err error) {

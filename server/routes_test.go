@@ -101,6 +101,7 @@ func TestMetrics(t *testing.T) {
 	metrics.PolicyReloaded(errors.New("x"))
 	metrics.PolicyReloaded(errors.New("x"))
 	metrics.SetPolicies(7, true)
+	metrics.WatchCUE(func() int64 { return 3 })
 	metrics.Registerer().MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "assay_of_another_room"}))
 
 	status, text := page(s, "/metrics")
@@ -119,6 +120,7 @@ func TestMetrics(t *testing.T) {
 		`assay_policy_reload_total{result="failure"} 2`,
 		`assay_policy_current 1`,
 		`assay_policies 7`,
+		`assay_cue_abandoned 3`,
 		`assay_of_another_room 0`,
 	} {
 		wantLine(t, text, line)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/assay-dev/assay/builtins"
+	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/rego"
@@ -58,7 +59,7 @@ func (f *engineFlags) check() error {
 const decisionTimeout = 10 * time.Second
 
 // wiring holds what outlives a policy set: the registry client with its caches,
-// and the default trust root.
+// the evaluator of CUE policies with its own, and the default trust root.
 type wiring struct {
 	flags   engineFlags
 	tags    string
@@ -66,6 +67,7 @@ type wiring struct {
 	// credentials are those of whoever runs the program: one tenant.
 	credentials oci.Credentials
 	registry    *oci.Client
+	cue         *cue.Evaluator
 	root        defaultRoot
 }
 
@@ -87,7 +89,13 @@ func wire(flags engineFlags, tags string, timeout time.Duration) (*wiring, error
 	if err != nil {
 		return nil, err
 	}
-	w := &wiring{flags: flags, tags: tags, timeout: timeout, credentials: oci.LocalCredentials(), registry: registry}
+	evaluator, err := cue.New(cue.Options{})
+	if err != nil {
+		return nil, err
+	}
+	w := &wiring{
+		flags: flags, tags: tags, timeout: timeout, credentials: oci.LocalCredentials(), registry: registry, cue: evaluator,
+	}
 	if flags.trustedRoot != "" {
 		w.root, err = fixedRoot(flags.trustedRoot)
 	} else {
@@ -109,7 +117,7 @@ func (w *wiring) compile(ctx context.Context, d *documents) (*rego.Set, error) {
 		return sigstore.Roots{Default: root, DefaultCause: cause, Named: d.roots}
 	}
 	facts, err := builtins.New(w.registry, roots, builtins.Options{
-		AnchoredIdentities: w.flags.identityRegexp == "anchored", FetchTimeout: w.timeout,
+		AnchoredIdentities: w.flags.identityRegexp == "anchored", FetchTimeout: w.timeout, CUE: w.cue,
 	})
 	if err != nil {
 		return nil, err

@@ -79,6 +79,7 @@ func listen(ctx context.Context, flags engineFlags, config server.Config) (*webh
 	}
 	// Pods name the hosts: no credential helper is asked about just any of them.
 	w.credentials = oci.WebhookCredentials()
+	config.Metrics.WatchCUE(w.cue.Abandoned)
 	r := &reloader{wiring: w, log: config.Logger, metrics: config.Metrics, wake: make(chan struct{}, 1)}
 	// Watched before they are read: no change falls in between.
 	watch := server.NewWatch(config.Logger, directories(append(append([]string{}, flags.policies...), flags.trustRoots...)))

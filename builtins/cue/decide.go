@@ -1,0 +1,117 @@
+package cue
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/cuecontext"
+)
+
+// Code names why a document was refused. The codes are part of the closed list
+// that package builtins documents.
+type Code string
+
+// The codes.
+const (
+	// NotCompliant: the policy was evaluated and says no.
+	NotCompliant Code = "not_compliant"
+	// Malformed: the policy is not CUE, the document is not JSON, or one of them
+	// breaks the evaluator.
+	Malformed Code = "malformed"
+	// TooLarge: more bytes, or a deeper document, than is evaluated.
+	TooLarge Code = "too_large"
+	// Timeout: no verdict in time.
+	Timeout Code = "timeout"
+)
+
+// Refusal is a verdict that is not yes. It is an answer, not a failure of the
+// program.
+type Refusal struct {
+	Code    Code
+	Message string
+}
+
+// Error makes a Refusal usable where an error is expected.
+func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Message }
+
+func refuse(code Code, format string, args ...any) *Refusal {
+	return &Refusal{Code: code, Message: cut(fmt.Sprintf(format, args...))}
+}
+
+// The bounds of what is evaluated, and of what is said about it: CUE repeats the
+// values that conflict, and they are those of whoever signed.
+const (
+	mostPolicy     = 256 << 10
+	mostDocument   = 4 << 20
+	deepest        = 1000
+	longestMessage = 4 << 10
+)
+
+func cut(text string) string {
+	if len(text) <= longestMessage {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longestMessage], "") + "…"
+}
+
+// bounded refuses what is not worth a try.
+func bounded(policy string, document []byte) *Refusal {
+	switch {
+	case len(policy) > mostPolicy:
+		return refuse(TooLarge, "the cue policy: got %d bytes, want at most %d", len(policy), mostPolicy)
+	case len(document) > mostDocument:
+		return refuse(TooLarge, "the document: got %d bytes, want at most %d", len(document), mostDocument)
+	case !json.Valid(document):
+		return refuse(Malformed, "the document: want JSON")
+	case depth(document) > deepest:
+		return refuse(TooLarge, "the document: got more than %d values within each other", deepest)
+	}
+	return nil
+}
+
+// depth is how deep the arrays and objects of valid JSON are nested.
+func depth(document []byte) (most int) {
+	open, quoted := 0, false
+	for i := 0; i < len(document); i++ {
+		switch c := document[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{', c == '[':
+			open++
+			most = max(most, open)
+		case c == '}', c == ']':
+			open--
+		}
+	}
+	return most
+}
+
+// decide is what cosign does, with its texts. pure says that the same question
+// has the same verdict always.
+func decide(policy string, document []byte, concrete bool) (verdict *Refusal, pure bool) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			verdict, pure = refuse(Malformed, "the cue policy broke the evaluator: %.200v", cause), false
+		}
+	}()
+	// A context keeps all that was ever compiled in it: one for each question. The
+	// environment of the process is not asked how to evaluate.
+	ctx := cuecontext.New(cuecontext.EvaluatorVersion(cuecontext.EvalStable), cuecontext.CUE_DEBUG(""))
+	wanted := ctx.CompileString(policy)
+	if err := wanted.Err(); err != nil {
+		return refuse(Malformed, "failed to compile the cue policy with error: %v", err), true
+	}
+	given := ctx.CompileBytes(document)
+	if err := given.Err(); err != nil {
+		return refuse(Malformed, "failed to compile the attestation data with error: %v", err), true
+	}
+	if err := wanted.Unify(given).Validate(cue.Concrete(concrete)); err != nil {
+		return refuse(NotCompliant, "failed to evaluate the policy with error: %v", err), true
+	}
+	return nil, true
+}
