@@ -191,7 +191,10 @@ func (c *Client) configs(ctx context.Context, cred Credentials, r Reference, ima
 		}
 		out[platform], byPlatform[platform] = config, found{image, string(config)}
 	}
-	return out, failed.err(children)
+	if err := failed.err(children); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // parseConfig reads a config file as ggcr does, and writes what it read.
