@@ -14,6 +14,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
 
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -94,7 +95,7 @@ func (c *Check) TrustHash() string { return c.hash }
 // A ctlog with neither url nor trustRootRef is no ctlog (KEY-5). Where upstream
 // lets a missing timestamp pass or drops a ctlog that stands beside a timestamp
 // (TSA-1, TSA-2), what the policy names is demanded here.
-func NewCheck(a cip.Authority, roots Roots, options Options) (*Check, *Refusal) {
+func NewCheck(a cip.Authority, roots trust.Roots, options Options) (*Check, *Refusal) {
 	if options.Now.IsZero() {
 		return nil, refuse(Unsupported, "a check needs the time of the decision")
 	}
@@ -191,21 +192,22 @@ func expression(text string, anchored bool) (string, error) {
 
 // trustOf puts together the roots that the authority names. A root that is
 // needed and missing refuses; one that is not needed is not looked for.
-func (c *Check) trustOf(a cip.Authority, roots Roots) *Refusal {
+func (c *Check) trustOf(a cip.Authority, roots trust.Roots) *Refusal {
 	var hashes []string
-	take := func(ref string) (*Root, *Refusal) {
-		r, refusal := roots.lookup(ref)
-		if refusal == nil {
-			hashes = append(hashes, r.hash)
+	take := func(ref string) (*trust.Root, *Refusal) {
+		r, err := roots.Lookup(ref)
+		if err != nil {
+			return nil, refuse(UntrustedRoot, "%v", err)
 		}
-		return r, refusal
+		hashes = append(hashes, r.Hash())
+		return r, nil
 	}
 	if a.Keyless != nil {
 		r, refusal := take(a.Keyless.TrustRootRef)
 		if refusal != nil {
 			return refusal
 		}
-		c.trust.certificates, c.trust.links = r.material, r.links
+		c.trust.certificates, c.trust.links = r.Material(), r.Authorities()
 	}
 	if !c.demand.NoLog {
 		ref := ""
@@ -216,7 +218,7 @@ func (c *Check) trustOf(a cip.Authority, roots Roots) *Refusal {
 		if refusal != nil {
 			return refusal
 		}
-		c.trust.log = r.material
+		c.trust.log = r.Material()
 	}
 	switch {
 	case c.demand.Timestamp:
@@ -224,7 +226,7 @@ func (c *Check) trustOf(a cip.Authority, roots Roots) *Refusal {
 		if refusal != nil {
 			return refusal
 		}
-		c.trust.timestamps = r.material
+		c.trust.timestamps = r.Material()
 	case c.trust.certificates != nil && !c.demand.NoLog:
 		// Rekor v2 entries carry no time: the timestamp beside them counts where
 		// the root of the certificates knows its authority.

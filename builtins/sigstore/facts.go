@@ -1,7 +1,9 @@
 package sigstore
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -62,6 +64,11 @@ type TimestampFact struct {
 }
 
 func digestOf(content []byte) string { return "sha256:" + contentHash(content) }
+
+func contentHash(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
 
 // describe takes the identity and the extensions from a certificate.
 func (s *Signature) describe(leaf *x509.Certificate) error {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
-	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego"
 )
 
@@ -104,9 +104,9 @@ func (w *wiring) read() (*documents, error) {
 // compile makes a policy set of documents. Their trust roots come with it; the
 // default root is asked for anew in every decision.
 func (w *wiring) compile(ctx context.Context, d *documents) (*rego.Set, error) {
-	roots := func() sigstore.Roots {
+	roots := func() trust.Roots {
 		root, cause := w.root.serving()
-		return sigstore.Roots{Default: root, DefaultCause: cause, Named: d.roots}
+		return trust.Roots{Default: root, DefaultCause: cause, Named: d.roots}
 	}
 	facts, err := builtins.New(w.registry, roots, builtins.Options{
 		AnchoredIdentities: w.flags.identityRegexp == "anchored", FetchTimeout: w.timeout,

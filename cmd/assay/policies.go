@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -18,7 +18,7 @@ const mostPolicyBytes = 4 << 20
 // documents are all resources of the files given with --policy and --trustroot.
 type documents struct {
 	policies []cip.Policy
-	roots    map[string]*sigstore.Root
+	roots    map[string]*trust.Root
 	warnings []string
 }
 
@@ -29,7 +29,7 @@ func readDocuments(paths []string) (*documents, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &documents{roots: map[string]*sigstore.Root{}}
+	out := &documents{roots: map[string]*trust.Root{}}
 	names := map[string]string{}
 	var errs []error
 	for _, file := range files {
@@ -61,8 +61,11 @@ func (d *documents) read(file string, names map[string]string) error {
 			return fmt.Errorf("TrustRoot %s is in %s too", resource.Name, first)
 		}
 		names["root "+resource.Name] = file
-		if d.roots[resource.Name], err = sigstore.FromTrustRoot(resource); err != nil {
-			return err
+		if resource.Spec.SigstoreKeys == nil {
+			return fmt.Errorf("TrustRoot %s: spec.repository and spec.remote are not supported yet", resource.Name)
+		}
+		if d.roots[resource.Name], err = trust.FromKeys(resource.Spec.SigstoreKeys); err != nil {
+			return fmt.Errorf("TrustRoot %s: %w", resource.Name, err)
 		}
 	}
 	for _, warning := range parsed.Warnings {
@@ -84,7 +87,7 @@ func (d *documents) needsDefaultRoot() bool {
 }
 
 // generation names the content of the TrustRoots.
-func (d *documents) generation() string { return sigstore.Roots{Named: d.roots}.Generation() }
+func (d *documents) generation() string { return trust.Roots{Named: d.roots}.Generation() }
 
 // policyFiles lists the files of the paths in order; a directory stands for the
 // YAML and JSON files directly in it.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/builtins/sigstore/tuf"
 )
 
@@ -19,33 +19,33 @@ const mostTrustedRootBytes = 4 << 20
 // defaultRoot is where the root of authorities without trustRootRef comes from.
 type defaultRoot interface {
 	// serving gives the root that serves now, or says why there is none.
-	serving() (root *sigstore.Root, cause string)
+	serving() (root *trust.Root, cause string)
 	// refresh gets the root anew; it may take seconds.
 	refresh(ctx context.Context) error
 }
 
 // givenRoot is a trusted_root.json that was given by hand: it does not age.
-type givenRoot struct{ root *sigstore.Root }
+type givenRoot struct{ root *trust.Root }
 
 func fixedRoot(file string) (defaultRoot, error) {
 	data, err := readBounded(file, mostTrustedRootBytes)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	root, err := sigstore.ParseTrustedRoot(data)
+	root, err := trust.Parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return givenRoot{root}, nil
 }
 
-func (r givenRoot) serving() (*sigstore.Root, string) { return r.root, "" }
-func (r givenRoot) refresh(context.Context) error     { return nil }
+func (r givenRoot) serving() (*trust.Root, string) { return r.root, "" }
+func (r givenRoot) refresh(context.Context) error  { return nil }
 
 // repositoryRoot is refreshed from a TUF repository.
 type repositoryRoot struct{ *tuf.Repository }
 
-func (r repositoryRoot) serving() (*sigstore.Root, string) { return r.Root() }
+func (r repositoryRoot) serving() (*trust.Root, string)    { return r.Root() }
 func (r repositoryRoot) refresh(ctx context.Context) error { return r.Refresh(ctx) }
 
 // tufFlags say where the default root is refreshed from.

@@ -16,7 +16,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/tuf"
 	"github.com/theupdateframework/go-tuf/v2/metadata/fetcher"
 
-	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 )
 
 // Options say where trust material is refreshed from.
@@ -52,7 +52,7 @@ type Repository struct {
 
 // refreshed is a root and when its repository last said that it is the one.
 type refreshed struct {
-	root *sigstore.Root
+	root *trust.Root
 	at   time.Time
 }
 
@@ -103,7 +103,7 @@ func (r *Repository) Refresh(ctx context.Context) error {
 	return err
 }
 
-func (r *Repository) fetch(ctx context.Context, fromCache bool) (*sigstore.Root, error) {
+func (r *Repository) fetch(ctx context.Context, fromCache bool) (*trust.Root, error) {
 	files := fetcher.NewDefaultFetcher()
 	files.SetHTTPClient(&http.Client{Timeout: fetchTimeout})
 	client, err := tuf.New(&tuf.Options{
@@ -117,7 +117,7 @@ func (r *Repository) fetch(ctx context.Context, fromCache bool) (*sigstore.Root,
 	if err != nil {
 		return nil, err
 	}
-	return sigstore.ParseTrustedRoot(data)
+	return trust.Parse(data)
 }
 
 // cachedAt is when the cache was last refreshed, as sigstore-go notes it there;
@@ -132,7 +132,7 @@ func (r *Repository) cachedAt() time.Time {
 
 // Root gives the root that serves now, or says why there is none: it was never
 // there, or it could not be refreshed for longer than is acceptable.
-func (r *Repository) Root() (root *sigstore.Root, cause string) {
+func (r *Repository) Root() (root *trust.Root, cause string) {
 	last := r.current.Load()
 	if last == nil {
 		if failure := r.failure.Load(); failure != nil {

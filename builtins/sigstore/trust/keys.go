@@ -1,4 +1,4 @@
-package sigstore
+package trust
 
 import (
 	"bytes"
@@ -20,23 +20,18 @@ import (
 	"github.com/assay-dev/assay/rego/cip"
 )
 
-// FromTrustRoot makes a root of a TrustRoot resource (section 1.3 of the
-// reference). Upstream drops the validity windows of its keys (TR-9); here
-// validFor counts where it is given.
-func FromTrustRoot(resource cip.TrustRoot) (*Root, error) {
-	keys := resource.Spec.SigstoreKeys
-	if keys == nil {
-		return nil, fmt.Errorf("TrustRoot %s: spec.repository and spec.remote are not supported yet", resource.Name)
-	}
+// FromKeys makes a root of the keys of a TrustRoot resource (TR-3). Upstream drops
+// the validity windows of its keys (TR-9); here validFor counts where it is given.
+func FromKeys(keys *cip.SigstoreKeys) (*Root, error) {
 	material, err := materialOf(keys)
 	if err != nil {
-		return nil, fmt.Errorf("TrustRoot %s: spec.sigstoreKeys.%w", resource.Name, err)
+		return nil, fmt.Errorf("spec.sigstoreKeys.%w", err)
 	}
 	encoded, err := json.Marshal(keys)
 	if err != nil {
-		return nil, fmt.Errorf("TrustRoot %s: %w", resource.Name, err)
+		return nil, err
 	}
-	return newRoot(material, encoded), nil
+	return New(material, encoded), nil
 }
 
 func materialOf(keys *cip.SigstoreKeys) (root.TrustedMaterial, error) {
