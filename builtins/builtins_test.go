@@ -160,7 +160,7 @@ func TestFieldThatIsNotHeededIsNamed(t *testing.T) {
 	const identities = `"identities": [{"issuer": "a", "subject": "b"}]`
 	for _, tt := range []struct{ authority, field string }{
 		{`{"static": {"action": "pass"}}`, "static"},
-		{`{"keyless": {` + identities + `, "ca-cert": {"data": "x"}}}`, "keyless.ca-cert"},
+		{`{"keyless": {` + identities + `, "ca-cert": {"secretRef": {"name": "x"}}}}`, "keyless.ca-cert.secretRef"},
 		{`{"key": {"kms": "awskms:///x"}}`, "key.kms"},
 		{`{"key": {"data": "x", "secretRef": {"name": "x"}}}`, "key.secretRef"},
 		{`{"keyless": {` + identities + `}, "attestations": [{"name": "a", "predicateType": "vuln", "policy": {"type": "cue", "data": "x"}}]}`, "attestations.policy"},

@@ -14,10 +14,8 @@ type composed struct {
 	root.BaseTrustedMaterial
 	certificates, log, timestamps root.TrustedMaterial
 	key                           *root.ExpiringKey
-	// links are the certificates' authorities with their links verified. A bundle
-	// or a layer that brings a chain along is not asked: who may issue is for the
-	// trust root to say.
-	links []root.CertificateAuthority
+	// authorities issue the certificates that are accepted.
+	authorities []root.CertificateAuthority
 	// now, when set, replaces the observer's time: the chain of a certificate
 	// without log and timestamp is judged at the clock the check was given.
 	now *time.Time
@@ -25,13 +23,19 @@ type composed struct {
 
 var _ root.TrustedMaterial = (*composed)(nil)
 
+// trusting is one authority as the list of them.
+func trusting(authority root.CertificateAuthority) []root.CertificateAuthority {
+	return []root.CertificateAuthority{authority}
+}
+
+// FulcioCertificateAuthorities gives the authorities as they are and no more:
+// sigstore-go would add the intermediates that a bundle brings along to one that it
+// knows the type of. Who may issue is for the trust root to say, and a [trust.PrivateCA]
+// is asked with them.
 func (c *composed) FulcioCertificateAuthorities() []root.CertificateAuthority {
-	if c.now == nil {
-		return c.links
-	}
-	out := make([]root.CertificateAuthority, len(c.links))
-	for i, authority := range c.links {
-		out[i] = clockedAuthority{authority, *c.now}
+	out := make([]root.CertificateAuthority, len(c.authorities))
+	for i, authority := range c.authorities {
+		out[i] = sealed{authority, c.now}
 	}
 	return out
 }
@@ -64,14 +68,28 @@ func (c *composed) PublicKeyVerifier(hint string) (root.TimeConstrainedVerifier,
 	return c.key, nil
 }
 
-// clockedAuthority verifies at a fixed time, whatever time it is asked for:
-// sigstore-go's WithCurrentTime reads the clock of the process, which a check
-// must not.
-type clockedAuthority struct {
+// sealed is an authority of a type of ours. With a clock it verifies at that time,
+// whatever time it is asked for: sigstore-go's WithCurrentTime reads the clock of
+// the process, which a check must not.
+type sealed struct {
 	root.CertificateAuthority
-	now time.Time
+	now *time.Time
 }
 
-func (a clockedAuthority) Verify(cert *x509.Certificate, _ time.Time) ([][]*x509.Certificate, error) {
-	return a.CertificateAuthority.Verify(cert, a.now)
+func (a sealed) Verify(cert *x509.Certificate, at time.Time) ([][]*x509.Certificate, error) {
+	if a.now != nil {
+		at = *a.now
+	}
+	return a.CertificateAuthority.Verify(cert, at)
+}
+
+// along is the trust when intermediates came along with a signature: they may help
+// to find the way up to a ca-cert, and to nothing else.
+func (c *Check) along(intermediates []*x509.Certificate) *composed {
+	if c.ca == nil || len(intermediates) == 0 {
+		return c.trust
+	}
+	out := *c.trust
+	out.authorities = trusting(c.ca.With(intermediates))
+	return &out
 }

@@ -111,6 +111,9 @@ func (c *Check) all(digest string, evidence []Evidence, attestation bool) (found
 	for _, e := range evidence {
 		for _, layer := range e.Layers {
 			signature, refusal := c.guarded(layer, hash, e.Format, attestation)
+			if refusal == nil {
+				refusal = c.keyInTime(signature)
+			}
 			if refusal != nil {
 				refusals = append(refusals, refusal)
 				continue

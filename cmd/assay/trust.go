@@ -16,8 +16,9 @@ import (
 // mostTrustedRootBytes bounds a trusted_root.json; the public one has 10 KB.
 const mostTrustedRootBytes = 4 << 20
 
-// defaultRoot is where the root of authorities without trustRootRef comes from.
-type defaultRoot interface {
+// rootSource is where a trust root comes from: the default one, of authorities
+// without trustRootRef, or that of a TrustRoot.
+type rootSource interface {
 	// serving gives the root that serves now, or says why there is none.
 	serving() (root *trust.Root, cause string)
 	// refresh gets the root anew; it may take seconds.
@@ -27,7 +28,7 @@ type defaultRoot interface {
 // givenRoot is a trusted_root.json that was given by hand: it does not age.
 type givenRoot struct{ root *trust.Root }
 
-func fixedRoot(file string) (defaultRoot, error) {
+func fixedRoot(file string) (rootSource, error) {
 	data, err := readBounded(file, mostTrustedRootBytes)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
@@ -62,8 +63,8 @@ func (f *tufFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&f.maxStale, "trust-max-stale", 7*24*time.Hour, "how long the last good trust root serves while it cannot be refreshed")
 }
 
-func tufRoot(f tufFlags) (defaultRoot, error) {
-	options := tuf.Options{Mirror: f.mirror, Cache: f.cache, MaxStale: f.maxStale}
+func tufRoot(f tufFlags) (rootSource, error) {
+	options := tuf.Options{Mirror: f.mirror, Cache: f.cacheDirectory(), MaxStale: f.maxStale}
 	if f.root != "" {
 		data, err := readBounded(f.root, mostTrustedRootBytes)
 		if err != nil {
@@ -71,16 +72,20 @@ func tufRoot(f tufFlags) (defaultRoot, error) {
 		}
 		options.Root = data
 	}
-	if options.Cache == "" {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			base = os.TempDir()
-		}
-		options.Cache = filepath.Join(base, "assay", "tuf")
-	}
 	repository, err := tuf.New(options)
 	if err != nil {
 		return nil, err
 	}
 	return repositoryRoot{repository}, nil
+}
+
+func (f tufFlags) cacheDirectory() string {
+	if f.cache != "" {
+		return f.cache
+	}
+	base, err := os.UserCacheDir()
+	if err != nil {
+		base = os.TempDir()
+	}
+	return filepath.Join(base, "assay", "tuf")
 }

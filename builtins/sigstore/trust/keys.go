@@ -72,7 +72,20 @@ func fulcio(ca cip.CertificateAuthority) ([]root.CertificateAuthority, error) {
 	if len(chain) == 0 {
 		return nil, errors.New("certChain: got no PEM certificates")
 	}
-	var roots, rest []*x509.Certificate
+	roots, rest := anchors(chain)
+	start, end := window(ca.ValidFor)
+	var out []root.CertificateAuthority
+	for _, anchor := range roots {
+		out = append(out, &root.FulcioCertificateAuthority{
+			Root: anchor, Intermediates: rest, ValidityPeriodStart: start, ValidityPeriodEnd: end, URI: string(ca.URI),
+		})
+	}
+	return out, nil
+}
+
+// anchors parts a chain in the certificates that are trusted and those that only
+// lead to them. Requires that there is one.
+func anchors(chain []*x509.Certificate) (roots, rest []*x509.Certificate) {
 	for _, certificate := range chain {
 		if bytes.Equal(certificate.RawSubject, certificate.RawIssuer) {
 			roots = append(roots, certificate)
@@ -83,14 +96,7 @@ func fulcio(ca cip.CertificateAuthority) ([]root.CertificateAuthority, error) {
 	if len(roots) == 0 {
 		roots, rest = rest[len(rest)-1:], rest[:len(rest)-1]
 	}
-	start, end := window(ca.ValidFor)
-	var out []root.CertificateAuthority
-	for _, anchor := range roots {
-		out = append(out, &root.FulcioCertificateAuthority{
-			Root: anchor, Intermediates: rest, ValidityPeriodStart: start, ValidityPeriodEnd: end, URI: string(ca.URI),
-		})
-	}
-	return out, nil
+	return roots, rest
 }
 
 func timestampAuthority(ca cip.CertificateAuthority) (root.TimestampingAuthority, error) {

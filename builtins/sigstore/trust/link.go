@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/x509"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
@@ -42,15 +41,12 @@ func Link(ca root.CertificateAuthority) root.CertificateAuthority {
 // unconstrained reports whether a root limits nothing below it, so that a chain
 // that is sound up to an intermediate is sound up to the root.
 func unconstrained(certificate *x509.Certificate) bool {
-	usages := certificate.ExtKeyUsage
-	codeSigning := len(usages)+len(certificate.UnknownExtKeyUsage) == 0 ||
-		slices.Contains(usages, x509.ExtKeyUsageCodeSigning) || slices.Contains(usages, x509.ExtKeyUsageAny)
 	for _, extension := range certificate.Extensions {
 		if extension.Id.String() == "2.5.29.30" { // name constraints: RFC 5280, section 4.2.1.10
 			return false
 		}
 	}
-	return codeSigning && certificate.MaxPathLen != 0 && certificate.BasicConstraintsValid &&
+	return signsCode(certificate) && certificate.MaxPathLen != 0 && certificate.BasicConstraintsValid &&
 		len(certificate.UnhandledCriticalExtensions) == 0
 }
 
