@@ -35,12 +35,10 @@ const (
 	FormatAny SignatureFormat = "any"
 )
 
-// KeyRef is a public key, in exactly one of SecretRef, Data and KMS. As a ca-cert it
-// may be the certificates of an authority.
+// KeyRef is a public key, in exactly one of SecretRef, Data and KMS.
 type KeyRef struct {
 	SecretRef *SecretRef `json:"secretRef,omitempty"`
-	// Data is a PEM public key, of which the first block counts, or PEM
-	// certificates: the signer's, with its chain after it, or those of a ca-cert.
+	// Data is a PEM public key (the first block counts) or PEM certificates, leaf first.
 	Data string `json:"data,omitempty"`
 	KMS  string `json:"kms,omitempty"`
 	// HashAlgorithm is sha224, sha256, sha384, sha512, or empty for sha256.
@@ -58,11 +56,9 @@ type KeylessRef struct {
 	URL URL `json:"url,omitempty"`
 	// Identities has at least one element, and any of them suffices.
 	Identities []Identity `json:"identities"`
-	// CACert replaces the certificate authorities of the trust root: certificates,
-	// of which the self-signed ones are trusted, or the key of an authority.
+	// CACert replaces the certificate authorities of the trust root, and nothing else.
 	CACert *KeyRef `json:"ca-cert,omitempty"`
-	// TrustRootRef names a TrustRoot; empty is the default trust root. Beside a
-	// ca-cert only its certificate logs count.
+	// TrustRootRef names a TrustRoot; empty is the default trust root.
 	TrustRootRef string `json:"trustRootRef,omitempty"`
 	// InsecureIgnoreSCT does without the proof that the certificate was logged.
 	InsecureIgnoreSCT *bool `json:"insecureIgnoreSCT,omitempty"`

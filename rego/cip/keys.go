@@ -19,7 +19,8 @@ func (v *validation) key(path string, k *KeyRef) {
 	default:
 		v.invalid(k.HashAlgorithm, path+".hashAlgorithm", "")
 	}
-	if k.Data != "" && checkKeyOrCertificates([]byte(k.Data)) != nil {
+	certificates, _ := parseCertificates([]byte(k.Data)) // ours: upstream wants a key, even for a ca-cert
+	if k.Data != "" && len(certificates) == 0 && checkPublicKey([]byte(k.Data)) != nil {
 		v.invalid(k.Data, path+".data", "")
 	}
 	if k.KMS != "" {
@@ -36,16 +37,6 @@ func (v *validation) key(path string, k *KeyRef) {
 				"If set, it should use the same namespace where the policy-controller was deployed")
 		}
 	}
-}
-
-// checkKeyOrCertificates is ours: upstream refuses certificates where a key is
-// wanted, and with them every keyless.ca-cert that is one (VAL-6, VAL-11).
-func checkKeyOrCertificates(data []byte) error {
-	if block, _ := pem.Decode(data); block != nil && block.Type == "CERTIFICATE" {
-		_, err := parseCertificates(data)
-		return err
-	}
-	return checkPublicKey(data)
 }
 
 // checkPublicKey looks at the first PEM block only, as whoever uses the key will.
