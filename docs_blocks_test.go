@@ -1,6 +1,7 @@
 package assay_test
 
 import (
+	"context"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -161,7 +162,7 @@ func checkManifest(document string) error {
 		if err != nil {
 			return err
 		}
-		_, err = rego.Modules(parsed.Policies)
+		_, err = rego.Modules(context.Background(), parsed.Policies)
 		return err
 	case strings.Contains(document, "kind: MutatingWebhookConfiguration\n"):
 		return yaml.UnmarshalStrict([]byte(document), &admissionregistrationv1.MutatingWebhookConfiguration{})

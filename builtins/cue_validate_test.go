@@ -9,7 +9,7 @@ import (
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/oci"
-	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 )
 
 // cueCalls are both builtins, and which of them wants every value to be there.
@@ -107,7 +107,7 @@ func TestCUEOfTheProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts, err := builtins.New(client, func() sigstore.Roots { return sigstore.Roots{} }, builtins.Options{CUE: evaluator})
+	facts, err := builtins.New(client, func() trust.Roots { return trust.Roots{} }, builtins.Options{CUE: evaluator})
 	if err != nil {
 		t.Fatal(err)
 	}

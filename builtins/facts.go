@@ -12,6 +12,7 @@ import (
 	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 )
 
 // Registry is what the builtins want of registries; [oci.Client] has it.
@@ -59,7 +60,7 @@ type Options struct {
 // what may serve again. It is safe for concurrent use.
 type Facts struct {
 	registry Registry
-	roots    func() sigstore.Roots
+	roots    func() trust.Roots
 	options  Options
 
 	flights  singleflight.Group
@@ -70,7 +71,7 @@ type Facts struct {
 // New makes the facts of a registry and of trust material. roots is asked once
 // for each decision, so that material which is refreshed in the background
 // changes between decisions and never within one.
-func New(registry Registry, roots func() sigstore.Roots, options Options) (*Facts, error) {
+func New(registry Registry, roots func() trust.Roots, options Options) (*Facts, error) {
 	if registry == nil || roots == nil {
 		return nil, fmt.Errorf("facts need a registry and trust roots")
 	}

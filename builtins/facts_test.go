@@ -9,7 +9,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
-	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/world"
 )
 
@@ -17,7 +17,7 @@ import (
 type installation struct {
 	*builtins.Facts
 	now  atomic.Pointer[time.Time]
-	root atomic.Pointer[sigstore.Root]
+	root atomic.Pointer[trust.Root]
 }
 
 func install(t *testing.T, w *world.World) *installation {
@@ -35,8 +35,8 @@ func installOver(t *testing.T, w *world.World, wrap func(builtins.Registry) buil
 	i := &installation{}
 	i.at(0)
 	i.trust(t, w)
-	i.Facts, err = builtins.New(wrap(client), func() sigstore.Roots {
-		return sigstore.Roots{Default: i.root.Load(), Named: map[string]*sigstore.Root{"named": i.root.Load()}}
+	i.Facts, err = builtins.New(wrap(client), func() trust.Roots {
+		return trust.Roots{Default: i.root.Load(), Named: map[string]*trust.Root{"named": i.root.Load()}}
 	}, builtins.Options{Now: func() time.Time { return *i.now.Load() }})
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func (i *installation) trust(t *testing.T, w *world.World) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := sigstore.ParseTrustedRoot(data)
+	root, err := trust.Parse(data)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
-	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/world"
 )
 
@@ -73,11 +73,11 @@ func factsOf(t testing.TB, w *world.World) *builtins.Facts {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := sigstore.ParseTrustedRoot(trusted)
+	root, err := trust.Parse(trusted)
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts, err := builtins.New(client, func() sigstore.Roots { return sigstore.Roots{Default: root} }, builtins.Options{
+	facts, err := builtins.New(client, func() trust.Roots { return trust.Roots{Default: root} }, builtins.Options{
 		Now: func() time.Time { return time.Date(2026, 6, 1, 12, 0, 1, 0, time.UTC) },
 	})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/assay-dev/assay/builtins/oci"
-	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 )
 
 // MetadataKey is the key of the request metadata under which an evaluation
@@ -28,7 +28,7 @@ type Session struct {
 	facts       *Facts
 	credentials oci.Credentials
 	namespace   string // of the object under review
-	roots       sigstore.Roots
+	roots       trust.Roots
 	generation  string // names roots
 	now         time.Time
 	inline      Inline // asks modules of the policy set; nil where there is none

@@ -35,6 +35,7 @@ func sigstoreIsCompliant() builtin {
 				"ok": types.B, "value": types.A, "error": errorType(),
 			})).Description("the value, null where the rule is undefined; a set is an array in OPA's order"),
 		),
+		Nondeterministic: true, // the modules and the time are those of the decision
 	}
 	call := func(bctx topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
 		blank := func(p problem) error { return iter(term(complied{Error: &p})) }

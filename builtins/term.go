@@ -80,7 +80,8 @@ func enforced(a cip.Authority) *problem {
 		{"static", a.Static != nil},
 		{"key.secretRef", a.Key != nil && a.Key.SecretRef != nil},
 		{"key.kms", a.Key != nil && a.Key.KMS != ""},
-		{"keyless.ca-cert", a.Keyless != nil && a.Keyless.CACert != nil},
+		{"keyless.ca-cert.secretRef", a.Keyless != nil && a.Keyless.CACert != nil && a.Keyless.CACert.SecretRef != nil},
+		{"keyless.ca-cert.kms", a.Keyless != nil && a.Keyless.CACert != nil && a.Keyless.CACert.KMS != ""},
 		{"attestations.policy", slices.ContainsFunc(a.Attestations, func(a cip.Attestation) bool { return a.Policy != nil })},
 	} {
 		if field.set {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
-	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/world"
@@ -156,11 +156,11 @@ func factsOf(t testing.TB, w *world.World, s setup) *builtins.Facts {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := sigstore.ParseTrustedRoot(trusted)
+	root, err := trust.Parse(trusted)
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts, err := builtins.New(client, func() sigstore.Roots { return sigstore.Roots{Default: root} },
+	facts, err := builtins.New(client, func() trust.Roots { return trust.Roots{Default: root} },
 		builtins.Options{Now: s.clock.Now})
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
-	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego"
 )
 
@@ -89,11 +89,11 @@ func answering(t *testing.T, policies string, a answer) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := sigstore.ParseTrustedRoot(trusted)
+	root, err := trust.Parse(trusted)
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts, err := builtins.New(a, func() sigstore.Roots { return sigstore.Roots{Default: root} },
+	facts, err := builtins.New(a, func() trust.Roots { return trust.Roots{Default: root} },
 		builtins.Options{Now: newClock().Now})
 	if err != nil {
 		t.Fatal(err)

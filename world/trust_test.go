@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/world"
 )
@@ -28,7 +29,7 @@ func trustRoot(t *testing.T, w *world.World, name string) cip.TrustRoot {
 // the trust root knows as well.
 func checkOf(t *testing.T, resource cip.TrustRoot, identity cip.Identity) *sigstore.Check {
 	t.Helper()
-	root, err := sigstore.FromTrustRoot(resource)
+	root, err := trust.FromKeys(resource.Spec.SigstoreKeys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +37,7 @@ func checkOf(t *testing.T, resource cip.TrustRoot, identity cip.Identity) *sigst
 		Name: "a", SignatureFormat: cip.FormatAny,
 		Keyless: &cip.KeylessRef{TrustRootRef: resource.Name, Identities: []cip.Identity{identity}},
 		CTLog:   &cip.TLog{TrustRootRef: resource.Name},
-	}, sigstore.Roots{Named: map[string]*sigstore.Root{resource.Name: root}}, sigstore.Options{Now: time.Now()})
+	}, trust.Roots{Named: map[string]*trust.Root{resource.Name: root}}, sigstore.Options{Now: time.Now()})
 	if refusal != nil {
 		t.Fatal(refusal)
 	}

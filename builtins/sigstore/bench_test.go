@@ -6,6 +6,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -14,19 +15,19 @@ import (
 
 func benchmarkReal(b *testing.B, layer Layer, digest v1.Hash, format, issuer, subject, trusted string) {
 	b.Helper()
-	parsed, err := ParseTrustedRoot(readFile(b, conformanceData(b), trusted))
+	parsed, err := trust.Parse(readFile(b, conformanceData(b), trusted))
 	if err != nil {
 		b.Fatal(err)
 	}
 	a := bundleAuthority(issuer, subject)
 	a.SignatureFormat = cip.SignatureFormat(format)
-	c, refusal := NewCheck(a, Roots{Default: parsed}, Options{Now: measuredAt()})
+	c, refusal := NewCheck(a, trust.Roots{Default: parsed}, Options{Now: measuredAt()})
 	if refusal != nil {
 		b.Fatal(refusal)
 	}
 	whole := *c
-	trust := *c.trust
-	trust.links, whole.trust = parsed.material.FulcioCertificateAuthorities(), &trust
+	material := *c.trust
+	material.authorities, whole.trust = parsed.Material().FulcioCertificateAuthorities(), &material
 	for name, c := range map[string]*Check{"links verified before": c, "whole chain": &whole} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

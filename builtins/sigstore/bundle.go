@@ -1,6 +1,7 @@
 package sigstore
 
 import (
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/tlog"
 	"github.com/sigstore/sigstore-go/pkg/verify"
+
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 )
 
 // signPredicateType marks a statement that says no more than "signed": the form
@@ -29,7 +32,8 @@ func (c *Check) bundle(layer Layer, digest v1.Hash) (*Signature, *Refusal) {
 	if err != nil {
 		return nil, refuse(Malformed, "digest: %v", err)
 	}
-	verifier, err := verify.NewVerifier(c.bundleTrust(), c.bundleDemand()...)
+	trusted := c.bundleTrust(entity)
+	verifier, err := verify.NewVerifier(trusted, c.bundleDemand()...)
 	if err != nil {
 		return nil, refuse(Unsupported, "%v", err)
 	}
@@ -40,11 +44,11 @@ func (c *Check) bundle(layer Layer, digest v1.Hash) (*Signature, *Refusal) {
 	policy := verify.NewPolicy(verify.WithArtifactDigest(digest.Algorithm, raw), accepted...)
 	result, err := verifier.Verify(entity, policy)
 	if err != nil {
-		return nil, refuse(c.bundleCode(entity, err), "%v", err)
+		return nil, refuse(c.bundleCode(entity, trusted, err), "%v", err)
 	}
 	sum := contentHash(layer.Content)
-	out := &Signature{ID: sum, Digest: digestOf(layer.Content), Format: FormatBundle, Weaker: c.demand.weaker(c.key == nil)}
-	if refusal := c.bundleFacts(entity, result, out); refusal != nil {
+	out := &Signature{ID: sum, Format: FormatBundle, Weaker: c.demand.weaker(c.key == nil)}
+	if refusal := c.bundleFacts(entity, trusted, result, out); refusal != nil {
 		return nil, refusal
 	}
 	return out, c.bundleStatement(entity, digest, out)
@@ -53,14 +57,22 @@ func (c *Check) bundle(layer Layer, digest v1.Hash) (*Signature, *Refusal) {
 // judgedNow reports whether only the clock can say that the certificate is valid.
 func (c *Check) judgedNow() bool { return c.key == nil && c.demand.NoLog && !c.demand.Timestamp }
 
-// bundleTrust is the trust material, at the check's own clock where the clock decides.
-func (c *Check) bundleTrust() *composed {
-	if !c.judgedNow() {
-		return c.trust
+// bundleTrust is the trust material, at the check's own clock where the clock
+// decides. A bundle before v0.3 may bring a chain along.
+func (c *Check) bundleTrust(entity *bundle.Bundle) *composed {
+	var along []*x509.Certificate
+	if brought := entity.GetVerificationMaterial().GetX509CertificateChain().GetCertificates(); c.ca != nil && len(brought) > 1 {
+		for _, der := range brought[1:min(len(brought), trust.MostAlong+1)] {
+			if certificate, err := x509.ParseCertificate(der.GetRawBytes()); err == nil {
+				along = append(along, certificate)
+			}
+		}
 	}
-	trust := *c.trust
-	trust.now = &c.now
-	return &trust
+	trusted := *c.along(along)
+	if c.judgedNow() {
+		trusted.now = &c.now
+	}
+	return &trusted
 }
 
 func (c *Check) bundleDemand() []verify.VerifierOption {
@@ -110,7 +122,7 @@ func (c *Check) bundlePolicy() ([]verify.PolicyOption, error) {
 }
 
 // bundleFacts collects what verified.
-func (c *Check) bundleFacts(entity *bundle.Bundle, result *verify.VerificationResult, out *Signature) *Refusal {
+func (c *Check) bundleFacts(entity *bundle.Bundle, trusted *composed, result *verify.VerificationResult, out *Signature) *Refusal {
 	var times []time.Time
 	for _, t := range result.VerifiedTimestamps {
 		times = append(times, t.Timestamp)
@@ -118,7 +130,7 @@ func (c *Check) bundleFacts(entity *bundle.Bundle, result *verify.VerificationRe
 			out.Timestamps = append(out.Timestamps, TimestampFact{URI: t.URI, Time: t.Timestamp.UTC()})
 		}
 	}
-	if refusal := c.bundleSigner(entity, result, out); refusal != nil {
+	if refusal := c.bundleSigner(entity, trusted, result, out); refusal != nil {
 		return refusal
 	}
 	if c.demand.NoLog {
@@ -128,7 +140,7 @@ func (c *Check) bundleFacts(entity *bundle.Bundle, result *verify.VerificationRe
 }
 
 // bundleSigner describes the certificate, if the bundle was signed by one.
-func (c *Check) bundleSigner(entity *bundle.Bundle, result *verify.VerificationResult, out *Signature) *Refusal {
+func (c *Check) bundleSigner(entity *bundle.Bundle, trusted *composed, result *verify.VerificationResult, out *Signature) *Refusal {
 	if result.Signature.Certificate == nil {
 		return nil
 	}
@@ -137,7 +149,7 @@ func (c *Check) bundleSigner(entity *bundle.Bundle, result *verify.VerificationR
 		return refuse(Malformed, "%v", err)
 	}
 	if c.judgedNow() {
-		out.ValidUntil = c.validUntil(content.Certificate())
+		out.ValidUntil = c.validUntil(content.Certificate(), trusted)
 	}
 	if err := out.summarize(*result.Signature.Certificate); err != nil {
 		return refuse(Malformed, "%v", err)
@@ -231,13 +243,13 @@ func (c *Check) bundleStatement(entity *bundle.Bundle, digest v1.Hash, out *Sign
 
 // bundleCode finds the code of sigstore-go's refusal. The library has one type
 // for identities; the other steps it names in the text, which the tests pin.
-func (c *Check) bundleCode(entity *bundle.Bundle, err error) Code {
+func (c *Check) bundleCode(entity *bundle.Bundle, trusted *composed, err error) Code {
 	var identity *verify.ErrNoMatchingCertificateIdentity
 	if errors.As(err, &identity) {
 		return IdentityMismatch
 	}
 	if strings.Contains(err.Error(), "failed to verify leaf certificate") {
-		return c.leafCode(entity)
+		return leafCode(entity, trusted)
 	}
 	for _, step := range []struct {
 		text string
@@ -259,13 +271,14 @@ func (c *Check) bundleCode(entity *bundle.Bundle, err error) Code {
 
 // leafCode says why a certificate did not verify at the time that counts: one
 // that is trusted when it begins has expired since, as in the legacy format.
-func (c *Check) leafCode(entity *bundle.Bundle) Code {
+func leafCode(entity *bundle.Bundle, trusted *composed) Code {
 	content, err := entity.VerificationContent()
 	if err != nil || content.Certificate() == nil {
 		return UntrustedRoot
 	}
-	leaf := content.Certificate()
-	if _, err := verify.VerifyLeafCertificate(leaf.NotBefore, leaf, c.trust); err != nil {
+	leaf, always := content.Certificate(), *trusted
+	always.now = nil
+	if _, err := verify.VerifyLeafCertificate(leaf.NotBefore, leaf, &always); err != nil {
 		return UntrustedRoot
 	}
 	return Expired

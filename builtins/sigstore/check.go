@@ -1,19 +1,19 @@
 package sigstore
 
 import (
-	"crypto"
+	"crypto/x509"
 	"errors"
-	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
 	"github.com/sigstore/sigstore-go/pkg/root"
-	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
 
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -67,6 +67,8 @@ type Check struct {
 	identities []cosign.Identity
 	extensions certificate.Extensions
 	key        signature.Verifier
+	keyLeaf    *x509.Certificate // introduces the key, nil for a bare one
+	ca         *trust.PrivateCA  // of the policy itself, nil without ca-cert
 	trust      *composed
 	hash       string
 	now        time.Time
@@ -86,15 +88,23 @@ func (c *Check) TrustHash() string { return c.hash }
 //	                       certificate must be
 //	                       valid now
 //	keyless, timestamp     only with ctlog        required  required   TSA-1, TSA-2
+//	keyless, ca-cert       as without ca-cert     required  as above   KLS-2
 //	key                    not checked            –         –          KEY-5
 //	key, ctlog             required               –         –          KEY-6
 //	key, timestamp         only with ctlog        –         required   TSA-1
 //	insecureIgnoreSCT      as above               not       as above   KLS-6
 //
+// A ca-cert replaces the certificate authorities, and nothing else: trustRootRef
+// beside it names the certificate logs (none is needed with insecureIgnoreSCT), and
+// identities are matched as ever.
+//
+// A key that is written as a certificate is that key for as long as the certificate
+// is valid: at every time that was vouched for, and else now.
+//
 // A ctlog with neither url nor trustRootRef is no ctlog (KEY-5). Where upstream
 // lets a missing timestamp pass or drops a ctlog that stands beside a timestamp
 // (TSA-1, TSA-2), what the policy names is demanded here.
-func NewCheck(a cip.Authority, roots Roots, options Options) (*Check, *Refusal) {
+func NewCheck(a cip.Authority, roots trust.Roots, options Options) (*Check, *Refusal) {
 	if options.Now.IsZero() {
 		return nil, refuse(Unsupported, "a check needs the time of the decision")
 	}
@@ -141,13 +151,13 @@ func (c *Check) accept(a cip.Authority, options Options) *Refusal {
 				return refuse(Unsupported, "keyless.identities[%d]: %v", i, err)
 			}
 		}
-		return nil
+		return c.privateCA(a)
 	case a.Key != nil && a.Key.Data != "":
-		key, err := publicKey(a.Key.Data, string(a.Key.HashAlgorithm))
+		key, leaf, err := publicKey(a.Key.Data, a.Key.HashAlgorithm)
 		if err != nil {
 			return refuse(Unsupported, "key.data: %v", err)
 		}
-		c.key = key
+		c.key, c.keyLeaf = key, leaf
 		c.trust.key = root.NewExpiringKey(key, time.Time{}, time.Time{})
 		return nil
 	case a.Key != nil:
@@ -189,75 +199,79 @@ func expression(text string, anchored bool) (string, error) {
 	return out, err
 }
 
+// needs are the roots that a check is put together of: by part the trustRootRef,
+// nil where that part is not needed.
+type needs struct{ certificates, log, timestamps *string }
+
+func needsOf(a cip.Authority) (out needs) {
+	d := demandOf(a)
+	// With a ca-cert only the certificate logs are of the root.
+	if k := a.Keyless; k != nil && (k.CACert == nil || !d.NoSCT || k.TrustRootRef != "") {
+		out.certificates = &k.TrustRootRef
+	}
+	if !d.NoLog {
+		out.log = new(string)
+		if a.CTLog != nil {
+			out.log = &a.CTLog.TrustRootRef
+		}
+	}
+	if d.Timestamp {
+		out.timestamps = &a.RFC3161Timestamp.TrustRootRef
+	}
+	return out
+}
+
+// TrustRootRefs names the roots that an authority relies on. The empty name is the
+// default root.
+func TrustRootRefs(a cip.Authority) (out []string) {
+	all := needsOf(a)
+	for _, ref := range []*string{all.certificates, all.log, all.timestamps} {
+		if ref != nil && !slices.Contains(out, *ref) {
+			out = append(out, *ref)
+		}
+	}
+	return out
+}
+
 // trustOf puts together the roots that the authority names. A root that is
 // needed and missing refuses; one that is not needed is not looked for.
-func (c *Check) trustOf(a cip.Authority, roots Roots) *Refusal {
+func (c *Check) trustOf(a cip.Authority, roots trust.Roots) *Refusal {
 	var hashes []string
-	take := func(ref string) (*Root, *Refusal) {
-		r, refusal := roots.lookup(ref)
-		if refusal == nil {
-			hashes = append(hashes, r.hash)
+	var err error
+	take := func(ref *string) *trust.Root {
+		if ref == nil || err != nil {
+			return nil
 		}
-		return r, refusal
+		var r *trust.Root
+		if r, err = roots.Lookup(*ref); r != nil {
+			hashes = append(hashes, r.Hash())
+		}
+		return r
 	}
-	if a.Keyless != nil {
-		r, refusal := take(a.Keyless.TrustRootRef)
-		if refusal != nil {
-			return refusal
+	all := needsOf(a)
+	if r := take(all.certificates); r != nil {
+		c.trust.certificates = r.Material()
+		if c.ca == nil {
+			c.trust.authorities = r.Authorities()
 		}
-		c.trust.certificates, c.trust.links = r.material, r.links
 	}
-	if !c.demand.NoLog {
-		ref := ""
-		if a.CTLog != nil {
-			ref = a.CTLog.TrustRootRef
-		}
-		r, refusal := take(ref)
-		if refusal != nil {
-			return refusal
-		}
-		c.trust.log = r.material
+	if r := take(all.log); r != nil {
+		c.trust.log = r.Material()
 	}
-	switch {
-	case c.demand.Timestamp:
-		r, refusal := take(a.RFC3161Timestamp.TrustRootRef)
-		if refusal != nil {
-			return refusal
-		}
-		c.trust.timestamps = r.material
-	case c.trust.certificates != nil && !c.demand.NoLog:
-		// Rekor v2 entries carry no time: the timestamp beside them counts where
-		// the root of the certificates knows its authority.
+	if r := take(all.timestamps); r != nil {
+		c.trust.timestamps = r.Material()
+	}
+	if err != nil {
+		return refuse(UntrustedRoot, "%v", err)
+	}
+	// Rekor v2 entries carry no time: the timestamp beside them counts where the
+	// root of the certificates, or with a ca-cert that of the log, knows its authority.
+	if a.Keyless != nil && !c.demand.NoLog && all.timestamps == nil {
 		c.trust.timestamps = c.trust.certificates
+		if c.ca != nil {
+			c.trust.timestamps = c.trust.log
+		}
 	}
 	c.hash = strings.Join(hashes, "+")
 	return nil
-}
-
-// publicKey reads a PEM public key. The algorithm is the one of key.hashAlgorithm
-// (KEY-4), sha256 by default.
-func publicKey(pem, algorithm string) (signature.Verifier, error) {
-	hash, err := hashOf(algorithm)
-	if err != nil {
-		return nil, err
-	}
-	key, err := cryptoutils.UnmarshalPEMToPublicKey([]byte(pem))
-	if err != nil {
-		return nil, err
-	}
-	return signature.LoadVerifier(key, hash)
-}
-
-func hashOf(algorithm string) (crypto.Hash, error) {
-	switch strings.ToLower(algorithm) {
-	case "", "sha256":
-		return crypto.SHA256, nil
-	case "sha224":
-		return crypto.SHA224, nil
-	case "sha384":
-		return crypto.SHA384, nil
-	case "sha512":
-		return crypto.SHA512, nil
-	}
-	return 0, fmt.Errorf("hash algorithm: got %q, want sha224, sha256, sha384 or sha512", algorithm)
 }

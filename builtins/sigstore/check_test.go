@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -174,7 +175,7 @@ func TestNewCheckRefuses(t *testing.T) {
 	elsewhere.RFC3161Timestamp = &cip.RFC3161Timestamp{TrustRootRef: "nowhere"}
 	for name, test := range map[string]struct {
 		authority cip.Authority
-		roots     Roots
+		roots     trust.Roots
 		code      Code
 		message   string
 	}{
@@ -191,10 +192,10 @@ func TestNewCheckRefuses(t *testing.T) {
 		"key that is none":                           {cip.Authority{Key: &cip.KeyRef{Data: "x"}}, roots, Unsupported, "key.data"},
 		"hash algorithm":                             {hash, roots, Unsupported, `hash algorithm: got "md5"`},
 		"signature format":                           {format, roots, Unsupported, `signatureFormat: got "bundel"`},
-		"no default root":                            {keyless(), Roots{DefaultCause: "TUF is down"}, UntrustedRoot, "TUF is down"},
-		"no default root, no cause":                  {keyless(), Roots{}, UntrustedRoot, "no trusted root is configured"},
-		"no such TrustRoot":                          {withTrustRoot(keyless()), Roots{Default: roots.Default}, UntrustedRoot, "trustRootRef world not found"},
-		"no such TrustRoot of a log":                 {namedCTLog(keyless()), Roots{Default: roots.Default}, UntrustedRoot, "trustRootRef world not found"},
+		"no default root":                            {keyless(), trust.Roots{DefaultCause: "TUF is down"}, UntrustedRoot, "TUF is down"},
+		"no default root, no cause":                  {keyless(), trust.Roots{}, UntrustedRoot, "no trusted root is configured"},
+		"no such TrustRoot":                          {withTrustRoot(keyless()), trust.Roots{Default: roots.Default}, UntrustedRoot, "trustRootRef world not found"},
+		"no such TrustRoot of a log":                 {namedCTLog(keyless()), trust.Roots{Default: roots.Default}, UntrustedRoot, "trustRootRef world not found"},
 		"no such TrustRoot of a timestamp authority": {elsewhere, roots, UntrustedRoot, "trustRootRef nowhere not found"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -208,7 +209,7 @@ func TestNewCheckRefuses(t *testing.T) {
 	if _, refusal := NewCheck(keyless(), roots, Options{}); codeOf(refusal) != Unsupported {
 		t.Errorf("without a time: got %v, want %s", refusal, Unsupported)
 	}
-	if _, refusal := NewCheck(s.keyed(t, "deploy-key"), Roots{}, Options{Now: today()}); refusal != nil {
+	if _, refusal := NewCheck(s.keyed(t, "deploy-key"), trust.Roots{}, Options{Now: today()}); refusal != nil {
 		t.Errorf("a key without log needs no root: got %v", refusal)
 	}
 }

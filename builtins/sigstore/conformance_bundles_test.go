@@ -11,6 +11,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -94,7 +95,7 @@ func conformanceCase(t *testing.T, data, dir, name string) *Refusal {
 	if own := filepath.Join(dir, name, "trusted_root.json"); exists(own) {
 		trusted = own
 	}
-	parsed, err := ParseTrustedRoot(readFile(t, trusted))
+	parsed, err := trust.Parse(readFile(t, trusted))
 	if err != nil {
 		return refuse(UntrustedRoot, "%v", err)
 	}
@@ -108,7 +109,7 @@ func conformanceCase(t *testing.T, data, dir, name string) *Refusal {
 	if own := filepath.Join(dir, name, "artifact"); exists(own) {
 		artifact = own
 	}
-	check, refusal := NewCheck(authority, Roots{Default: parsed}, Options{Now: measuredAt()})
+	check, refusal := NewCheck(authority, trust.Roots{Default: parsed}, Options{Now: measuredAt()})
 	if refusal != nil {
 		return refusal
 	}
@@ -176,7 +177,7 @@ func (c otherBundle) verify(t *testing.T, data, change string) *Refusal {
 	default:
 		t.Fatalf("unknown change %q", change)
 	}
-	parsed, err := ParseTrustedRoot(readFile(t, data, trusted))
+	parsed, err := trust.Parse(readFile(t, data, trusted))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +187,7 @@ func (c otherBundle) verify(t *testing.T, data, change string) *Refusal {
 	if len(c.ExtraFlags) > 0 { // all of GitHub's own instance: timestamps, and neither log nor SCT
 		authority = withoutSCT(withTimestamp(authority))
 	}
-	check, refusal := NewCheck(authority, Roots{Default: parsed, Named: map[string]*Root{"world": parsed}}, Options{Now: measuredAt()})
+	check, refusal := NewCheck(authority, trust.Roots{Default: parsed, Named: map[string]*trust.Root{"world": parsed}}, Options{Now: measuredAt()})
 	if refusal != nil {
 		return refusal
 	}

@@ -15,6 +15,7 @@ import (
 	cosignbundle "github.com/sigstore/cosign/v2/pkg/cosign/bundle"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
 
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -91,7 +92,7 @@ func keylessQuestions(t *testing.T, data string) []question {
 	var out []question
 	now := time.Now() // cosign knows no other
 	for _, file := range files {
-		parsed, err := ParseTrustedRoot(readFile(t, file))
+		parsed, err := trust.Parse(readFile(t, file))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,13 +113,13 @@ func keylessQuestions(t *testing.T, data string) []question {
 	return out
 }
 
-func ask(t *testing.T, a cip.Authority, trusted *Root, now time.Time, opts cosign.CheckOpts) question {
+func ask(t *testing.T, a cip.Authority, trusted *trust.Root, now time.Time, opts cosign.CheckOpts) question {
 	t.Helper()
-	check, refusal := NewCheck(a, Roots{Default: trusted, Named: map[string]*Root{"world": trusted}}, Options{Now: now})
+	check, refusal := NewCheck(a, trust.Roots{Default: trusted, Named: map[string]*trust.Root{"world": trusted}}, Options{Now: now})
 	if refusal != nil {
 		t.Fatal(refusal)
 	}
-	opts.TrustedMaterial, opts.Identities, opts.SigVerifier, opts.Offline = trusted.material, check.identities, check.key, true
+	opts.TrustedMaterial, opts.Identities, opts.SigVerifier, opts.Offline = trusted.Material(), check.identities, check.key, true
 	return question{check: check, opts: opts}
 }
 
@@ -128,7 +129,7 @@ func keyQuestions(t *testing.T, data string) []question {
 	if err != nil || len(files) == 0 {
 		t.Fatal("no keys", err)
 	}
-	parsed, err := ParseTrustedRoot(readFile(t, data, "trust/public-good/trusted_root.json"))
+	parsed, err := trust.Parse(readFile(t, data, "trust/public-good/trusted_root.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
 
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -128,12 +129,12 @@ func (c imageCase) authority(t *testing.T, data string) cip.Authority {
 }
 
 // roots makes a TrustRoot of what the flags name, or takes the trusted root.
-func (c imageCase) roots(t *testing.T, data string) Roots {
+func (c imageCase) roots(t *testing.T, data string) trust.Roots {
 	t.Helper()
-	var parsed *Root
+	var parsed *trust.Root
 	var err error
 	if strings.HasSuffix(c.TrustedRoot, ".json") {
-		parsed, err = ParseTrustedRoot(readFile(t, data, c.TrustedRoot))
+		parsed, err = trust.Parse(readFile(t, data, c.TrustedRoot))
 	} else {
 		keys := &cip.SigstoreKeys{}
 		chain := []string{filepath.Join(data, "trust/generated/fulcio.pem")}
@@ -144,10 +145,10 @@ func (c imageCase) roots(t *testing.T, data string) Roots {
 		if tsa := c.flag("--timestamp-certificate-chain"); tsa != "" {
 			keys.TimestampAuthorities = []cip.CertificateAuthority{{CertChain: pemChain(t, filepath.Join(data, tsa))}}
 		}
-		parsed, err = FromTrustRoot(cip.TrustRoot{Name: "world", Spec: cip.TrustRootSpec{SigstoreKeys: keys}})
+		parsed, err = trust.FromKeys(keys)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Roots{Default: parsed, Named: map[string]*Root{"world": parsed}}
+	return trust.Roots{Default: parsed, Named: map[string]*trust.Root{"world": parsed}}
 }

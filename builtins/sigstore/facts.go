@@ -1,7 +1,9 @@
 package sigstore
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -22,9 +24,6 @@ const (
 type Signature struct {
 	// ID names the signature: sha256 in hex.
 	ID string `json:"id"`
-	// Digest is that of the signed content, the envelope of an attestation:
-	// sha256:….
-	Digest string `json:"digest"`
 	// Subject and Issuer are the identity in the certificate, empty for keys.
 	Subject string `json:"subject,omitempty"`
 	Issuer  string `json:"issuer,omitempty"`
@@ -38,9 +37,11 @@ type Signature struct {
 	Format string `json:"format"`
 	// Weaker lists what the policy did not ask for; see [Demand].
 	Weaker []string `json:"weaker,omitempty"`
-	// PredicateType and Statement are set for attestations.
+	// PredicateType, Statement and Digest are set for attestations. Digest is that
+	// of the statement as it was signed: sha256:….
 	PredicateType string          `json:"predicate_type,omitempty"`
 	Statement     json.RawMessage `json:"statement,omitempty"`
+	Digest        string          `json:"digest,omitempty"`
 	// ValidUntil is when this verdict could change by time alone; zero for never.
 	ValidUntil time.Time `json:"-"`
 }
@@ -62,6 +63,11 @@ type TimestampFact struct {
 }
 
 func digestOf(content []byte) string { return "sha256:" + contentHash(content) }
+
+func contentHash(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
 
 // describe takes the identity and the extensions from a certificate.
 func (s *Signature) describe(leaf *x509.Certificate) error {
@@ -94,6 +100,6 @@ func (s *Signature) attest(envelope *dsse.Envelope, digest v1.Hash) *Refusal {
 	if !statement.names(digest) {
 		return refuse(DigestMismatch, "no matching subject digest found")
 	}
-	s.PredicateType, s.Statement = statement.predicateType, statement.raw
+	s.PredicateType, s.Statement, s.Digest = statement.predicateType, statement.raw, digestOf(statement.raw)
 	return nil
 }

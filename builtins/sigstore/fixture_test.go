@@ -10,6 +10,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/world"
 )
@@ -120,17 +121,17 @@ func (s *scene) evidence(t testing.TB, format string, attestations bool) []Layer
 }
 
 // roots has the world's root as the default and as the TrustRoot "world".
-func (s *scene) roots(t testing.TB) Roots {
+func (s *scene) roots(t testing.TB) trust.Roots {
 	t.Helper()
 	data, err := s.TrustedRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	parsed, err := ParseTrustedRoot(data)
+	parsed, err := trust.Parse(data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Roots{Default: parsed, Named: map[string]*Root{"world": parsed}}
+	return trust.Roots{Default: parsed, Named: map[string]*trust.Root{"world": parsed}}
 }
 
 func (s *scene) check(t testing.TB, a cip.Authority, options ...Options) *Check {

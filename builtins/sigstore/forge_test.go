@@ -23,6 +23,7 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -59,7 +60,7 @@ func (f forger) check(t testing.TB) *Check {
 		t.Fatal(err)
 	}
 	a := cip.Authority{Key: &cip.KeyRef{Data: string(pem)}, SignatureFormat: cip.FormatAny}
-	c, refusal := NewCheck(a, Roots{}, Options{Now: today()})
+	c, refusal := NewCheck(a, trust.Roots{}, Options{Now: today()})
 	if refusal != nil {
 		t.Fatal(refusal)
 	}
@@ -198,15 +199,15 @@ func certificatePEM(certificates ...*x509.Certificate) []byte {
 }
 
 // trust is the authority as the TrustRoot "world".
-func (a authority) trust(t testing.TB, validFor *cip.Validity) Roots {
+func (a authority) roots(t testing.TB, validFor *cip.Validity) trust.Roots {
 	t.Helper()
-	parsed, err := FromTrustRoot(cip.TrustRoot{Name: "world", Spec: cip.TrustRootSpec{SigstoreKeys: &cip.SigstoreKeys{
+	parsed, err := trust.FromKeys(&cip.SigstoreKeys{
 		CertificateAuthorities: []cip.CertificateAuthority{{CertChain: certificatePEM(a.intermediate, a.root), ValidFor: validFor}},
-	}}})
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Roots{Named: map[string]*Root{"world": parsed}}
+	return trust.Roots{Named: map[string]*trust.Root{"world": parsed}}
 }
 
 // signed is the image's signature with the certificate, as a layer and as a bundle.

@@ -180,7 +180,7 @@ func TestT6ExpiredIntermediate(t *testing.T) {
 	for _, curve := range curves() {
 		a := newAuthority(t, curve, ends)
 		signer, leaf := a.leaf(t, clock().Add(100*time.Hour))
-		roots := a.trust(t, nil)
+		roots := a.roots(t, nil)
 		for now, want := range map[time.Time]Code{
 			clock(): "", ends: "", ends.Add(time.Second): UntrustedRoot, clock().Add(50 * time.Hour): UntrustedRoot,
 			clock().Add(-2 * time.Hour): Expired, clock().Add(200 * time.Hour): Expired,
@@ -347,7 +347,7 @@ func TestNameThatIsShownIsTheOneThatMatched(t *testing.T) {
 	for _, want := range []string{trusted, testSubject} {
 		authority := withoutSCT(withTrustRoot(keyless()))
 		authority.Keyless.Identities = []cip.Identity{{Issuer: testIssuer, Subject: want}}
-		c, refusal := NewCheck(authority, a.trust(t, nil), Options{Now: clock()})
+		c, refusal := NewCheck(authority, a.roots(t, nil), Options{Now: clock()})
 		if refusal != nil {
 			t.Fatal(refusal)
 		}

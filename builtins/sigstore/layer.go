@@ -12,12 +12,15 @@ import (
 	"github.com/sigstore/cosign/v2/pkg/oci"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
+
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 )
 
 // The annotations of a legacy layer, as cosign's SIGNATURE_SPEC names them.
 const (
 	annotationSignature   = "dev.cosignproject.cosign/signature"
 	annotationCertificate = "dev.sigstore.cosign/certificate"
+	annotationChain       = "dev.sigstore.cosign/chain"
 	annotationBundle      = "dev.sigstore.cosign/bundle"
 	annotationTimestamp   = "dev.sigstore.cosign/rfc3161timestamp"
 )
@@ -40,8 +43,11 @@ type legacyLayer struct {
 	signature   []byte
 	certificate *x509.Certificate
 	certPEM     []byte
-	entry       *bundle.RekorBundle
-	timestamp   *bundle.RFC3161Timestamp
+	// along are certificates that came along. They are looked at where a policy
+	// brings its own authority, and only lead up to it.
+	along     []*x509.Certificate
+	entry     *bundle.RekorBundle
+	timestamp *bundle.RFC3161Timestamp
 }
 
 func readLayer(layer Layer, attestation bool) (*legacyLayer, *Refusal) {
@@ -63,6 +69,10 @@ func readLayer(layer Layer, attestation bool) (*legacyLayer, *Refusal) {
 		if out.certPEM, err = cryptoutils.MarshalCertificateToPEM(certs[0]); err != nil {
 			return nil, refuse(Malformed, "annotation %s: %v", annotationCertificate, err)
 		}
+	}
+	if text, ok := layer.Annotations[annotationChain]; ok {
+		// What cannot be read leads nowhere: no chain is demanded.
+		out.along, _ = trust.ParseAlong([]byte(text))
 	}
 	if text, ok := layer.Annotations[annotationBundle]; ok {
 		entry, err := readLogEntry(text)

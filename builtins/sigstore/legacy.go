@@ -35,7 +35,7 @@ func (c *Check) legacy(layer Layer, digest v1.Hash, attestation bool) (*Signatur
 	if err != nil {
 		return nil, refuse(Malformed, "%v", err)
 	}
-	out := &Signature{ID: l.id(), Digest: digestOf(layer.Content), Format: FormatLegacy, Weaker: c.demand.weaker(c.key == nil)}
+	out := &Signature{ID: l.id(), Format: FormatLegacy, Weaker: c.demand.weaker(c.key == nil)}
 	times, refusal := c.legacyTimes(l, sig, out)
 	if refusal != nil {
 		return nil, refusal
@@ -43,7 +43,7 @@ func (c *Check) legacy(layer Layer, digest v1.Hash, attestation bool) (*Signatur
 	if len(times) == 0 {
 		times = []time.Time{c.now}
 		if l.certificate != nil {
-			out.ValidUntil = c.validUntil(l.certificate)
+			out.ValidUntil = c.validUntil(l.certificate, c.along(l.along))
 		}
 	}
 	verifier, refusal := c.legacySigner(l, times, out)
@@ -109,7 +109,7 @@ func (c *Check) legacySigner(l *legacyLayer, times []time.Time, out *Signature) 
 	if l.certificate == nil {
 		return nil, refuse(Malformed, "no certificate found on signature")
 	}
-	chains, refusal := c.chain(l.certificate, times)
+	chains, refusal := c.chain(l.certificate, c.along(l.along), times)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -135,7 +135,7 @@ func (c *Check) legacySigner(l *legacyLayer, times []time.Time, out *Signature) 
 // chain verifies the certificate up to a trusted authority, at every time that
 // was vouched for: the validity windows of the authority and of every
 // certificate of the chain count.
-func (c *Check) chain(leaf *x509.Certificate, times []time.Time) (chains [][]*x509.Certificate, _ *Refusal) {
+func (c *Check) chain(leaf *x509.Certificate, trusted *composed, times []time.Time) (chains [][]*x509.Certificate, _ *Refusal) {
 	// Fulcio writes subjects of some issuers as an OtherName, which crypto/x509
 	// does not know; cosign and sigstore-go drop it from the unhandled ones too.
 	leaf.UnhandledCriticalExtensions = slices.DeleteFunc(leaf.UnhandledCriticalExtensions, cryptoutils.SANOID.Equal)
@@ -147,7 +147,7 @@ func (c *Check) chain(leaf *x509.Certificate, times []time.Time) (chains [][]*x5
 			t = leaf.NotBefore
 		}
 		var err error
-		if chains, err = verify.VerifyLeafCertificate(t, leaf, c.trust); err != nil {
+		if chains, err = verify.VerifyLeafCertificate(t, leaf, trusted); err != nil {
 			return nil, refuse(UntrustedRoot, "cert verification failed: %v", err)
 		}
 	}

@@ -33,7 +33,7 @@ func (c *Check) Signatures(digest string, evidence []Evidence) ([]Signature, *Re
 		if s.Format == FormatBundle && s.PredicateType != "" && s.PredicateType != signPredicateType {
 			continue
 		}
-		s.PredicateType, s.Statement = "", nil
+		s.PredicateType, s.Statement, s.Digest = "", nil, ""
 		out = append(out, s)
 	}
 	switch {
@@ -111,6 +111,9 @@ func (c *Check) all(digest string, evidence []Evidence, attestation bool) (found
 	for _, e := range evidence {
 		for _, layer := range e.Layers {
 			signature, refusal := c.guarded(layer, hash, e.Format, attestation)
+			if refusal == nil {
+				refusal = c.keyInTime(signature)
+			}
 			if refusal != nil {
 				refusals = append(refusals, refusal)
 				continue

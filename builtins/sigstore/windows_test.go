@@ -6,19 +6,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
 // T7 and T8: which log entries count, and when a key of the trust root does.
 
 // altered is the scene's root with the part edited.
-func (s *scene) altered(t testing.TB, part string, edit func(map[string]any)) Roots {
+func (s *scene) altered(t testing.TB, part string, edit func(map[string]any)) trust.Roots {
 	t.Helper()
 	data, err := s.TrustedRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	parsed, err := ParseTrustedRoot(document(t, data, func(root map[string]any) {
+	parsed, err := trust.Parse(document(t, data, func(root map[string]any) {
 		list, _ := root[part].([]any)
 		if len(list) == 0 {
 			t.Fatalf("no %s in the root", part)
@@ -32,7 +33,7 @@ func (s *scene) altered(t testing.TB, part string, edit func(map[string]any)) Ro
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Roots{Default: parsed, Named: map[string]*Root{"world": parsed}}
+	return trust.Roots{Default: parsed, Named: map[string]*trust.Root{"world": parsed}}
 }
 
 // valid gives an authority or a log another validity.
@@ -143,7 +144,7 @@ func TestT8WindowsOfATrustRootResource(t *testing.T) {
 		{&cip.Validity{End: &end}, start.Add(-time.Second), true},
 		{&cip.Validity{Start: &start}, end.Add(time.Hour), true},
 	} {
-		c, refusal := NewCheck(withoutSCT(withTrustRoot(keyless())), a.trust(t, test.window), Options{Now: test.now})
+		c, refusal := NewCheck(withoutSCT(withTrustRoot(keyless())), a.roots(t, test.window), Options{Now: test.now})
 		if refusal != nil {
 			t.Fatal(refusal)
 		}
@@ -169,13 +170,13 @@ func TestRekor2UnderATrustRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := FromTrustRoot(documents.TrustRoots[0])
+	root, err := trust.FromKeys(documents.TrustRoots[0].Spec.SigstoreKeys)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := keyless()
 	a.SignatureFormat = cip.FormatBundle
-	c, refusal := NewCheck(a, Roots{Default: root}, Options{Now: today()})
+	c, refusal := NewCheck(a, trust.Roots{Default: root}, Options{Now: today()})
 	if refusal != nil {
 		t.Fatal(refusal)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/oci"
-	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego"
 )
 
@@ -68,7 +68,8 @@ type wiring struct {
 	credentials oci.Credentials
 	registry    *oci.Client
 	cue         *cue.Evaluator
-	root        defaultRoot
+	root        rootSource
+	named       namedRoots // those that were wired last
 }
 
 // wire makes the parts that do not depend on policies. tags is what becomes of
@@ -106,15 +107,22 @@ func wire(flags engineFlags, tags string, timeout time.Duration) (*wiring, error
 
 // read reads the policies that the flags name.
 func (w *wiring) read() (*documents, error) {
-	return readDocuments(append(append([]string{}, w.flags.policies...), w.flags.trustRoots...))
+	documents, err := readDocuments(append(append([]string{}, w.flags.policies...), w.flags.trustRoots...))
+	if err != nil {
+		return nil, err
+	}
+	documents.named = w.rootsOf(documents.roots)
+	documents.warnings = append(documents.warnings, documents.named.warnings()...)
+	return documents, nil
 }
 
-// compile makes a policy set of documents. Their trust roots come with it; the
-// default root is asked for anew in every decision.
+// compile makes a policy set of documents. The trust roots, those of the documents
+// and the default one, are asked for anew in every decision.
 func (w *wiring) compile(ctx context.Context, d *documents) (*rego.Set, error) {
-	roots := func() sigstore.Roots {
+	roots := func() trust.Roots {
 		root, cause := w.root.serving()
-		return sigstore.Roots{Default: root, DefaultCause: cause, Named: d.roots}
+		named, causes := d.named.serving()
+		return trust.Roots{Default: root, DefaultCause: cause, Named: named, Causes: causes}
 	}
 	facts, err := builtins.New(w.registry, roots, builtins.Options{
 		AnchoredIdentities: w.flags.identityRegexp == "anchored", FetchTimeout: w.timeout, CUE: w.cue,

@@ -18,8 +18,9 @@ const mostPolicyBytes = 4 << 20
 // documents are all resources of the files given with --policy and --trustroot.
 type documents struct {
 	policies []cip.Policy
-	roots    map[string]*sigstore.Root
+	roots    []cip.TrustRoot
 	warnings []string
+	named    namedRoots // of roots, once they are wired
 }
 
 // readDocuments reads files, and the YAML and JSON files of directories. All
@@ -29,7 +30,7 @@ func readDocuments(paths []string) (*documents, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &documents{roots: map[string]*sigstore.Root{}}
+	out := &documents{}
 	names := map[string]string{}
 	var errs []error
 	for _, file := range files {
@@ -37,6 +38,7 @@ func readDocuments(paths []string) (*documents, error) {
 			errs = append(errs, fmt.Errorf("%s: %w", file, err))
 		}
 	}
+	out.undefined(names)
 	return out, errors.Join(errs...)
 }
 
@@ -61,9 +63,7 @@ func (d *documents) read(file string, names map[string]string) error {
 			return fmt.Errorf("TrustRoot %s is in %s too", resource.Name, first)
 		}
 		names["root "+resource.Name] = file
-		if d.roots[resource.Name], err = sigstore.FromTrustRoot(resource); err != nil {
-			return err
-		}
+		d.roots = append(d.roots, resource)
 	}
 	for _, warning := range parsed.Warnings {
 		d.warnings = append(d.warnings, file+": "+warning)
@@ -71,20 +71,33 @@ func (d *documents) read(file string, names map[string]string) error {
 	return nil
 }
 
-// needsDefaultRoot reports whether any policy relies on the default root.
-func (d *documents) needsDefaultRoot() bool {
+// needs reports whether any policy relies on the root; the empty name is the
+// default one.
+func (d *documents) needs(root string) bool {
 	return slices.ContainsFunc(d.policies, func(p cip.Policy) bool {
 		return slices.ContainsFunc(p.Spec.Authorities, func(a cip.Authority) bool {
-			if a.Keyless != nil && a.Keyless.TrustRootRef == "" {
-				return true
-			}
-			return a.CTLog != nil && a.CTLog.URL != "" && a.CTLog.TrustRootRef == ""
+			return slices.Contains(sigstore.TrustRootRefs(a), root)
 		})
 	})
 }
 
+// undefined warns of every trustRootRef that no file defines.
+func (d *documents) undefined(names map[string]string) {
+	for _, policy := range d.policies {
+		for i, authority := range policy.Spec.Authorities {
+			for _, ref := range sigstore.TrustRootRefs(authority) {
+				if _, ok := names["root "+ref]; ref != "" && !ok {
+					d.warnings = append(d.warnings, fmt.Sprintf(
+						"%s: ClusterImagePolicy %s: spec.authorities[%d]: trustRootRef %s not found: whatever relies on it is denied",
+						names["policy "+policy.Name], policy.Name, i, ref))
+				}
+			}
+		}
+	}
+}
+
 // generation names the content of the TrustRoots.
-func (d *documents) generation() string { return sigstore.Roots{Named: d.roots}.Generation() }
+func (d *documents) generation() string { return contentOf(d.roots...) }
 
 // policyFiles lists the files of the paths in order; a directory stands for the
 // YAML and JSON files directly in it.

@@ -20,11 +20,12 @@ type reloader struct {
 	engine  *rego.Engine
 
 	generation string        // of the set that serves: policies and trust roots
-	wake       chan struct{} // tells keepTrust that the default root is wanted now
+	wake       chan struct{} // tells keepTrust that another root is wanted now
 	mu         sync.Mutex
 	failure    error
-	needsRoot  bool
-	rooted     bool // the default root was there once
+	needsRoot  bool                  // the default root
+	roots      map[string]rootSource // all that policies rely on
+	rooted     bool                  // the default root was there once
 }
 
 // start reads the policies for the first time. There is nothing older to serve
@@ -71,9 +72,7 @@ func (r *reloader) reload(ctx context.Context) {
 		r.generation = generation
 		r.engine.Swap(set)
 	}
-	wanted := r.wanted()
-	r.took(documents, nil)
-	if !wanted && r.wanted() {
+	if r.took(documents, nil) {
 		select {
 		case r.wake <- struct{}{}:
 		default: // it was told already
@@ -85,15 +84,23 @@ func (r *reloader) reload(ctx context.Context) {
 	}
 }
 
-func (r *reloader) took(documents *documents, failure error) {
+// took notes what became of reading the files, and reports whether policies rely on
+// a root that they did not rely on before.
+func (r *reloader) took(documents *documents, failure error) (more bool) {
 	r.metrics.PolicyReloaded(failure)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failure = failure
 	if documents != nil {
-		r.needsRoot = documents.needsDefaultRoot()
+		before := r.roots
+		r.roots = documents.wanted(r.wiring.root)
+		_, r.needsRoot = r.roots[""]
+		for name, source := range r.roots {
+			more = more || before[name] != source
+		}
 	}
 	r.metrics.SetPolicies(len(r.engine.Set().Policies()), failure == nil)
+	return more
 }
 
 // directories are where the files of the paths can change.

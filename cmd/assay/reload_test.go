@@ -10,14 +10,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/server"
 )
 
 // aging is a default root that a test takes away.
-type aging struct{ root *sigstore.Root }
+type aging struct{ root *trust.Root }
 
-func (a *aging) serving() (*sigstore.Root, string) {
+func (a *aging) serving() (*trust.Root, string) {
 	if a.root == nil {
 		return nil, "trusted root is stale"
 	}
@@ -32,16 +32,16 @@ func TestReadinessOfTheTrustRoot(t *testing.T) {
 	t.Parallel()
 	root := &aging{}
 	r := &reloader{wiring: &wiring{root: root}, needsRoot: true}
-	trust := func() server.Check { return r.checks()[1] }
-	if got := trust(); got.Err == nil {
+	readiness := func() server.Check { return r.checks()[1] }
+	if got := readiness(); got.Err == nil {
 		t.Errorf("no root yet: got %+v, want not ready", got)
 	}
-	root.root = &sigstore.Root{}
-	if got := trust(); got.Err != nil || got.Note != "" {
+	root.root = &trust.Root{}
+	if got := readiness(); got.Err != nil || got.Note != "" {
 		t.Errorf("a root: got %+v, want ready", got)
 	}
 	root.root = nil
-	if got := trust(); got.Err != nil || !strings.Contains(got.Note, "stale") {
+	if got := readiness(); got.Err != nil || !strings.Contains(got.Note, "stale") {
 		t.Errorf("the root is lost: got %+v, want ready with a note", got)
 	}
 }

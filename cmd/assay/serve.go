@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,7 +21,7 @@ import (
 	"github.com/assay-dev/assay/server/admission"
 )
 
-// refreshTrust is how often the default trust root is refreshed. Sigstore's
+// refreshTrust is how often a trust root is refreshed. Sigstore's
 // timestamp metadata is renewed every few days.
 const refreshTrust = time.Hour
 
@@ -121,31 +125,51 @@ func decider(decide func(context.Context, []byte) (rego.Decision, error)) server
 	})
 }
 
-// keepTrust gets the default root and keeps it fresh, away from any request, as
-// long as a policy relies on it.
+// keepTrust gets the roots that policies rely on and keeps them fresh, away from any
+// request.
 func (r *reloader) keepTrust(ctx context.Context) {
+	due := map[rootSource]time.Time{}
 	for ctx.Err() == nil {
-		wait := refreshTrust
-		if r.wanted() {
-			err := r.wiring.root.refresh(ctx)
-			r.metrics.TrustRefreshed(time.Now(), err)
-			if err != nil {
-				r.log.Error("trust root not refreshed", "error", err)
-				wait = retryTrust
-			}
-		}
+		next := r.refreshDue(ctx, due)
 		select {
 		case <-ctx.Done():
 		case <-r.wake:
-		case <-time.After(wait):
+		case <-time.After(time.Until(next)):
 		}
 	}
 }
 
-func (r *reloader) wanted() bool {
+// refreshDue refreshes what is due and says when something is again.
+func (r *reloader) refreshDue(ctx context.Context, due map[rootSource]time.Time) (next time.Time) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.needsRoot
+	wanted := maps.Clone(r.roots)
+	r.mu.Unlock()
+	now := map[string]rootSource{}
+	for name, source := range wanted {
+		if time.Now().After(due[source]) {
+			now[name] = source
+		}
+	}
+	failed := refreshAll(ctx, now)
+	for name, source := range now {
+		err := failed[name]
+		if due[source] = time.Now().Add(refreshTrust); err != nil {
+			due[source] = time.Now().Add(retryTrust)
+			r.log.Error("trust root not refreshed", "error", err, "trustRoot", cmp.Or(name, "(default)"))
+		}
+		if name == "" {
+			r.metrics.TrustRefreshed(time.Now(), err)
+		}
+	}
+	next = time.Now().Add(refreshTrust)
+	for source, at := range due {
+		if !slices.Contains(slices.Collect(maps.Values(wanted)), source) {
+			delete(due, source) // no policy relies on it any more
+		} else if at.Before(next) {
+			next = at
+		}
+	}
+	return next
 }
 
 // checks say whether reviews can be decided: there are policies, and a root
@@ -167,6 +191,12 @@ func (r *reloader) checks() []server.Check {
 		trust.Note = cause
 	case r.needsRoot:
 		trust.Err = errors.New(cause)
+	}
+	// A TrustRoot that is not there denies what refers to it and stops nothing else.
+	for _, name := range slices.Sorted(maps.Keys(r.roots)) {
+		if root, cause := r.roots[name].serving(); root == nil && name != "" {
+			trust.Note = strings.TrimPrefix(trust.Note+fmt.Sprintf("; TrustRoot %s: %s", name, cause), "; ")
+		}
 	}
 	return []server.Check{policies, trust}
 }

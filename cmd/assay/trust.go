@@ -9,43 +9,44 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/builtins/sigstore/tuf"
 )
 
 // mostTrustedRootBytes bounds a trusted_root.json; the public one has 10 KB.
 const mostTrustedRootBytes = 4 << 20
 
-// defaultRoot is where the root of authorities without trustRootRef comes from.
-type defaultRoot interface {
+// rootSource is where a trust root comes from: the default one, of authorities
+// without trustRootRef, or that of a TrustRoot.
+type rootSource interface {
 	// serving gives the root that serves now, or says why there is none.
-	serving() (root *sigstore.Root, cause string)
+	serving() (root *trust.Root, cause string)
 	// refresh gets the root anew; it may take seconds.
 	refresh(ctx context.Context) error
 }
 
 // givenRoot is a trusted_root.json that was given by hand: it does not age.
-type givenRoot struct{ root *sigstore.Root }
+type givenRoot struct{ root *trust.Root }
 
-func fixedRoot(file string) (defaultRoot, error) {
+func fixedRoot(file string) (rootSource, error) {
 	data, err := readBounded(file, mostTrustedRootBytes)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	root, err := sigstore.ParseTrustedRoot(data)
+	root, err := trust.Parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return givenRoot{root}, nil
 }
 
-func (r givenRoot) serving() (*sigstore.Root, string) { return r.root, "" }
-func (r givenRoot) refresh(context.Context) error     { return nil }
+func (r givenRoot) serving() (*trust.Root, string) { return r.root, "" }
+func (r givenRoot) refresh(context.Context) error  { return nil }
 
 // repositoryRoot is refreshed from a TUF repository.
 type repositoryRoot struct{ *tuf.Repository }
 
-func (r repositoryRoot) serving() (*sigstore.Root, string) { return r.Root() }
+func (r repositoryRoot) serving() (*trust.Root, string)    { return r.Root() }
 func (r repositoryRoot) refresh(ctx context.Context) error { return r.Refresh(ctx) }
 
 // tufFlags say where the default root is refreshed from.
@@ -62,8 +63,8 @@ func (f *tufFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&f.maxStale, "trust-max-stale", 7*24*time.Hour, "how long the last good trust root serves while it cannot be refreshed")
 }
 
-func tufRoot(f tufFlags) (defaultRoot, error) {
-	options := tuf.Options{Mirror: f.mirror, Cache: f.cache, MaxStale: f.maxStale}
+func tufRoot(f tufFlags) (rootSource, error) {
+	options := tuf.Options{Mirror: f.mirror, Cache: f.cacheDirectory(), MaxStale: f.maxStale}
 	if f.root != "" {
 		data, err := readBounded(f.root, mostTrustedRootBytes)
 		if err != nil {
@@ -71,16 +72,20 @@ func tufRoot(f tufFlags) (defaultRoot, error) {
 		}
 		options.Root = data
 	}
-	if options.Cache == "" {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			base = os.TempDir()
-		}
-		options.Cache = filepath.Join(base, "assay", "tuf")
-	}
 	repository, err := tuf.New(options)
 	if err != nil {
 		return nil, err
 	}
 	return repositoryRoot{repository}, nil
+}
+
+func (f tufFlags) cacheDirectory() string {
+	if f.cache != "" {
+		return f.cache
+	}
+	base, err := os.UserCacheDir()
+	if err != nil {
+		base = os.TempDir()
+	}
+	return filepath.Join(base, "assay", "tuf")
 }

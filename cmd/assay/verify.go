@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,14 +66,8 @@ func verify(ctx context.Context, flags *verifyFlags, stdout, stderr io.Writer) e
 	if err != nil {
 		return err
 	}
-	if documents.needsDefaultRoot() {
-		if err := w.root.refresh(ctx); err != nil {
-			// The cache may do; a decision without any root would only deny.
-			if root, _ := w.root.serving(); root == nil {
-				return err
-			}
-			fmt.Fprintln(stderr, "warning: trust root from the cache:", err)
-		}
+	if err := w.refresh(ctx, documents, flags.timeout/2, stderr); err != nil {
+		return err
 	}
 	set, err := w.compile(ctx, documents)
 	if err != nil {
@@ -91,6 +87,26 @@ func verify(ctx context.Context, flags *verifyFlags, stdout, stderr io.Writer) e
 	}
 	if !decision.Allowed {
 		return errDenied
+	}
+	return nil
+}
+
+// refresh gets the roots that policies name, once and within the time.
+func (w *wiring) refresh(ctx context.Context, d *documents, within time.Duration, stderr io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	wanted := d.wanted(w.root)
+	failed := refreshAll(ctx, wanted)
+	for _, name := range slices.Sorted(maps.Keys(failed)) {
+		// The cache may do; a decision without any default root would only deny.
+		switch root, _ := wanted[name].serving(); {
+		case root == nil && name == "":
+			return failed[name]
+		case root == nil:
+			fmt.Fprintf(stderr, "warning: TrustRoot %s: %v: whatever refers to it is denied\n", name, failed[name])
+		default:
+			fmt.Fprintln(stderr, "warning: trust root from the cache:", failed[name])
+		}
 	}
 	return nil
 }

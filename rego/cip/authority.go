@@ -38,7 +38,7 @@ const (
 // KeyRef is a public key, in exactly one of SecretRef, Data and KMS.
 type KeyRef struct {
 	SecretRef *SecretRef `json:"secretRef,omitempty"`
-	// Data is a PEM public key. Only its first block counts.
+	// Data is a PEM public key (the first block counts) or PEM certificates, leaf first.
 	Data string `json:"data,omitempty"`
 	KMS  string `json:"kms,omitempty"`
 	// HashAlgorithm is sha224, sha256, sha384, sha512, or empty for sha256.
@@ -56,7 +56,8 @@ type KeylessRef struct {
 	URL URL `json:"url,omitempty"`
 	// Identities has at least one element, and any of them suffices.
 	Identities []Identity `json:"identities"`
-	CACert     *KeyRef    `json:"ca-cert,omitempty"`
+	// CACert replaces the certificate authorities of the trust root, and nothing else.
+	CACert *KeyRef `json:"ca-cert,omitempty"`
 	// TrustRootRef names a TrustRoot; empty is the default trust root.
 	TrustRootRef string `json:"trustRootRef,omitempty"`
 	// InsecureIgnoreSCT does without the proof that the certificate was logged.

@@ -1,22 +1,28 @@
-// Package tuf keeps the trusted root of a Sigstore TUF repository: cached on
-// disk, refreshed in the background, never on behalf of a request.
+// Package tuf keeps the trusted root of a Sigstore TUF repository behind a URL, the
+// default one or that of a TrustRoot: cached on disk, refreshed in the background,
+// never on behalf of a request.
 //
 // It is the only part of the verification room that reaches the network.
 package tuf
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/tuf"
+	"github.com/theupdateframework/go-tuf/v2/metadata/config"
 	"github.com/theupdateframework/go-tuf/v2/metadata/fetcher"
+	"github.com/theupdateframework/go-tuf/v2/metadata/updater"
 
-	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 )
 
 // Options say where trust material is refreshed from.
@@ -26,6 +32,8 @@ type Options struct {
 	// Root is the root.json that is trusted to begin with, the public-good one
 	// when empty.
 	Root []byte
+	// Targets is the directory of targets below the mirror, targets when empty.
+	Targets string
 	// Target is the name of the trusted root, trusted_root.json when empty.
 	Target string
 	// Cache is the directory of the cache. Required.
@@ -41,6 +49,7 @@ type Options struct {
 const (
 	defaultMaxStale = 7 * 24 * time.Hour
 	fetchTimeout    = 15 * time.Second
+	refreshTimeout  = time.Minute
 )
 
 // Repository is a TUF repository and the trusted root that it last gave.
@@ -52,7 +61,7 @@ type Repository struct {
 
 // refreshed is a root and when its repository last said that it is the one.
 type refreshed struct {
-	root *sigstore.Root
+	root *trust.Root
 	at   time.Time
 }
 
@@ -70,9 +79,8 @@ func New(options Options) (*Repository, error) {
 	if len(options.Root) == 0 {
 		options.Root = tuf.DefaultRoot()
 	}
-	if options.Target == "" {
-		options.Target = "trusted_root.json"
-	}
+	options.Targets = cmp.Or(options.Targets, "targets")
+	options.Target = cmp.Or(options.Target, "trusted_root.json")
 	if options.MaxStale == 0 {
 		options.MaxStale = defaultMaxStale
 	}
@@ -87,6 +95,8 @@ func New(options Options) (*Repository, error) {
 // too old. Where there is none yet, metadata of the cache that has not expired
 // serves, as old as it is, so that a restart survives an outage of the mirror.
 func (r *Repository) Refresh(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+	defer cancel()
 	root, err := r.fetch(ctx, false)
 	if err == nil {
 		r.current.Store(&refreshed{root, r.options.Now()})
@@ -103,36 +113,97 @@ func (r *Repository) Refresh(ctx context.Context) error {
 	return err
 }
 
-func (r *Repository) fetch(ctx context.Context, fromCache bool) (*sigstore.Root, error) {
-	files := fetcher.NewDefaultFetcher()
-	files.SetHTTPClient(&http.Client{Timeout: fetchTimeout})
-	client, err := tuf.New(&tuf.Options{
-		Root: r.options.Root, RepositoryBaseURL: r.options.Mirror, CachePath: r.options.Cache,
-		ForceCache: fromCache, Fetcher: files, Context: ctx,
-	})
+func (r *Repository) fetch(ctx context.Context, fromCache bool) (out *trust.Root, err error) {
+	defer func() { // what a library does with metadata that nobody has seen before
+		if cause := recover(); cause != nil {
+			out, err = nil, fmt.Errorf("reading it panicked: %.80v", cause)
+		}
+	}()
+	client, err := r.client(ctx, fromCache)
 	if err != nil {
 		return nil, err
 	}
-	data, err := client.GetTarget(r.options.Target)
-	if err != nil {
+	if err := client.Refresh(); err != nil {
 		return nil, err
 	}
-	return sigstore.ParseTrustedRoot(data)
+	if out, err = trust.FromRepository(client, r.options.Target); err != nil || fromCache {
+		return out, err
+	}
+	// A restart that does not find the time here takes the cache for too old, which
+	// is no reason to do without the root now.
+	_ = (&tuf.Config{LastTimestamp: r.options.Now()}).Persist(r.cache() + ".json")
+	return out, nil
 }
 
-// cachedAt is when the cache was last refreshed, as sigstore-go notes it there;
-// the zero time, and so too old, when it does not say.
+// client reads the repository, or only what the cache has of it.
+func (r *Repository) client(ctx context.Context, fromCache bool) (*updater.Updater, error) {
+	settings, err := config.New(r.options.Mirror, r.options.Root)
+	if err != nil {
+		return nil, err
+	}
+	if settings.RemoteTargetsURL, err = url.JoinPath(r.options.Mirror, r.options.Targets); err != nil {
+		return nil, err
+	}
+	settings.LocalMetadataDir, settings.LocalTargetsDir = r.cache(), filepath.Join(r.cache(), "targets")
+	settings.UnsafeLocalMode = fromCache
+	files := fetcher.NewDefaultFetcher()
+	files.SetHTTPClient(&http.Client{Timeout: fetchTimeout, Transport: within{ctx, fromCache}})
+	settings.Fetcher = files
+	return updater.New(settings)
+}
+
+// cache is the directory of the repository's metadata.
+func (r *Repository) cache() string {
+	return filepath.Join(r.options.Cache, tuf.URLToPath(r.options.Mirror))
+}
+
+// within gives requests the context that the updater does not take.
+type within struct {
+	ctx     context.Context
+	offline bool
+}
+
+func (w within) RoundTrip(request *http.Request) (*http.Response, error) {
+	if w.offline {
+		return nil, errors.New("not in the cache")
+	}
+	// The timeout of the client is in the request's own context: both count.
+	ctx, cancel := context.WithCancel(request.Context())
+	stop := context.AfterFunc(w.ctx, cancel)
+	answer, err := http.DefaultTransport.RoundTrip(request.WithContext(ctx))
+	if err != nil {
+		stop()
+		cancel()
+		return nil, err
+	}
+	answer.Body = &released{answer.Body, func() { stop(); cancel() }}
+	return answer, nil
+}
+
+// released is a body that lets go of its context when it is closed.
+type released struct {
+	io.ReadCloser
+	release func()
+}
+
+func (r *released) Close() error {
+	defer r.release()
+	return r.ReadCloser.Close()
+}
+
+// cachedAt is when the cache was last refreshed, as it is noted there; the zero
+// time, and so too old, when it does not say.
 func (r *Repository) cachedAt() time.Time {
-	config, err := tuf.LoadConfig(filepath.Join(r.options.Cache, tuf.URLToPath(r.options.Mirror)+".json"))
+	noted, err := tuf.LoadConfig(r.cache() + ".json")
 	if err != nil {
 		return time.Time{}
 	}
-	return config.LastTimestamp
+	return noted.LastTimestamp
 }
 
 // Root gives the root that serves now, or says why there is none: it was never
 // there, or it could not be refreshed for longer than is acceptable.
-func (r *Repository) Root() (root *sigstore.Root, cause string) {
+func (r *Repository) Root() (root *trust.Root, cause string) {
 	last := r.current.Load()
 	if last == nil {
 		if failure := r.failure.Load(); failure != nil {

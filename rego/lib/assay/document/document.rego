@@ -40,7 +40,7 @@ _match(facts) := {"static": true} if {
 	facts.static
 } else := {"attestations": object.union_n([{entry.name: found} |
 	some entry in facts.attestations
-	found := [object.union(_signature(fact), {"predicateType": entry.predicateType, "digest": fact.digest}) |
+	found := [object.union(_signature(fact), {"predicateType": entry.predicateType, "digest": object.get(fact, "digest", "")}) |
 		some fact in entry.found
 	]
 ])} if {

@@ -1,28 +1,26 @@
-package sigstore
+package trust
 
 import (
 	"bytes"
 	"crypto/x509"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
-	"github.com/sigstore/sigstore-go/pkg/verify"
 )
 
-// linked is a certificate authority of which the way from the intermediates to
+// Linked is a certificate authority of which the way from the intermediates to
 // the root was verified once, when the root was read: two P-384 signatures are
 // half of what a verification costs, and one of them is always the same. All
 // windows of time are checked at every call.
-type linked struct {
+type Linked struct {
 	*root.FulcioCertificateAuthority
 	anchors *x509.CertPool // the root and the intermediates that it issued
 }
 
-// link is the authority with its links verified. One that says more than "root
+// Link is the authority with its links verified. One that says more than "root
 // issues intermediates" stays as it is.
-func link(ca root.CertificateAuthority) root.CertificateAuthority {
+func Link(ca root.CertificateAuthority) root.CertificateAuthority {
 	fulcio, ok := ca.(*root.FulcioCertificateAuthority)
 	if !ok || len(fulcio.Intermediates) == 0 || !unconstrained(fulcio.Root) {
 		return ca
@@ -37,26 +35,23 @@ func link(ca root.CertificateAuthority) root.CertificateAuthority {
 		}
 		anchors.AddCert(intermediate)
 	}
-	return &linked{fulcio, anchors}
+	return &Linked{fulcio, anchors}
 }
 
 // unconstrained reports whether a root limits nothing below it, so that a chain
 // that is sound up to an intermediate is sound up to the root.
 func unconstrained(certificate *x509.Certificate) bool {
-	usages := certificate.ExtKeyUsage
-	codeSigning := len(usages)+len(certificate.UnknownExtKeyUsage) == 0 ||
-		slices.Contains(usages, x509.ExtKeyUsageCodeSigning) || slices.Contains(usages, x509.ExtKeyUsageAny)
 	for _, extension := range certificate.Extensions {
 		if extension.Id.String() == "2.5.29.30" { // name constraints: RFC 5280, section 4.2.1.10
 			return false
 		}
 	}
-	return codeSigning && certificate.MaxPathLen != 0 && certificate.BasicConstraintsValid &&
+	return signsCode(certificate) && certificate.MaxPathLen != 0 && certificate.BasicConstraintsValid &&
 		len(certificate.UnhandledCriticalExtensions) == 0
 }
 
 // Verify is what FulcioCertificateAuthority does, without the link to the root.
-func (l *linked) Verify(leaf *x509.Certificate, at time.Time) ([][]*x509.Certificate, error) {
+func (l *Linked) Verify(leaf *x509.Certificate, at time.Time) ([][]*x509.Certificate, error) {
 	if at.Before(l.ValidityPeriodStart) || at.Before(l.Root.NotBefore) {
 		return nil, errors.New("certificate authority is not valid yet")
 	}
@@ -77,26 +72,13 @@ func (l *linked) Verify(leaf *x509.Certificate, at time.Time) ([][]*x509.Certifi
 	return chains, nil
 }
 
-// validUntil is when a certificate that is judged by the clock could stop to be
-// valid: the earliest end of its chain, or of any authority that is trusted now.
-func (c *Check) validUntil(leaf *x509.Certificate) time.Time {
-	until := leaf.NotAfter
-	earlier := func(end time.Time) {
-		if end.Before(until) && end.After(c.now) {
-			until = end
-		}
+// End is when an authority ends to be trusted by its root, zero for never.
+func End(authority root.CertificateAuthority) time.Time {
+	switch authority := authority.(type) {
+	case *Linked:
+		return authority.ValidityPeriodEnd
+	case *root.FulcioCertificateAuthority:
+		return authority.ValidityPeriodEnd
 	}
-	chains, _ := verify.VerifyLeafCertificate(c.now, leaf, c.trust) // it verified, or there is no verdict to keep
-	for _, certificate := range slices.Concat(chains...) {
-		earlier(certificate.NotAfter)
-	}
-	for _, authority := range c.trust.links {
-		switch authority := authority.(type) {
-		case *linked:
-			earlier(authority.ValidityPeriodEnd)
-		case *root.FulcioCertificateAuthority:
-			earlier(authority.ValidityPeriodEnd)
-		}
-	}
-	return until
+	return time.Time{}
 }

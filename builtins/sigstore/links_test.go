@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/sigstore/sigstore-go/pkg/root"
+
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 )
 
 // TestLinkedAuthorityVerifiesAsTheWhole compares the authority with its links
@@ -39,7 +41,7 @@ func TestLinkedAuthorityVerifiesAsTheWhole(t *testing.T) {
 			Root: window.root, Intermediates: []*x509.Certificate{own.intermediate},
 			ValidityPeriodStart: window.start, ValidityPeriodEnd: window.end,
 		}
-		pinned, ok := link(whole).(*linked)
+		pinned, ok := trust.Link(whole).(*trust.Linked)
 		if !ok {
 			t.Fatal("got an authority without its links verified")
 		}
@@ -98,12 +100,12 @@ func TestLinkLeavesAloneWhatSaysMore(t *testing.T) {
 		"usage": {Root: limited(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }),
 			Intermediates: []*x509.Certificate{a.intermediate}},
 	} {
-		if _, ok := link(ca).(*linked); ok {
+		if _, ok := trust.Link(ca).(*trust.Linked); ok {
 			t.Errorf("%s: got links that were verified beforehand", name)
 		}
 	}
 	sound := &root.FulcioCertificateAuthority{Root: limited(func(*x509.Certificate) {}), Intermediates: []*x509.Certificate{a.intermediate}}
-	if _, ok := link(sound).(*linked); !ok {
+	if _, ok := trust.Link(sound).(*trust.Linked); !ok {
 		t.Error("got no links for the sound one")
 	}
 }

@@ -1,4 +1,4 @@
-package sigstore
+package trust
 
 import (
 	"bytes"
@@ -20,23 +20,18 @@ import (
 	"github.com/assay-dev/assay/rego/cip"
 )
 
-// FromTrustRoot makes a root of a TrustRoot resource (section 1.3 of the
-// reference). Upstream drops the validity windows of its keys (TR-9); here
-// validFor counts where it is given.
-func FromTrustRoot(resource cip.TrustRoot) (*Root, error) {
-	keys := resource.Spec.SigstoreKeys
-	if keys == nil {
-		return nil, fmt.Errorf("TrustRoot %s: spec.repository and spec.remote are not supported yet", resource.Name)
-	}
+// FromKeys makes a root of the keys of a TrustRoot resource (TR-3). Upstream drops
+// the validity windows of its keys (TR-9); here validFor counts where it is given.
+func FromKeys(keys *cip.SigstoreKeys) (*Root, error) {
 	material, err := materialOf(keys)
 	if err != nil {
-		return nil, fmt.Errorf("TrustRoot %s: spec.sigstoreKeys.%w", resource.Name, err)
+		return nil, fmt.Errorf("spec.sigstoreKeys.%w", err)
 	}
 	encoded, err := json.Marshal(keys)
 	if err != nil {
-		return nil, fmt.Errorf("TrustRoot %s: %w", resource.Name, err)
+		return nil, err
 	}
-	return newRoot(material, encoded), nil
+	return New(material, encoded), nil
 }
 
 func materialOf(keys *cip.SigstoreKeys) (root.TrustedMaterial, error) {
@@ -77,7 +72,20 @@ func fulcio(ca cip.CertificateAuthority) ([]root.CertificateAuthority, error) {
 	if len(chain) == 0 {
 		return nil, errors.New("certChain: got no PEM certificates")
 	}
-	var roots, rest []*x509.Certificate
+	roots, rest := anchors(chain)
+	start, end := window(ca.ValidFor)
+	var out []root.CertificateAuthority
+	for _, anchor := range roots {
+		out = append(out, &root.FulcioCertificateAuthority{
+			Root: anchor, Intermediates: rest, ValidityPeriodStart: start, ValidityPeriodEnd: end, URI: string(ca.URI),
+		})
+	}
+	return out, nil
+}
+
+// anchors parts a chain in the certificates that are trusted and those that only
+// lead to them. Requires that there is one.
+func anchors(chain []*x509.Certificate) (roots, rest []*x509.Certificate) {
 	for _, certificate := range chain {
 		if bytes.Equal(certificate.RawSubject, certificate.RawIssuer) {
 			roots = append(roots, certificate)
@@ -88,14 +96,7 @@ func fulcio(ca cip.CertificateAuthority) ([]root.CertificateAuthority, error) {
 	if len(roots) == 0 {
 		roots, rest = rest[len(rest)-1:], rest[:len(rest)-1]
 	}
-	start, end := window(ca.ValidFor)
-	var out []root.CertificateAuthority
-	for _, anchor := range roots {
-		out = append(out, &root.FulcioCertificateAuthority{
-			Root: anchor, Intermediates: rest, ValidityPeriodStart: start, ValidityPeriodEnd: end, URI: string(ca.URI),
-		})
-	}
-	return out, nil
+	return roots, rest
 }
 
 func timestampAuthority(ca cip.CertificateAuthority) (root.TimestampingAuthority, error) {
