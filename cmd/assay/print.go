@@ -25,6 +25,7 @@ func printDecision(w io.Writer, decision rego.Decision) error {
 			for _, authority := range policy.Authorities {
 				printAuthority(&out, authority)
 			}
+			printInside(&out, policy.Inside)
 		}
 		// Without a digest no policy was asked: the reasons say why.
 		if len(image.Policies) == 0 && image.Digest != "" {
@@ -53,6 +54,17 @@ func printAuthority(out *strings.Builder, authority rego.Authority) {
 	fmt.Fprintf(out, "    authority %s: %s\n", authority.Name, authority.Outcome)
 	for _, signer := range authority.Signers {
 		fmt.Fprintf(out, "      %s\n", describe(signer))
+	}
+}
+
+// printInside says what the policy inside a policy said, where it has one.
+func printInside(out *strings.Builder, inside *rego.Inside) {
+	switch {
+	case inside == nil:
+	case inside.Error != nil:
+		fmt.Fprintf(out, "    spec.policy: %s: %s\n", inside.Outcome, indented(inside.Error.Message))
+	default:
+		fmt.Fprintf(out, "    spec.policy: %s\n", inside.Outcome)
 	}
 }
 
