@@ -198,6 +198,73 @@ test_attestations_of_which_one_has_no_answer_make_no_outcome if {
 	outcomes == set()
 }
 
+_judged(verdict) := {"type": "rego", "module": verdict}
+
+# The module of a test's policy is the predicate that it wants.
+mock_wants(module, doc) := {"ok": true, "value": doc.predicate == module, "error": null}
+
+mock_document(statement, _) := {"ok": true, "value": statement, "error": null}
+
+mock_no_document(_, _) := {"ok": false, "value": null, "error": {"code": "malformed", "message": "unmarshaling Statement"}}
+
+_about(id, predicate) := object.union(_signature(id), {"statement": {"predicate": predicate}})
+
+mock_two(_, _, _) := {"ok": true, "attestations": [_about("1", "bad"), _about("2", "good")], "error": null}
+
+_scanned := object.union(_key("a"), {"attestations": [{"name": "scan", "predicateType": "vuln"}]})
+
+# ATT-3: one that satisfies the policy suffices, and only that one counts.
+test_any_attestation_that_satisfies_the_policy_suffices if {
+	got := verify.attestations({"image": _image}, _scanned, {0: _judged("good")}) with cosign.attestations as mock_two
+		with cosign.document as mock_document
+		with sigstore.is_compliant as mock_wants
+	got == _passed("a", [_signer("2")], {"attestations": [_entry("scan", "vuln", [_about("2", "good")])]})
+}
+
+# ATT-3: where none does, the first one's cause is told.
+test_no_attestation_satisfies_the_policy if {
+	got := verify.attestations({"image": _image}, _scanned, {0: _judged("best")}) with cosign.attestations as mock_two
+		with cosign.document as mock_document
+		with sigstore.is_compliant as mock_wants
+	got.outcome == "failed"
+	got.error.code == "not_compliant"
+	startswith(got.error.message, "failed evaluating rego policy for type scan: policy is not compliant for query")
+}
+
+# ATT-5: a statement that is no document of its type satisfies nothing.
+test_an_attestation_that_is_no_document_of_its_type_is_told if {
+	got := verify.attestations({"image": _image}, _scanned, {0: _judged("good")}) with cosign.attestations as mock_two
+		with cosign.document as mock_no_document
+	got == _failed("a", "malformed", "unmarshaling Statement (malformed)")
+}
+
+mock_warns(_, _) := {"ok": true, "value": [{"result": true, "warning": "old"}], "error": null}
+
+test_an_attestation_may_warn_where_policies_are_strict if {
+	got := verify.attestations({"image": _image}, _scanned, {0: _judged("any")}) with cosign.attestations as mock_both
+		with cosign.document as mock_document
+		with sigstore.is_compliant as mock_warns
+		with data.assay.config as {"policies": "strict"}
+	got.warnings == ["old"]
+}
+
+# A policy that says nothing at all is no yes.
+mock_silent(_, _) := {}[_]
+
+test_a_policy_without_an_answer_makes_no_outcome if {
+	outcomes := {outcome |
+		outcome := verify.attestations({"image": _image}, _scanned, {0: _judged("good")}) with cosign.attestations as mock_two
+			with cosign.document as mock_document
+			with sigstore.is_compliant as mock_silent
+	}
+	outcomes == set()
+}
+
+test_what_could_not_be_read_fails_with_the_cause if {
+	got := verify.unresolved("a", `secret "x" not found`)
+	got == _failed("a", "unresolved", `authority a: secret "x" not found (unresolved)`)
+}
+
 _static := {
 	"pass": {
 		"static": {"action": "pass"},
