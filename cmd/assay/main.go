@@ -3,7 +3,7 @@
 //
 // This room wires and decides nothing. It reads flags and files, hands facts to
 // the engine and prints what the engine decided. Exit codes: 0 admitted or
-// done, 1 denied, 2 there is no decision.
+// done, 1 denied or findings, 2 there is no decision.
 package main
 
 import (
@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch err := root.ExecuteContext(ctx); {
 	case err == nil:
 		return exitAdmitted
-	case errors.Is(err, errDenied):
+	case errors.Is(err, errDenied), errors.Is(err, errFindings):
 		return exitDenied
 	default:
 		fmt.Fprintln(stderr, "assay:", err)
@@ -82,7 +82,7 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(verifyCommand(), compileCommand(), serveCommand(), demoCommand(), versionCommand())
+	root.AddCommand(verifyCommand(), compileCommand(), lintCommand(), serveCommand(), demoCommand(), versionCommand())
 	return root
 }
 

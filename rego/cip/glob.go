@@ -65,6 +65,10 @@ func translate(glob string) string {
 // String returns the glob as it was written.
 func (g Glob) String() string { return g.source }
 
+// Normalized returns the glob with its host in lower case, and what "*" and "*/*"
+// are short for written out.
+func (g Glob) Normalized() string { return g.normalized }
+
 // Regexp returns the glob as an anchored RE2 expression over one of [Names]. Its
 // host is in lower case.
 func (g Glob) Regexp() string {
