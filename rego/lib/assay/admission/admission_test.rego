@@ -194,6 +194,60 @@ _joined := {
 	},
 }
 
+_judging(authorities, outcome) := object.union(_policy("enforce", authorities), {"includes": set(), "policy": outcome})
+
+_yes := {"outcome": "passed", "warnings": []}
+
+_no := {"outcome": "failed", "warnings": [], "error": {"code": "not_compliant", "message": "inside says no"}}
+
+# One image under one policy with a policy of its own inside.
+_inside := {
+	"the policy inside is satisfied too": {
+		"policy": _judging([_passed("a")], _yes),
+		"allowed": true,
+		"reasons": [],
+		"warnings": [],
+	},
+	"the policy inside says no, whoever passed": {
+		"policy": _judging([_failed("a", "no"), _passed("b")], _no),
+		"allowed": false,
+		"reasons": [sprintf("failed policy: p: spec.containers[0].image\n%s no inside says no", [_app])],
+		"warnings": [],
+	},
+	"IN-9: the policy inside is not asked before an authority passed": {
+		"policy": _judging([_failed("a", "no")], _no),
+		"allowed": false,
+		"reasons": [sprintf("failed policy: p: spec.containers[0].image\n%s no", [_app])],
+		"warnings": [],
+	},
+	"a policy inside that says nothing is no yes": {
+		"policy": object.remove(_judging([_passed("a")], _yes), ["policy"]),
+		"allowed": false,
+		"reasons": [sprintf("failed policy: p: spec.containers[0].image\n%s", [_app])],
+		"warnings": [],
+	},
+	"warnings of what passed are told": {
+		"policy": _judging([object.union(_passed("a"), {"warnings": ["old key"]})], {"outcome": "passed", "warnings": ["old base"]}),
+		"allowed": true,
+		"reasons": [],
+		"warnings": [
+			sprintf("policy p: old base: spec.containers[0].image\n%s", [_app]),
+			sprintf("policy p: old key: spec.containers[0].image\n%s", [_app]),
+		],
+	},
+}
+
+test_the_policy_inside_has_to_be_satisfied_as_well[note] if {
+	some note, case in _inside
+	got := _decision(given.running([_app]), {"p": case.policy}, _strict)
+	[got.allowed, got.reasons, got.warnings] == [case.allowed, case.reasons, case.warnings]
+}
+
+test_what_the_policy_inside_said_is_reported if {
+	got := _decision(given.running([_app]), {"p": _judging([_passed("a")], _no)}, _strict)
+	got.images[0].policies[0].policy == _no
+}
+
 test_policies_and_authorities_are_joined[note] if {
 	some note, case in _joined
 	_decision(given.running([_app]), case.policies, _strict) == case.want

@@ -241,11 +241,11 @@ test_an_attestation_that_is_no_document_of_its_type_is_told if {
 mock_warns(_, _) := {"ok": true, "value": [{"result": true, "warning": "old"}], "error": null}
 
 test_an_attestation_may_warn_where_policies_are_strict if {
-	got := verify.attestations({"image": _image}, _scanned, {0: _judged("any")}) with cosign.attestations as mock_both
+	got := verify.attestations({"image": _image}, _scanned, {0: _judged("any")}) with cosign.attestations as mock_two
 		with cosign.document as mock_document
 		with sigstore.is_compliant as mock_warns
 		with data.assay.config as {"policies": "strict"}
-	got.warnings == ["old"]
+	got.warnings == ["old", "old"]
 }
 
 # A policy that says nothing at all is no yes.
