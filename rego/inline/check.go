@@ -31,8 +31,8 @@ func compiled(ctx context.Context, file string, module *ast.Module, own ast.Ref)
 	return compiler, nil
 }
 
-// checkImports refuses imports of foreign data, used or not, and one that takes
-// the name data away.
+// checkImports refuses imports of foreign data, used or not. OPA refuses those
+// that take the name data away.
 func checkImports(module *ast.Module, own ast.Ref) error {
 	for _, imported := range module.Imports {
 		path, ok := imported.Path.Value.(ast.Ref)
@@ -41,9 +41,6 @@ func checkImports(module *ast.Module, own ast.Ref) error {
 		}
 		if err := foreign(path, own); err != nil {
 			return err
-		}
-		if imported.Alias == "data" {
-			return ast.NewError(ast.CompileErr, imported.Location, "got an import as data, want another name")
 		}
 	}
 	return nil

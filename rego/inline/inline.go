@@ -45,8 +45,9 @@ const (
 	maxSource = 256 << 10
 	// maxDepth bounds the nesting of brackets. People nest a dozen deep.
 	maxDepth = 200
-	// defaultCompile is a hundred times what the longest policies seen take.
-	defaultCompile = 5 * time.Second
+	// defaultCompile is for the longest source on a busy machine: ten thousand
+	// rules take a second of CPU time.
+	defaultCompile = 30 * time.Second
 	// defaultTimeout leaves a policy time to walk the largest document, and ten
 	// of them time to fail within the ten seconds of a webhook.
 	defaultTimeout = time.Second

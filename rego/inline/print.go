@@ -39,7 +39,7 @@ func printAs(ctx context.Context, file string, to ast.Ref, module *ast.Module, v
 	if err != nil {
 		return nil, err
 	}
-	if !annotated(file, text, version) {
+	if !annotated(file, text, reread, version) {
 		muteMetadata(module)
 		if text, reread, err = write(file, module, version); err != nil {
 			return nil, err
@@ -115,14 +115,21 @@ func unassigned(rule *ast.Rule) *ast.Rule {
 // not read it, and OPA's tools refuse the file.
 func muteMetadata(module *ast.Module) {
 	for _, comment := range module.Comments {
-		if bytes.Equal(bytes.TrimSpace(comment.Text), []byte("METADATA")) {
+		if isMetadata(comment) {
 			comment.Text = []byte(" METADATA, malformed:")
 		}
 	}
 }
 
+func isMetadata(comment *ast.Comment) bool {
+	return bytes.Equal(bytes.TrimSpace(comment.Text), []byte("METADATA"))
+}
+
 // annotated says whether the annotations of a text are well formed.
-func annotated(file, text string, version ast.RegoVersion) bool {
+func annotated(file, text string, module *ast.Module, version ast.RegoVersion) bool {
+	if !slices.ContainsFunc(module.Comments, isMetadata) {
+		return true
+	}
 	_, err := ast.ParseModuleWithOpts(file, text, ast.ParserOptions{RegoVersion: version, ProcessAnnotation: true})
 	return err == nil
 }

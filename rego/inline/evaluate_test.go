@@ -1,0 +1,210 @@
+package inline_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/assay-dev/assay/rego/inline"
+)
+
+// TestValues has the value that comes back for each kind of isCompliant.
+func TestValues(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		body string
+		want any
+	}{
+		"REGO-2: true":                           {`isCompliant { true }`, true},
+		"REGO-2: false":                          {`isCompliant = false`, false},
+		"REGO-2: undefined":                      {`isCompliant { false }`, nil},
+		"REGO-3: a set, in the order of terms":   {"isCompliant[2]\nisCompliant[\"a\"]\nisCompliant[1]", []any{num("1"), num("2"), "a"}},
+		"REGO-5: an empty set":                   {`isCompliant[x] { x := input.nothing }`, []any{}},
+		"REGO-7: elements that are no objects":   {"isCompliant[7]\nisCompliant[x] { x := {\"result\": true} }", []any{num("7"), map[string]any{"result": true}}},
+		"REGO-7: fields that are no booleans":    {`isCompliant[x] { x := {"result": "true", "error": 1} }`, []any{map[string]any{"result": "true", "error": num("1")}}},
+		"9g: null, booleans and nested sets":     {"isCompliant[null]\nisCompliant[true]\nisCompliant[{1}]", []any{nil, true, []any{num("1")}}},
+		"9g: an array":                           {`isCompliant = [{"result": true}]`, []any{map[string]any{"result": true}}},
+		"an object":                              {`isCompliant = {"result": true}`, map[string]any{"result": true}},
+		"an object of rules":                     {"isCompliant[\"a\"] = 1\nisCompliant[\"b\"] = 2", map[string]any{"a": num("1"), "b": num("2")}},
+		"a string":                               {`isCompliant = "true"`, "true"},
+		"a number keeps its digits":              {`isCompliant = 12345678901234567890.10`, num("12345678901234567890.10")},
+		"null":                                   {`isCompliant = null`, nil},
+		"9a: a function is undefined":            {`isCompliant(x) { x }`, nil},
+		"9a: none is undefined":                  {`other { true }`, nil},
+		"9e: a builtin that fails is undefined":  {`isCompliant { to_number("x") }`, nil},
+		"9e: a division by zero is undefined":    {`isCompliant { x := 1 / 0; x }`, nil},
+		"9d: the time is that of the decision":   {`isCompliant = time.now_ns()`, num(fmt.Sprint(at().UnixNano()))},
+		"9d: print is silent and sees nothing":   {`isCompliant { print("x", input) }`, true},
+		"9a: METADATA that is malformed is text": {"# METADATA\n# title: [\n# scope: nowhere\nisCompliant { true }", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, failure := ours(t.Context(), t, compile(t, c.body), `{}`)
+			if failure != nil {
+				t.Fatalf("got %v, want a value", *failure)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("value differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestFailures names what ends an evaluation without a value.
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	const conflict = "eval_conflict_error"
+	for name, c := range map[string]struct {
+		body    string
+		want    inline.Code
+		message string
+		options []inline.Option
+	}{
+		"9e: two values":            {"isCompliant = 1\nisCompliant = 2", inline.Malformed, conflict, nil},
+		"9e: two of a function":     {"f(x) = 1\nf(x) = 2\nisCompliant { f(input) }", inline.Malformed, conflict, nil},
+		"9e: one key twice":         {`isCompliant = {"a": x | x := [1, 2][_]}`, inline.Malformed, conflict, nil},
+		"9e: a loop without end":    {loop(), inline.Timeout, "longer than 20ms", quick()},
+		"9e: a deaf builtin":        {`isCompliant { x := numbers.range(1, 30000000); sum(x) > 0 }`, inline.Timeout, "longer than 20ms", quick()},
+		"9e: strings that double":   {`isCompliant { x0 := "aaaaaaaa"; ` + doubling(18) + `x18 == "" }`, inline.Timeout, "", []inline.Option{inline.WithTimeout(time.Nanosecond)}},
+		"9e: a value of 2 MB":       {`isCompliant = x17 { x0 := "aaaaaaaaaaaaaaaa"; ` + doubling(17) + `true }`, inline.TooLarge, "isCompliant: got more than 1048576 bytes", nil},
+		"a value that shares parts": {`isCompliant = x19 { x0 := [input.a]; ` + nesting(19) + `true }`, inline.TooLarge, "isCompliant: got more", nil},
+		"a document of 19 bytes":    {`isCompliant { true }`, inline.TooLarge, "document: got more than 18 bytes", []inline.Option{inline.WithMaxInput(18)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			start := time.Now()
+			got, failure := compile(t, c.body, c.options...).Evaluate(t.Context(), ast.MustParseTerm(`{"a": 1, "b": [2, 3]}`).Value, at())
+			if failure == nil {
+				t.Fatalf("got value %v, want %s", got, c.want)
+			}
+			if failure.Code != c.want || !strings.Contains(failure.Message, c.message) {
+				t.Errorf("got %v, want %s with %q", *failure, c.want, c.message)
+			}
+			if took := time.Since(start); took > 5*time.Second {
+				t.Errorf("took %s", took)
+			}
+		})
+	}
+}
+
+// TestDeadlineOfTheCaller: the earlier of the two holds.
+func TestDeadlineOfTheCaller(t *testing.T) {
+	t.Parallel()
+	module := compile(t, loop(), inline.WithTimeout(time.Hour))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, failure := module.Evaluate(ctx, ast.NewObject(), at()); failure == nil || failure.Code != inline.Timeout {
+		t.Errorf("got %v, want a timeout", failure)
+	}
+	cancelled, stop := context.WithCancel(t.Context())
+	stop()
+	if _, failure := module.Evaluate(cancelled, ast.NewObject(), at()); failure == nil || failure.Code != inline.Timeout {
+		t.Errorf("got %v, want a timeout for a caller that has left", failure)
+	}
+}
+
+// TestOneHurtsNoOther evaluates modules side by side: those that fail and hang
+// leave the others their values.
+func TestOneHurtsNoOther(t *testing.T) {
+	t.Parallel()
+	good := compile(t, `isCompliant { input.a == 1 }`)
+	bad := []*inline.Module{
+		compile(t, loop(), quick()...),
+		compile(t, "isCompliant = 1\nisCompliant = 2"),
+		compile(t, `isCompliant { x := numbers.range(1, 3000000); sum(x) > 0 }`, quick()...),
+	}
+	document := ast.MustParseTerm(`{"a": 1}`).Value
+	var all sync.WaitGroup
+	for range 20 {
+		for _, module := range bad {
+			all.Go(func() {
+				if value, failure := module.Evaluate(t.Context(), document, at()); failure == nil {
+					t.Errorf("got value %v of a bad module", value)
+				}
+			})
+		}
+		all.Go(func() {
+			value, failure := good.Evaluate(t.Context(), document, at())
+			if failure != nil || value.Compare(ast.Boolean(true)) != 0 {
+				t.Errorf("got %v, %v, want true", value, failure)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// TestManyAtOnce shares one module and one document between many.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	module := compile(t, `isCompliant[r] { x := input.list[_]; r := {"result": x > 3, "error": sprintf("%d: %s", [x, input.name])} }`)
+	document := ast.MustParseTerm(`{"list": [1, 2, 3, 4, 5], "name": "n"}`).Value
+	want, failure := module.Evaluate(t.Context(), document, at())
+	if failure != nil {
+		t.Fatal(*failure)
+	}
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			for range 20 {
+				got, failure := module.Evaluate(t.Context(), document, at())
+				if failure != nil || got.Compare(want) != 0 {
+					t.Errorf("got %v, %v, want %v", got, failure, want)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// TestNothingStays: after timeouts nothing runs on.
+func TestNothingStays(t *testing.T) {
+	before := runtime.NumGoroutine()
+	module := compile(t, loop(), quick()...)
+	for range 30 {
+		module.Evaluate(t.Context(), ast.NewObject(), at())
+	}
+	for range 1000 {
+		if runtime.NumGoroutine() <= before {
+			return
+		}
+		runtime.Gosched()
+		runtime.GC()
+	}
+	t.Errorf("got %d goroutines, want %d", runtime.NumGoroutine(), before)
+}
+
+// num is a number as JSON gives it.
+func num(digits string) json.Number { return json.Number(digits) }
+
+// quick is a short time.
+func quick() []inline.Option { return []inline.Option{inline.WithTimeout(20 * time.Millisecond)} }
+
+// loop is a module that runs for hours in pure Rego.
+func loop() string {
+	return `xs = numbers.range(1, 3000)
+isCompliant { a := xs[_]; b := xs[_]; c := xs[_]; a + b + c < 0 }`
+}
+
+func doubling(n int) string {
+	var out strings.Builder
+	for i := range n {
+		fmt.Fprintf(&out, "x%d := concat(\"\", [x%d, x%d]); ", i+1, i, i)
+	}
+	return out.String()
+}
+
+func nesting(n int) string {
+	var out strings.Builder
+	for i := range n {
+		fmt.Fprintf(&out, "x%d := [x%d, x%d]; ", i+1, i, i)
+	}
+	return out.String()
+}
