@@ -116,13 +116,15 @@ func unassigned(rule *ast.Rule) *ast.Rule {
 func muteMetadata(module *ast.Module) {
 	for _, comment := range module.Comments {
 		if isMetadata(comment) {
-			comment.Text = []byte(" METADATA, malformed:")
+			comment.Text = slices.Concat([]byte(" malformed "), bytes.TrimSpace(comment.Text))
 		}
 	}
 }
 
+// isMetadata has in mind the comments that OPA takes for one, and those that it
+// would at another column.
 func isMetadata(comment *ast.Comment) bool {
-	return bytes.Equal(bytes.TrimSpace(comment.Text), []byte("METADATA"))
+	return bytes.HasPrefix(bytes.TrimSpace(comment.Text), []byte("METADATA"))
 }
 
 // annotated says whether the annotations of a text are well formed.
