@@ -48,7 +48,7 @@ func printAs(ctx context.Context, file string, to ast.Ref, module *ast.Module, v
 	if err := sameModule(module, reread); err != nil {
 		return nil, err
 	}
-	compiler, err := compiled(ctx, file, reread, to)
+	compiler, err := compiled(ctx, file, text, reread, to)
 	if err != nil {
 		return nil, err
 	}

@@ -85,6 +85,10 @@ func TestRefusals(t *testing.T) {
 		"9e: strings.render_template": {call(`strings.render_template("{{.}}", {})`), impure + "strings.render_template"},
 		"9e: graphql.parse_query":     {call(`graphql.parse_query("{a}")`), impure + "graphql.parse_query"},
 
+		"9e: literals of literals":             {"package sigstore\nisCompliant { x0 := [1]; " + nesting(40) + "x40 == input }", "literals in literals"},
+		"9e: literals of literals, backwards":  {"package sigstore\n" + rules(40) + "isCompliant { x40 == input }", "literals in literals"},
+		"9e: literals of literals, of objects": {"package sigstore\nisCompliant { x0 := {}; " + strings.NewReplacer("[", `{"a": `, ", ", `, "b": `, "]", "}").Replace(nesting(40)) + "x40 == input }", "literals in literals"},
+
 		// 9d: nothing of what others say.
 		"9d: all data":                  {call(`data`), foreign + "data,"},
 		"9d: data of the library":       {call(`data.assay.config`), foreign + "data.assay.config"},

@@ -2,6 +2,7 @@ package inline
 
 import (
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 
@@ -14,14 +15,27 @@ var errFull = errors.New("full")
 // within says whether a value has at most that many bytes as JSON, without
 // spaces, escapes and exponents.
 func within(value ast.Value, bytes int) bool {
-	bytes++ // take counts a comma behind every value
-	return take(value, &bytes) == nil
+	m := meter{left: bytes + 1} // a comma is counted behind every value
+	m.each = func(t *ast.Term) error { return m.take(t.Value) }
+	m.pair = func(key, t *ast.Term) error {
+		if err := m.take(key.Value); err != nil {
+			return err
+		}
+		return m.take(t.Value)
+	}
+	return m.take(value) == nil
+}
+
+// meter is what is left while a value is walked.
+type meter struct {
+	left int
+	each func(*ast.Term) error
+	pair func(key, t *ast.Term) error
 }
 
 // take subtracts the size of a value, and of the comma or colon behind it, from
 // what is left. The last comma in an array or an object makes up for one bracket.
-func take(value ast.Value, left *int) error {
-	each := func(t *ast.Term) error { return take(t.Value, left) }
+func (m *meter) take(value ast.Value) error {
 	size, err := 2, error(nil)
 	switch v := value.(type) {
 	case ast.String:
@@ -29,20 +43,15 @@ func take(value ast.Value, left *int) error {
 	case ast.Number:
 		size = written(string(v)) + 1
 	case *ast.Array:
-		err = v.Iter(each)
+		err = v.Iter(m.each)
 	case ast.Set:
-		err = v.Iter(each)
+		err = v.Iter(m.each)
 	case ast.Object:
-		err = v.Iter(func(key, t *ast.Term) error {
-			if err := each(key); err != nil {
-				return err
-			}
-			return each(t)
-		})
+		err = v.Iter(m.pair)
 	default:
 		size = 5 // true, null
 	}
-	if *left -= size; err == nil && *left < 0 {
+	if m.left -= size; err == nil && m.left < 0 {
 		err = errFull
 	}
 	return err
@@ -51,7 +60,13 @@ func take(value ast.Value, left *int) error {
 // written is how long a number is without an exponent, about: 1e30000 is seven
 // bytes, and a sum of such numbers takes a builtin hours.
 func written(number string) int {
-	_, exponent, _ := strings.Cut(strings.ToLower(number), "e")
-	zeros, _ := strconv.Atoi(exponent) // 0 where there is none
+	e := strings.IndexAny(number, "eE")
+	if e < 0 {
+		return len(number)
+	}
+	zeros, err := strconv.Atoi(number[e+1:])
+	if err != nil { // no machine's number
+		return math.MaxInt32
+	}
 	return len(number) + max(zeros, -zeros)
 }
