@@ -6,8 +6,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// compiled compiles a module, which is what a text says, alone. It may read data of its own package only,
-// and call what the capabilities list.
+// compiled compiles a module, which is what a text says, alone. It may read data
+// of its own package only, and call what the capabilities list.
 func compiled(ctx context.Context, file, text string, module *ast.Module, own ast.Ref) (*ast.Compiler, error) {
 	if err := checkImports(module, own); err != nil {
 		return nil, err

@@ -130,7 +130,7 @@ func TestDeadlineOfTheCaller(t *testing.T) {
 // leave the others their values.
 func TestOneHurtsNoOther(t *testing.T) {
 	t.Parallel()
-	good := compile(t, `isCompliant { input.a == 1 }`)
+	good := compile(t, `isCompliant { input.a == 1 }`, inline.WithTimeout(time.Minute))
 	bad := []*inline.Module{
 		compile(t, loop(), quick()...),
 		compile(t, "isCompliant = 1\nisCompliant = 2"),
@@ -159,7 +159,8 @@ func TestOneHurtsNoOther(t *testing.T) {
 // TestManyAtOnce shares one module and one document between many.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
-	module := compile(t, `isCompliant[r] { x := input.list[_]; r := {"result": x > 3, "error": sprintf("%d: %s", [x, input.name])} }`)
+	module := compile(t, `isCompliant[r] { x := input.list[_]; r := {"result": x > 3, "error": sprintf("%d: %s", [x, input.name])} }`,
+		inline.WithTimeout(time.Minute))
 	document := ast.MustParseTerm(`{"list": [1, 2, 3, 4, 5], "name": "n"}`).Value
 	want, failure := module.Evaluate(t.Context(), document, at())
 	if failure != nil {
@@ -239,4 +240,29 @@ func rules(n int) string {
 		fmt.Fprintf(&out, "x%d = [x%d, x%d]\n", n-i, n-i-1, n-i-1)
 	}
 	return out.String() + "x0 = 1\n"
+}
+
+// TestCompileBesideEvaluation: OPA's parser shares the terms of operators between
+// all modules. To move one module must not write to what another one reads.
+func TestCompileBesideEvaluation(t *testing.T) {
+	t.Parallel()
+	source := "bad { input.b }\nisCompliant { x := input.a + 1; x == 2; not data.sigstore.bad }"
+	module := compile(t, source, inline.WithTimeout(time.Minute))
+	document := ast.MustParseTerm(`{"a": 1}`).Value
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 20 {
+				compile(t, source)
+			}
+		})
+		all.Go(func() {
+			for range 200 {
+				if _, failure := module.Evaluate(t.Context(), document, at()); failure != nil {
+					t.Error(*failure)
+				}
+			}
+		})
+	}
+	all.Wait()
 }

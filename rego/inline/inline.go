@@ -48,9 +48,9 @@ const (
 	// defaultCompile is for the longest source on a busy machine: ten thousand
 	// rules take a second of CPU time.
 	defaultCompile = 30 * time.Second
-	// defaultTimeout leaves a policy time to walk the largest document, and ten
-	// of them time to fail within the ten seconds of a webhook.
-	defaultTimeout = time.Second
+	// defaultTimeout is a hundred times what a policy takes to walk the largest
+	// document, as the machine may be busy, and a fifth of a webhook's ten seconds.
+	defaultTimeout = 2 * time.Second
 	// defaultMaxInput admits the largest attestation that is fetched.
 	defaultMaxInput = 4 << 20
 	// maxValue bounds what a policy answers, messages included.
@@ -90,7 +90,7 @@ type limits struct {
 // Option sets a limit of a module.
 type Option func(*limits) error
 
-// WithTimeout sets how long one evaluation may take, one second unless set. The
+// WithTimeout sets how long one evaluation may take, two seconds unless set. The
 // deadline of its context holds too.
 func WithTimeout(timeout time.Duration) Option {
 	return func(l *limits) error {
