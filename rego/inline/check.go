@@ -6,23 +6,26 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// compiled compiles a module alone. It may read data of its own package only,
-// and call what the capabilities list.
-func compiled(ctx context.Context, file string, module *ast.Module, own ast.Ref) (*ast.Compiler, error) {
+// compiled compiles a module, which is what a text says, alone. It may read data
+// of its own package only, and call what the capabilities list.
+func compiled(ctx context.Context, file, text string, module *ast.Module, own ast.Ref) (*ast.Compiler, error) {
 	if err := checkImports(module, own); err != nil {
 		return nil, err
 	}
-	compiler := ast.NewCompiler().WithCapabilities(capabilities())
+	compiler := ast.NewCompiler().WithCapabilities(capabilities(text))
 	// Here references are resolved, imports are gone and locals have names of
 	// their own: a reference to data is one. Later stages erase print(data).
 	compiler.WithStageAfterID(ast.StageRewriteLocalVars, ast.CompilerStageDefinition{
-		Name:       "CheckForeignData",
-		MetricName: "check_foreign_data",
+		Name:       "CheckInline",
+		MetricName: "check_inline",
 		Stage: func(c *ast.Compiler) *ast.Error {
 			if err := ctx.Err(); err != nil {
 				return ast.NewError(ast.CompileErr, module.Package.Location, "%v", err)
 			}
-			return checkData(c.Modules[file], own)
+			if err := checkData(c.Modules[file], own); err != nil {
+				return err
+			}
+			return checkGrowth(c.Modules[file], own)
 		},
 	})
 	if compiler.Compile(map[string]*ast.Module{file: module}); compiler.Failed() {
@@ -31,8 +34,8 @@ func compiled(ctx context.Context, file string, module *ast.Module, own ast.Ref)
 	return compiler, nil
 }
 
-// checkImports refuses imports of foreign data, used or not, and one that takes
-// the name data away.
+// checkImports refuses imports of foreign data, used or not. OPA refuses those
+// that take the name data away.
 func checkImports(module *ast.Module, own ast.Ref) error {
 	for _, imported := range module.Imports {
 		path, ok := imported.Path.Value.(ast.Ref)
@@ -41,9 +44,6 @@ func checkImports(module *ast.Module, own ast.Ref) error {
 		}
 		if err := foreign(path, own); err != nil {
 			return err
-		}
-		if imported.Alias == "data" {
-			return ast.NewError(ast.CompileErr, imported.Location, "got an import as data, want another name")
 		}
 	}
 	return nil

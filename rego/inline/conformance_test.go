@@ -33,13 +33,14 @@ func TestConformanceInlineRego(t *testing.T) {
 			if err != nil {
 				return nil // of another kind
 			}
-			for _, source := range inlineRego(docs.Policies) {
-				module, err := inline.Compile(t.Context(), []string{"cip", "real", "policy"}, source)
-				if err != nil {
-					t.Errorf("%s: got %v, want a module", path, err)
-					continue
-				}
-				versions[module.Version()]++
+			for i, source := range inlineRego(docs.Policies) {
+				t.Run(folder+"/"+entry.Name()+"/"+strconv.Itoa(i), func(t *testing.T) {
+					module, err := inline.Compile(t.Context(), []string{"cip", "real", "policy"}, source)
+					if err != nil {
+						t.Fatal(err)
+					}
+					versions[module.Version()]++
+				})
 			}
 			return nil
 		})

@@ -74,11 +74,10 @@ func (m *Module) Evaluate(ctx context.Context, document ast.Value, now time.Time
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.limits.timeout)
 	defer cancel()
-	late := &Failure{Timeout, fmt.Sprintf("evaluation took longer than %s", m.limits.timeout)}
 	select {
 	case m.running <- struct{}{}:
 	case <-ctx.Done():
-		return nil, late
+		return nil, &Failure{Timeout, fmt.Sprintf("evaluation did not begin: %d of this policy are running", len(m.running))}
 	}
 	stop := topdown.NewCancel()
 	done := make(chan outcome, 1)
@@ -91,7 +90,7 @@ func (m *Module) Evaluate(ctx context.Context, document ast.Value, now time.Time
 		return out.value, out.failure
 	case <-ctx.Done():
 		stop.Cancel()
-		return nil, late
+		return nil, failureOf(ctx.Err())
 	}
 }
 
@@ -124,6 +123,10 @@ func (p *program) run(ctx context.Context, stop topdown.Cancel, document ast.Val
 		return nil
 	})
 	switch {
+	case ctx.Err() != nil:
+		// A builtin that its context ended is only undefined, and what is not
+		// undefined might then hold: an evaluation that was cut short has no value.
+		return outcome{failure: failureOf(ctx.Err())}
 	case err != nil:
 		return outcome{failure: failureOf(err)}
 	case out.value != nil && !within(out.value, maxValue):
@@ -133,8 +136,12 @@ func (p *program) run(ctx context.Context, stop topdown.Cancel, document ast.Val
 }
 
 func failureOf(err error) *Failure {
-	if topdown.IsCancel(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return &Failure{Timeout, "evaluation was canceled"}
+	case topdown.IsCancel(err) || errors.Is(err, context.DeadlineExceeded):
 		return &Failure{Timeout, "evaluation took too long"}
+	default:
+		return &Failure{Malformed, err.Error()}
 	}
-	return &Failure{Malformed, err.Error()}
 }

@@ -45,11 +45,12 @@ const (
 	maxSource = 256 << 10
 	// maxDepth bounds the nesting of brackets. People nest a dozen deep.
 	maxDepth = 200
-	// defaultCompile is a hundred times what the longest policies seen take.
-	defaultCompile = 5 * time.Second
-	// defaultTimeout leaves a policy time to walk the largest document, and ten
-	// of them time to fail within the ten seconds of a webhook.
-	defaultTimeout = time.Second
+	// defaultCompile is for the longest source on a busy machine: ten thousand
+	// rules take a second of CPU time.
+	defaultCompile = 30 * time.Second
+	// defaultTimeout is a hundred times what a policy takes to walk the largest
+	// document, as the machine may be busy, and a fifth of a webhook's ten seconds.
+	defaultTimeout = 2 * time.Second
 	// defaultMaxInput admits the largest attestation that is fetched.
 	defaultMaxInput = 4 << 20
 	// maxValue bounds what a policy answers, messages included.
@@ -89,7 +90,7 @@ type limits struct {
 // Option sets a limit of a module.
 type Option func(*limits) error
 
-// WithTimeout sets how long one evaluation may take, one second unless set. The
+// WithTimeout sets how long one evaluation may take, two seconds unless set. The
 // deadline of its context holds too.
 func WithTimeout(timeout time.Duration) Option {
 	return func(l *limits) error {
@@ -149,7 +150,7 @@ func compile(ctx context.Context, file string, to ast.Ref, source string) (*prin
 	}
 	// As it was written, for errors that speak of what was written, and because
 	// what is foreign here may be its own after the move.
-	compiler, err := compiled(ctx, file, module.Copy(), sigstore())
+	compiler, err := compiled(ctx, file, source, module.Copy(), sigstore())
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func printAs(ctx context.Context, file string, to ast.Ref, module *ast.Module, v
 	if err != nil {
 		return nil, err
 	}
-	if !annotated(file, text, version) {
+	if !annotated(file, text, reread, version) {
 		muteMetadata(module)
 		if text, reread, err = write(file, module, version); err != nil {
 			return nil, err
@@ -48,7 +48,7 @@ func printAs(ctx context.Context, file string, to ast.Ref, module *ast.Module, v
 	if err := sameModule(module, reread); err != nil {
 		return nil, err
 	}
-	compiler, err := compiled(ctx, file, reread, to)
+	compiler, err := compiled(ctx, file, text, reread, to)
 	if err != nil {
 		return nil, err
 	}
@@ -115,14 +115,23 @@ func unassigned(rule *ast.Rule) *ast.Rule {
 // not read it, and OPA's tools refuse the file.
 func muteMetadata(module *ast.Module) {
 	for _, comment := range module.Comments {
-		if bytes.Equal(bytes.TrimSpace(comment.Text), []byte("METADATA")) {
-			comment.Text = []byte(" METADATA, malformed:")
+		if isMetadata(comment) {
+			comment.Text = slices.Concat([]byte(" malformed "), bytes.TrimSpace(comment.Text))
 		}
 	}
 }
 
+// isMetadata has in mind the comments that OPA takes for one, and those that it
+// would at another column.
+func isMetadata(comment *ast.Comment) bool {
+	return bytes.HasPrefix(bytes.TrimSpace(comment.Text), []byte("METADATA"))
+}
+
 // annotated says whether the annotations of a text are well formed.
-func annotated(file, text string, version ast.RegoVersion) bool {
+func annotated(file, text string, module *ast.Module, version ast.RegoVersion) bool {
+	if !slices.ContainsFunc(module.Comments, isMetadata) {
+		return true
+	}
 	_, err := ast.ParseModuleWithOpts(file, text, ast.ParserOptions{RegoVersion: version, ProcessAnnotation: true})
 	return err == nil
 }

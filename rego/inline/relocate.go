@@ -17,27 +17,23 @@ func relocate(module *ast.Module, hidden bool, to ast.Ref) error {
 			imported.Alias = imported.Name()
 		}
 	}
+	// Only what moves is written to: the parser shares the terms of operators
+	// between all modules, so ast.Transform, which writes everywhere, is a race.
 	var ambiguous error
-	path := module.Package.Path
-	module.Package.Path = ast.Ref{ast.DefaultRootDocument}
-	_, err := ast.TransformRefs(module, func(ref ast.Ref) (ast.Value, error) {
-		if !ref.HasPrefix(from) {
-			return ref, nil
+	ast.WalkTerms(module, func(term *ast.Term) bool {
+		ref, ok := term.Value.(ast.Ref)
+		if !ok || !ref.HasPrefix(from) {
+			return false
 		}
 		if hidden && ambiguous == nil {
 			ambiguous = fmt.Errorf("%s: got %s where data is also the name of a variable or a rule, want another name for that",
 				ref[0].Location, ref)
 		}
-		return moved(ref, from, to), nil
+		term.Value = moved(ref, from, to)
+		return false
 	})
-	if err != nil {
-		return err
-	}
-	if ambiguous != nil {
-		return ambiguous
-	}
-	module.Package.Path = moved(path, from, to)
-	return nil
+	module.Package.Path = moved(module.Package.Path, from, to)
+	return ambiguous
 }
 
 // moved replaces the beginning of a reference. The terms keep a location: the

@@ -2,6 +2,9 @@ package inline
 
 import (
 	"errors"
+	"math"
+	"strconv"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -9,43 +12,61 @@ import (
 // errFull ends a walk early.
 var errFull = errors.New("full")
 
-// within says whether a value has at most that many bytes as JSON, counting
-// strings as they are, without escapes.
+// within says whether a value has at most that many bytes as JSON, without
+// spaces, escapes and exponents.
 func within(value ast.Value, bytes int) bool {
-	return take(value, &bytes) == nil
+	m := meter{left: bytes + 1} // a comma is counted behind every value
+	m.each = func(t *ast.Term) error { return m.take(t.Value) }
+	m.pair = func(key, t *ast.Term) error {
+		if err := m.take(key.Value); err != nil {
+			return err
+		}
+		return m.take(t.Value)
+	}
+	return m.take(value) == nil
 }
 
-// take subtracts the size of a value from what is left.
-func take(value ast.Value, left *int) error {
-	size := 1 // a comma
+// meter is what is left while a value is walked.
+type meter struct {
+	left int
+	each func(*ast.Term) error
+	pair func(key, t *ast.Term) error
+}
+
+// take subtracts the size of a value, and of the comma or colon behind it, from
+// what is left. The last comma in an array or an object makes up for one bracket.
+func (m *meter) take(value ast.Value) error {
+	size, err := 2, error(nil)
 	switch v := value.(type) {
 	case ast.String:
-		size += len(v) + 2
+		size = len(v) + 3
 	case ast.Number:
-		size += len(v)
+		size = written(string(v)) + 1
 	case *ast.Array:
-		if err := v.Iter(func(t *ast.Term) error { return take(t.Value, left) }); err != nil {
-			return err
-		}
+		err = v.Iter(m.each)
 	case ast.Set:
-		if err := v.Iter(func(t *ast.Term) error { return take(t.Value, left) }); err != nil {
-			return err
-		}
+		err = v.Iter(m.each)
 	case ast.Object:
-		err := v.Iter(func(k, t *ast.Term) error {
-			if err := take(k.Value, left); err != nil {
-				return err
-			}
-			return take(t.Value, left)
-		})
-		if err != nil {
-			return err
-		}
+		err = v.Iter(m.pair)
 	default:
-		size += 4
+		size = 5 // true, null
 	}
-	if *left -= size; *left < 0 {
-		return errFull
+	if m.left -= size; err == nil && m.left < 0 {
+		err = errFull
 	}
-	return nil
+	return err
+}
+
+// written is how long a number is without an exponent, about: 1e30000 is seven
+// bytes, and a sum of such numbers takes a builtin hours.
+func written(number string) int {
+	e := strings.IndexAny(number, "eE")
+	if e < 0 {
+		return len(number)
+	}
+	zeros, err := strconv.Atoi(number[e+1:])
+	if err != nil { // no machine's number
+		return math.MaxInt32
+	}
+	return len(number) + max(zeros, -zeros)
 }
