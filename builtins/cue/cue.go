@@ -118,6 +118,9 @@ func (e *Evaluator) Validate(ctx context.Context, policy string, document []byte
 	if verdict, ok := e.verdicts.Get(q); ok {
 		return verdict
 	}
+	if ctx.Err() != nil {
+		return refuse(Timeout, "the cue policy was not evaluated: no time is left")
+	}
 	select {
 	case e.slots <- struct{}{}:
 		defer func() { <-e.slots }()
@@ -127,9 +130,6 @@ func (e *Evaluator) Validate(ctx context.Context, policy string, document []byte
 	started := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, e.options.Timeout)
 	defer cancel()
-	if ctx.Err() != nil {
-		return refuse(Timeout, "the cue policy was not evaluated: no time is left")
-	}
 	if refusal := e.refused(q); refusal != nil {
 		return refusal
 	}

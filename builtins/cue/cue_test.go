@@ -3,14 +3,19 @@ package cue_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/assay-dev/assay/builtins/cue"
 )
 
+// evaluator has time, unless the options say how much: the machine may be busy.
 func evaluator(t testing.TB, options cue.Options) *cue.Evaluator {
 	t.Helper()
+	if options.Timeout == 0 {
+		options.Timeout = time.Minute
+	}
 	e, err := cue.New(options)
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +166,10 @@ func TestWhatIsTooLargeIsNotEvaluated(t *testing.T) {
 		{"a policy just so", strings.Repeat(" ", 256<<10), `{}`, "", ""},
 		{"a document", ``, `"` + strings.Repeat("x", 4<<20-1) + `"`, cue.TooLarge, "the document: got 4194305 bytes, want at most 4194304"},
 		{"a document just so", ``, `{"a":"` + strings.Repeat("x", 4<<20-8) + `"}`, "", ""},
-		{"a deep document", `_`, nested(1001), cue.TooLarge, "the document: got more than 1000 values within each other"},
+		{"a deep document", `_`, nested(1001), cue.TooLarge, "the document: got 1001 values within each other, want at most 1000"},
+		{"a long array", `_`, "[1" + strings.Repeat(",1", 20000) + "]", cue.TooLarge, "the document: got 20001 members of an array or object, want at most 20000"},
+		{"a long object", `_`, `{"a":1` + strings.Repeat(`,"a":1`, 20000) + "}", cue.TooLarge, "the document: got 20001 members of an array or object, want at most 20000"},
+		{"many values", `_`, "[[]" + strings.Repeat(",[1,1,1,1,1,1,1,1,1]", 10000) + "]", cue.TooLarge, "the document: got 100003 values, want at most 100000"},
 		{"a document deep just so", `_`, nested(1000), "", ""},
 		{"brackets in a text are not depth", `_`, `"` + strings.Repeat(`[\"\\`, 2000) + `"`, "", ""},
 		{"no document", ``, ``, cue.Malformed, "the document: want JSON"},

@@ -42,9 +42,15 @@ func refuse(code Code, format string, args ...any) *Refusal {
 
 // The bounds of what is evaluated, and of what is said about it: CUE repeats the
 // values that conflict, and they are those of whoever signed.
+//
+// Documents come from whoever signed, or wrote the object, so that they are bounded
+// by what CUE makes of them: a kilobyte or more for each value, and for each member
+// of an array or object a look at all members before it.
 const (
 	mostPolicy     = 256 << 10
 	mostDocument   = 4 << 20
+	mostValues     = 100_000
+	mostMembers    = 20_000
 	deepest        = 1000
 	longestMessage = 4 << 10
 )
@@ -65,16 +71,25 @@ func bounded(policy string, document []byte) *Refusal {
 		return refuse(TooLarge, "the document: got %d bytes, want at most %d", len(document), mostDocument)
 	case !json.Valid(document):
 		return refuse(Malformed, "the document: want JSON")
-	case depth(document) > deepest:
-		return refuse(TooLarge, "the document: got more than %d values within each other", deepest)
+	}
+	values, members, depth := measure(document)
+	switch {
+	case depth > deepest:
+		return refuse(TooLarge, "the document: got %d values within each other, want at most %d", depth, deepest)
+	case members > mostMembers:
+		return refuse(TooLarge, "the document: got %d members of an array or object, want at most %d", members, mostMembers)
+	case values > mostValues:
+		return refuse(TooLarge, "the document: got %d values, want at most %d", values, mostValues)
 	}
 	return nil
 }
 
-// depth is how deep the arrays and objects of valid JSON are nested.
-func depth(document []byte) (most int) {
-	open, quoted := 0, false
-	for i := 0; i < len(document); i++ {
+// measure counts in valid JSON: values, members of the largest array or object, and
+// how deep those are nested. An empty array counts one member.
+func measure(document []byte) (values, members, depth int) {
+	var open []int // members of the arrays and objects around
+	values = 1
+	for i, quoted := 0, false; i < len(document); i++ {
 		switch c := document[i]; {
 		case quoted && c == '\\':
 			i++
@@ -82,13 +97,18 @@ func depth(document []byte) (most int) {
 			quoted = !quoted
 		case quoted:
 		case c == '{', c == '[':
-			open++
-			most = max(most, open)
+			open = append(open, 1)
+			values++
+			members, depth = max(members, 1), max(depth, len(open))
+		case c == ',':
+			open[len(open)-1]++
+			values++
+			members = max(members, open[len(open)-1])
 		case c == '}', c == ']':
-			open--
+			open = open[:len(open)-1]
 		}
 	}
-	return most
+	return values, members, depth
 }
 
 // decide is what cosign does, with its texts. pure says that the same question
