@@ -35,11 +35,17 @@ type sources struct {
 
 func openSources(t *testing.T, w *world.World, users ...string) *sources {
 	t.Helper()
-	s := &sources{users: users}
+	s, over := &sources{users: users}, t.Context().Done()
 	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
-		defer context.AfterFunc(t.Context(), cancel)() // what hangs ends with the test
+		go func() { // what hangs ends with the test
+			select {
+			case <-over:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
 		r = r.WithContext(ctx)
 		user, password, _ := r.BasicAuth()
 		s.mu.Lock()
