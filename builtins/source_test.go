@@ -151,20 +151,22 @@ func TestPlaceIsPartOfAVerdict(t *testing.T) {
 	s := openSources(t, w)
 	facts := factsOf(t, w)
 	for _, step := range []struct {
-		source string
-		want   bool
+		name, source string
+		want         bool
 	}{
-		{"", true},
-		{fmt.Sprintf(`{"oci": "%s/none"}`, s.host), false},
-		{fmt.Sprintf(`{"oci": "%s/sigs"}`, s.host), true},
-		{fmt.Sprintf(`{"oci": "%s/sigs", "tagPrefix": "other-"}`, s.host), false},
-		{`{"tagPrefix": "other-"}`, false},
-		{"", true},
+		{"beside the image", "", true},
+		{"a source that has nothing", fmt.Sprintf(`{"oci": "%s/none"}`, s.host), false},
+		{"a source that has it", fmt.Sprintf(`{"oci": "%s/sigs"}`, s.host), true},
+		{"under another prefix", fmt.Sprintf(`{"oci": "%s/sigs", "tagPrefix": "other-"}`, s.host), false},
+		{"under another prefix beside the image", `{"tagPrefix": "other-"}`, false},
+		{"beside the image, warm", "", true},
 	} {
-		got := answer(t, facts.Open(oci.Credentials{}, ""), w.Expand(fmt.Sprintf(`cosign.verify("${app@}", %s)`, format(from(step.source), "legacy"))))
-		if ok := got.(map[string]any)["ok"]; ok != step.want {
-			t.Errorf("SRC-1: source %s: got %v, want ok %t", step.source, got, step.want)
-		}
+		t.Run("SRC-1: "+step.name, func(t *testing.T) {
+			got := answer(t, facts.Open(oci.Credentials{}, ""), w.Expand(fmt.Sprintf(`cosign.verify("${app@}", %s)`, format(from(step.source), "legacy"))))
+			if ok := got.(map[string]any)["ok"]; ok != step.want {
+				t.Errorf("got %v, want ok %t", got, step.want)
+			}
+		})
 	}
 }
 
@@ -244,27 +246,29 @@ func TestPullSecrets(t *testing.T) {
 		{"AUTH-4: a Secret that is broken", "broken", "malformed", 0, ""},
 		{"AUTH-4: still warm", "shop", "", 0, ""},
 	} {
-		s.asked()
-		got := answer(t, facts.Open(oci.Credentials{ID: "node", Keychain: node{}}, step.namespace), call)
-		code, message := "", ""
-		if got.(map[string]any)["ok"] != true {
-			code, message = problem(t, got)
-		}
-		if code != step.code || strings.Contains(fmt.Sprint(got), "s3cret") {
-			t.Errorf("%s: got %s %q, want %q and no secret", step.name, code, message, step.code)
-		}
-		asked := s.asked()
-		if len(asked) > step.requests {
-			t.Errorf("%s: got requests %q, want at most %d", step.name, asked, step.requests)
-		}
-		for _, request := range asked {
-			if strings.HasPrefix(request, "node ") {
-				t.Errorf("%s: got request %q with the node's own credentials", step.name, request)
+		t.Run(step.name, func(t *testing.T) {
+			s.asked()
+			got := answer(t, facts.Open(oci.Credentials{ID: "node", Keychain: node{}}, step.namespace), call)
+			code, message := "", ""
+			if got.(map[string]any)["ok"] != true {
+				code, message = problem(t, got)
 			}
-		}
-		if step.user != "" && !slices.ContainsFunc(asked, func(r string) bool { return strings.HasPrefix(r, step.user+" ") }) {
-			t.Errorf("%s: got requests %q, want some of %s", step.name, asked, step.user)
-		}
+			if code != step.code || strings.Contains(fmt.Sprint(got), "s3cret") {
+				t.Errorf("got %s %q, want %q and no secret", code, message, step.code)
+			}
+			asked := s.asked()
+			if len(asked) > step.requests {
+				t.Errorf("got requests %q, want at most %d", asked, step.requests)
+			}
+			for _, request := range asked {
+				if strings.HasPrefix(request, "node ") {
+					t.Errorf("got request %q with the node's own credentials", request)
+				}
+			}
+			if step.user != "" && !slices.ContainsFunc(asked, func(r string) bool { return strings.HasPrefix(r, step.user+" ") }) {
+				t.Errorf("got requests %q, want some of %s", asked, step.user)
+			}
+		})
 	}
 	// Without signaturePullSecrets it is the session's own that count.
 	plain := strings.Replace(call, `, "signaturePullSecrets": [{"name": "pull"}]`, "", 1)
