@@ -50,7 +50,13 @@ const (
 
 func openWorld(t testing.TB) *world.World {
 	t.Helper()
-	d, err := world.Parse([]byte(description))
+	return worldOf(t, description)
+}
+
+// worldOf makes the world of a description and closes it with the test.
+func worldOf(t testing.TB, yaml string) *world.World {
+	t.Helper()
+	d, err := world.Parse([]byte(yaml))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,6 +79,16 @@ type Image struct {
 	// EvidenceFrom names another image whose evidence, byte for byte, is
 	// attached to this one as well: the thief's way to a signed image.
 	EvidenceFrom string `json:"evidenceFrom"`
+	// EvidenceIn is where the evidence lies, beside the image by default.
+	EvidenceIn Place `json:"evidenceIn"`
+}
+
+// Place is what a policy calls the source of an authority.
+type Place struct {
+	// Repository is the path without the registry; the default is the image's.
+	Repository string `json:"repository"`
+	// TagPrefix is put before the tags of legacy evidence.
+	TagPrefix string `json:"tagPrefix"`
 }
 
 // Config is the part of an image's configuration that policies ask for.

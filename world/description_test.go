@@ -44,6 +44,8 @@ func TestParseRefuses(t *testing.T) {
 		"a platform twice":              {"images: {app: {platforms: [linux/arm64, linux/arm64]}}", "images.app.platforms[1]"},
 		"evidence from nowhere":         {"images: {app: {evidenceFrom: b}}", `images.app.evidenceFrom: got "b"`},
 		"evidence from itself":          {"images: {app: {evidenceFrom: app}}", `images.app.evidenceFrom: got "app"`},
+		"evidence in an odd repository": {"images: {app: {evidenceIn: {repository: A}}}", `images.app.evidenceIn.repository: got "A"`},
+		"evidence under an odd tag":     {"images: {app: {evidenceIn: {tagPrefix: a/b}}}", `images.app.evidenceIn.tagPrefix: got "a/b"`},
 		"an unknown signer":             {signing("signer: nobody"), `images.app.signatures[0].signer: got "nobody", want one of deploy, laptop, release`},
 		"an unknown format":             {signing("signer: release, format: v3"), `images.app.signatures[0].format: got "v3"`},
 		"an unknown log":                {signing("signer: release, log: rekor3"), `images.app.signatures[0].log: got "rekor3"`},

@@ -16,8 +16,9 @@ const (
 	envelopeType      = "application/vnd.dsse.envelope.v1+json"
 )
 
-// pushLegacy writes the tags sha256-HEX.sig and sha256-HEX.att of an image.
-func (s *shelf) pushLegacy(subject descriptor, all []evidence) error {
+// pushLegacy writes the tags sha256-HEX.sig and sha256-HEX.att of an image, with a
+// prefix or none.
+func (s *shelf) pushLegacy(prefix string, subject descriptor, all []evidence) error {
 	signatures, attestations := []layer{}, []layer{}
 	for _, e := range all {
 		if e.format != Legacy {
@@ -35,7 +36,7 @@ func (s *shelf) pushLegacy(subject descriptor, all []evidence) error {
 			}
 		}
 	}
-	tag := strings.Replace(subject.Digest, ":", "-", 1)
+	tag := prefix + strings.Replace(subject.Digest, ":", "-", 1)
 	if err := s.pushLayers(tag+".sig", signatures); err != nil {
 		return err
 	}

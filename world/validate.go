@@ -120,6 +120,7 @@ func (d *Description) validateImage(p *problems, path, key string, i Image) {
 	if i.EvidenceFrom != "" && (i.EvidenceFrom == key || !has(d.Images, i.EvidenceFrom)) {
 		p.add(path+".evidenceFrom", "got %q, want another one of %s", i.EvidenceFrom, sortedNames(d.Images))
 	}
+	i.EvidenceIn.validate(p, path+".evidenceIn")
 	for n, s := range i.Signatures {
 		at := fmt.Sprintf("%s.signatures[%d]", path, n)
 		s.validate(p, at)
@@ -129,6 +130,19 @@ func (d *Description) validateImage(p *problems, path, key string, i Image) {
 		at := fmt.Sprintf("%s.attestations[%d]", path, n)
 		a.validate(p, at)
 		d.validateSigning(p, at, a.Signing, func(from mint) (*recipe, error) { return from.attestation(a, "", descriptor{}) })
+	}
+}
+
+func (e Place) validate(p *problems, path string) {
+	if e.Repository != "" {
+		if _, err := name.NewRepository("registry.example/"+e.Repository, name.StrictValidation); err != nil {
+			p.add(path+".repository", "got %q: %w", e.Repository, err)
+		}
+	}
+	// cosign's longest tag has 7 and 64 characters for the digest, and 4 for what it is.
+	tag := e.TagPrefix + "sha256-" + strings.Repeat("0", 64) + ".sig"
+	if _, err := name.NewTag("registry.example/app:"+tag, name.StrictValidation); err != nil {
+		p.add(path+".tagPrefix", "got %q: %w", e.TagPrefix, err)
 	}
 }
 

@@ -39,6 +39,7 @@
 package world
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -129,7 +130,7 @@ func (w *World) stock(d *Description, m mint) error {
 	names := slices.Sorted(maps.Keys(d.Images))
 	for _, name := range names {
 		image := d.Images[name]
-		s := w.shelf(image)
+		s := &shelf{registry: w.host.content, repository: image.Repository}
 		subject, err := s.pushImage(name, image, d.Clock)
 		if err != nil {
 			return fmt.Errorf("images.%s: %w", name, err)
@@ -144,8 +145,8 @@ func (w *World) stock(d *Description, m mint) error {
 	for _, name := range names {
 		image, made := d.Images[name], w.images[name]
 		all := slices.Concat(made.evidence, w.images[image.EvidenceFrom].evidence)
-		s := w.shelf(image)
-		if err := s.pushLegacy(made.subject, all); err != nil {
+		s := &shelf{registry: w.host.content, repository: cmp.Or(image.EvidenceIn.Repository, image.Repository)}
+		if err := s.pushLegacy(image.EvidenceIn.TagPrefix, made.subject, all); err != nil {
 			return fmt.Errorf("images.%s: %w", name, err)
 		}
 		if err := s.pushBundles(made.subject, all, d.Clock, d.Referrers); err != nil {
@@ -153,10 +154,6 @@ func (w *World) stock(d *Description, m mint) error {
 		}
 	}
 	return nil
-}
-
-func (w *World) shelf(i Image) *shelf {
-	return &shelf{registry: w.host.content, repository: i.Repository}
 }
 
 // Close stops the registry. Requests in flight are cut.

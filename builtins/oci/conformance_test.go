@@ -69,6 +69,18 @@ func readLayout(t *testing.T, dir string) {
 	}))
 	defer s.Close()
 	ref := strings.TrimPrefix(s.URL, "http://") + "/layout@" + subject
+	for _, d := range of["dev.cosignproject.cosign/image"] {
+		configs, err := newClient(t).Configs(t.Context(), anonymous, strings.TrimPrefix(s.URL, "http://")+"/layout@"+d.Digest)
+		if errors.Is(err, oci.NotFound) {
+			continue // a layout without the image, or without its config file
+		}
+		if err != nil || len(configs) != 1 {
+			t.Errorf("IN-4: %s: got %d config files and %v, want one", filepath.Base(dir), len(configs), err)
+		}
+		for platform := range configs {
+			t.Logf("%s runs on %s", filepath.Base(dir), platform)
+		}
+	}
 	got, want := 0, 0
 	for name, call := range calls(newClient(t)) {
 		l, err := call(t.Context(), anonymous, ref)

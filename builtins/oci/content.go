@@ -17,9 +17,11 @@ const (
 	maxImages = 128
 	// maxDepth bounds how deep indexes lie in each other. Nothing that runs images looks deeper than one.
 	maxDepth = 3
-	// maxConfigs bounds the bytes of all config files of one reference: each becomes values of a policy's language,
-	// which take ten times as much.
-	maxConfigs = 8 << 20
+	// maxConfigs bounds the bytes of all config files of one reference: they become values of a policy's language, which
+	// take ten times as much. One takes 5 to 20 KB.
+	maxConfigs = 2 << 20
+	// maxValue bounds a manifest that is read to be looked at, for the same reason. One of 127 layers takes 32 KB.
+	maxValue = 256 << 10
 )
 
 // Manifest reads the image manifest or index that the digest reference ref names. Its hash was checked, and it is a
@@ -29,24 +31,24 @@ func (c *Client) Manifest(ctx context.Context, cred Credentials, ref string) ([]
 	if err != nil {
 		return nil, err
 	}
-	return c.manifest(ctx, cred, r)
+	body, err := c.manifest(ctx, cred, r)
+	if err == nil && len(body) > maxValue {
+		return nil, edge.Refuse(TooLarge, "manifest %s: got %d bytes, want at most %d", r.Name, len(body), maxValue)
+	}
+	return body, err
 }
 
 // Index is Manifest for an index, and refuses everything else.
 func (c *Client) Index(ctx context.Context, cred Credentials, ref string) ([]byte, error) {
-	r, err := pinned(cred, ref, "index")
+	body, err := c.Manifest(ctx, cred, ref)
 	if err != nil {
 		return nil, err
 	}
-	body, err := c.manifest(ctx, cred, r)
-	if err != nil {
-		return nil, err
-	}
-	switch d, err := parseDocument("manifest "+r.Name, body); {
+	switch d, err := parseDocument("manifest "+ref, body); {
 	case err != nil:
 		return nil, err
 	case d.kind() != anIndex:
-		return nil, edge.Refuse(Malformed, "manifest %s: got media type %.100q, want an index", r.Name, d.MediaType)
+		return nil, edge.Refuse(Malformed, "manifest %s: got media type %.100q, want an index", ref, d.MediaType)
 	}
 	return body, nil
 }

@@ -91,6 +91,13 @@ func TestManifestRefuses(t *testing.T) {
 		})
 	}
 	f.misbehave(nil)
+	long := f.tag(t, "org/app", "", map[string]any{"schemaVersion": 2, "annotations": map[string]string{"x": strings.Repeat("x", 256<<10)}})
+	for _, read := range []func(*oci.Client, string) error{
+		func(c *oci.Client, ref string) error { _, err := c.Manifest(t.Context(), anonymous, ref); return err },
+		func(c *oci.Client, ref string) error { _, err := c.Index(t.Context(), anonymous, ref); return err },
+	} {
+		mustRefuse(t, read(newClient(t), f.host()+"/org/app@"+long.Digest), oci.TooLarge, "want at most 262144")
+	}
 	_, err := newClient(t).Manifest(t.Context(), anonymous, f.host()+"/org/app:v1")
 	mustRefuse(t, err, oci.Malformed, "got a tag, want a digest")
 	_, err = newClient(t).Index(t.Context(), anonymous, ref)
@@ -182,7 +189,7 @@ func TestHostileIndex(t *testing.T) {
 	twin := f.built(t, "org/app", "", platform("linux", "amd64", `,"author":"mallory"`))
 	config := f.push(t, "org/app", configType, []byte("no config file"))
 	broken := f.tag(t, "org/app", "", man{SchemaVersion: 2, MediaType: imageType, Config: &config})
-	huge := desc{MediaType: configType, Digest: config.Digest, Size: 9 << 20}
+	huge := desc{MediaType: configType, Digest: config.Digest, Size: 2<<20 + 1}
 	gross := f.tag(t, "org/app", "", man{SchemaVersion: 2, MediaType: imageType, Config: &huge})
 	lying := good
 	lying.Size++
@@ -258,4 +265,48 @@ func TestIndexThatContainsItself(t *testing.T) {
 	if got := f.requests(); len(got) != 3 {
 		t.Errorf("got requests %q, want ping, index and child", got)
 	}
+}
+
+// TestEvidenceIsThatOfTheReference, be it an index or an image.
+func TestEvidenceIsThatOfTheReference(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	child := f.built(t, "org/app", "", platform("linux", "amd64", ""))
+	ofIndex, index := f.index(t, "org/app", "", child)
+	ofChild := f.host() + "/org/app@" + child.Digest
+	f.attach(t, ofChild, ".sig", f.push(t, "org/app", simpleType, []byte("the child's")))
+	c := newClient(t)
+	t.Run("IDX-1: a signature of a child is none of the index", func(t *testing.T) {
+		l, err := c.Signatures(t.Context(), anonymous, ofIndex, oci.Place{})
+		if err != nil || len(l.Layers) != 0 {
+			t.Errorf("got %d signatures and %v, want none", len(l.Layers), err)
+		}
+		if got := f.requests(); count(got, child.Digest) > 0 {
+			t.Errorf("got requests %q, want none about the child", got)
+		}
+	})
+	t.Run("IDX-1: a signature of the index is none of a child", func(t *testing.T) {
+		f.attach(t, ofIndex, ".att", f.push(t, "org/app", simpleType, []byte("the index's")))
+		l, err := c.Attestations(t.Context(), anonymous, ofChild, oci.Place{})
+		if err != nil || len(l.Layers) != 0 {
+			t.Errorf("got %d attestations and %v, want none", len(l.Layers), err)
+		}
+	})
+	t.Run("IDX-1: the manifest says which of both it is", func(t *testing.T) {
+		if _, err := c.Index(t.Context(), anonymous, ofIndex); err != nil {
+			t.Errorf("got %v of index %s, want none", err, index.Digest)
+		}
+		_, err := c.Index(t.Context(), anonymous, ofChild)
+		mustRefuse(t, err, oci.Malformed, "want an index")
+	})
+	t.Run("IDX-2: evidence about a digest that the registry does not have is read all the same", func(t *testing.T) {
+		ghost := f.host() + "/org/app@" + describe("", []byte("nobody pushed this")).Digest
+		f.attach(t, ghost, ".sig", f.push(t, "org/app", simpleType, []byte("a ghost's")))
+		l, err := c.Signatures(t.Context(), anonymous, ghost, oci.Place{})
+		if err != nil || len(l.Layers) != 1 {
+			t.Errorf("got %d signatures and %v, want the one", len(l.Layers), err)
+		}
+		_, err = c.Manifest(t.Context(), anonymous, ghost)
+		mustRefuse(t, err, oci.NotFound, "manifest ")
+	})
 }

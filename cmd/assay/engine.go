@@ -126,6 +126,7 @@ func (w *wiring) compile(ctx context.Context, d *documents) (*rego.Set, error) {
 	}
 	facts, err := builtins.New(w.registry, roots, builtins.Options{
 		AnchoredIdentities: w.flags.identityRegexp == "anchored", FetchTimeout: w.timeout, CUE: w.cue,
+		PullSecrets: d.pullSecrets.credentials,
 	})
 	if err != nil {
 		return nil, err

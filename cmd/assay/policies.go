@@ -21,6 +21,8 @@ type documents struct {
 	roots    []cip.TrustRoot
 	warnings []string
 	named    namedRoots // of roots, once they are wired
+	// pullSecrets are those among the Secrets that came along.
+	pullSecrets pullSecrets
 }
 
 // readDocuments reads files, and the YAML and JSON files of directories. All
@@ -30,7 +32,7 @@ func readDocuments(paths []string) (*documents, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &documents{}
+	out := &documents{pullSecrets: pullSecrets{}}
 	names := map[string]string{}
 	var errs []error
 	for _, file := range files {

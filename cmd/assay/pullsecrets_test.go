@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/assay-dev/assay/builtins/oci"
+)
+
+func TestPullSecrets(t *testing.T) {
+	t.Parallel()
+	config := func(user string) map[string][]byte {
+		return map[string][]byte{".dockerconfigjson": []byte(`{"auths": {"r.example": {"username": "` + user + `", "password": "s3cret"}}}`)}
+	}
+	secrets := pullSecrets{}
+	secrets.add("shop", "pull", "kubernetes.io/dockerconfigjson", config("shop"))
+	secrets.add("", "pull", "kubernetes.io/dockerconfigjson", config("default"))
+	secrets.add("shop", "opaque", "Opaque", config("opaque"))
+	secrets.add("shop", "broken", "kubernetes.io/dockercfg", map[string][]byte{".dockercfg": []byte("s3cret")})
+	ids := map[string]string{}
+	for _, tt := range []struct {
+		name, namespace string
+		names           []string
+		want            bool
+	}{
+		{"AUTH-4: of the namespace", "shop", []string{"pull"}, true},
+		{"AUTH-4: without a namespace is in default", "default", []string{"pull"}, true},
+		{"AUTH-4: with one that is missing", "shop", []string{"missing", "pull"}, true},
+		{"AUTH-4: of another namespace", "bank", []string{"pull"}, false},
+		{"AUTH-4: of another type", "shop", []string{"opaque"}, false},
+		{"AUTH-4: missing", "shop", []string{"missing"}, false},
+	} {
+		got, err := secrets.credentials(tt.namespace, tt.names)
+		if err != nil || (got.Keychain != nil) != tt.want {
+			t.Errorf("%s: got %+v and %v, want credentials %t", tt.name, got.ID, err, tt.want)
+		}
+		ids[tt.name] = got.ID
+	}
+	if again, _ := secrets.credentials("", []string{"pull"}); again.ID != ids["AUTH-4: without a namespace is in default"] {
+		t.Errorf("AUTH-4: got ID %s without a namespace, want that of default", again.ID)
+	}
+	if ids["AUTH-4: of the namespace"] == ids["AUTH-4: without a namespace is in default"] {
+		t.Error("AUTH-4: got one ID for two namespaces")
+	}
+	if _, err := secrets.credentials("shop", []string{"broken"}); !errors.Is(err, oci.Malformed) || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("AUTH-4: got %v, want malformed without what is secret", err)
+	}
+}
