@@ -4,102 +4,49 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"crypto"
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/json"
 	"maps"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/sigstore/sigstore/pkg/signature"
-	"github.com/theupdateframework/go-tuf/v2/metadata"
-
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/world/sigstore"
+	"github.com/assay-dev/assay/world/tuf"
 )
 
 func clock() time.Time { return time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC) }
 
-// minted is a TUF repository in memory: one key for every role.
-type minted struct {
-	files  map[string][]byte
-	root   []byte
-	signer signature.Signer
-	// expires is when roles expire, by name; a year after the clock without.
-	expires map[string]time.Time
-}
+// minted is a TUF repository in memory.
+type minted struct{ *tuf.Repository }
 
-// mint makes a repository of targets; custom is their custom metadata by name.
-func mint(t testing.TB, targets map[string][]byte, custom map[string]string, expires map[string]time.Time) *minted {
+// mint makes a repository of targets; custom is their custom metadata by name, and
+// expires is when roles expire, a year after the clock without.
+func mint(t testing.TB, targets map[string][]byte, custom map[string]string, expires map[string]time.Time) minted {
 	t.Helper()
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := &minted{files: map[string][]byte{}, expires: expires}
-	if m.signer, err = signature.LoadSigner(private, crypto.Hash(0)); err != nil {
-		t.Fatal(err)
-	}
-	key, err := metadata.KeyFromPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := metadata.Root(m.end(metadata.ROOT))
-	for _, role := range []string{metadata.ROOT, metadata.TIMESTAMP, metadata.SNAPSHOT, metadata.TARGETS} {
-		if err := root.Signed.AddKey(key, role); err != nil {
-			t.Fatal(err)
-		}
-	}
-	m.root = put(t, m, "1.root.json", root)
-	role := metadata.Targets(m.end(metadata.TARGETS))
+	var list []tuf.Target
 	for _, name := range slices.Sorted(maps.Keys(targets)) {
-		file, err := metadata.TargetFile().FromBytes(name, targets[name], "sha256")
-		if err != nil {
-			t.Fatal(err)
+		list = append(list, tuf.Target{Name: name, Content: targets[name], Custom: custom[name]})
+	}
+	made, err := tuf.New(func(role string) time.Time {
+		if end, ok := expires[role]; ok {
+			return end
 		}
-		if text, ok := custom[name]; ok {
-			raw := json.RawMessage(text)
-			file.Custom = &raw
-		}
-		role.Signed.Targets[name] = file
-		m.files["targets/"+file.Hashes["sha256"].String()+"."+name] = targets[name]
-	}
-	put(t, m, "1.targets.json", role)
-	put(t, m, "1.snapshot.json", metadata.Snapshot(m.end(metadata.SNAPSHOT)))
-	put(t, m, "timestamp.json", metadata.Timestamp(m.end(metadata.TIMESTAMP)))
-	return m
-}
-
-func (m *minted) end(role string) time.Time {
-	if end, ok := m.expires[role]; ok {
-		return end
-	}
-	return clock().AddDate(1, 0, 0)
-}
-
-func put[R metadata.Roles](t testing.TB, m *minted, name string, md *metadata.Metadata[R]) []byte {
-	t.Helper()
-	if _, err := md.Sign(m.signer); err != nil {
-		t.Fatal(err)
-	}
-	data, err := md.ToBytes(false)
+		return clock().AddDate(1, 0, 0)
+	}, list...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.files[name] = data
-	return data
+	return minted{made}
 }
 
 // resource is the repository as a TrustRoot has it, below the prefix in the archive.
-func (m *minted) resource(t testing.TB, prefix string) cip.Repository {
+func (m minted) resource(t testing.TB, prefix string) cip.Repository {
 	t.Helper()
-	var entries []entry
-	for _, name := range slices.Sorted(maps.Keys(m.files)) {
-		entries = append(entries, entry{tar.Header{Name: prefix + name}, m.files[name]})
+	archive, err := m.Archive(prefix)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return cip.Repository{Root: m.root, MirrorFS: archiveOf(t, entries...), Targets: "targets", TrustedRootTarget: "trusted_root.json"}
+	return cip.Repository{Root: m.Root, MirrorFS: archive, Targets: "targets", TrustedRootTarget: "trusted_root.json"}
 }
 
 type entry struct {
@@ -145,7 +92,7 @@ func trustedRoot(t testing.TB) []byte {
 	return data
 }
 
-func sound(t testing.TB) *minted {
+func sound(t testing.TB) minted {
 	t.Helper()
 	return mint(t, map[string][]byte{"trusted_root.json": trustedRoot(t)}, nil, nil)
 }

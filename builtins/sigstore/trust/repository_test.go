@@ -18,6 +18,7 @@ import (
 
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/world/sigstore"
+	"github.com/assay-dev/assay/world/tuf"
 )
 
 func TestArchiveServes(t *testing.T) {
@@ -42,10 +43,10 @@ func TestArchiveServes(t *testing.T) {
 	t.Run("TR-4: another directory and another target", func(t *testing.T) {
 		t.Parallel()
 		m := mint(t, map[string][]byte{"own.json": trustedRoot(t)}, nil, nil)
-		for name, content := range m.files {
+		for name, content := range m.Files {
 			if below, ok := strings.CutPrefix(name, "targets/"); ok {
-				m.files["deep/down/"+below] = content
-				delete(m.files, name)
+				m.Files["deep/down/"+below] = content
+				delete(m.Files, name)
 			}
 		}
 		r := m.resource(t, "")
@@ -183,25 +184,24 @@ func gzipped(t testing.TB, content []byte) []byte {
 }
 
 // altered is a repository of which files with the prefix have other content, or none.
-func altered(m *minted, prefix string, content []byte) *minted {
-	out := *m
-	out.files = map[string][]byte{}
-	for name, old := range m.files {
+func altered(m minted, prefix string, content []byte) minted {
+	out := minted{&tuf.Repository{Root: m.Root, Files: map[string][]byte{}}}
+	for name, old := range m.Files {
 		switch {
 		case !strings.HasPrefix(name, prefix):
-			out.files[name] = old
+			out.Files[name] = old
 		case content != nil:
-			out.files[name] = content
+			out.Files[name] = content
 		}
 	}
-	return &out
+	return out
 }
 
 // mintWith is another repository under the first one's root.
-func mintWith(t *testing.T, m *minted, root []byte) cip.Repository {
+func mintWith(t *testing.T, m minted, root []byte) cip.Repository {
 	t.Helper()
 	other := mint(t, map[string][]byte{"trusted_root.json": root}, nil, nil)
-	other.root = m.root
+	other.Root = m.Root
 	return other.resource(t, "")
 }
 
