@@ -96,3 +96,13 @@ func sound(t testing.TB) minted {
 	t.Helper()
 	return mint(t, map[string][]byte{"trusted_root.json": trustedRoot(t)}, nil, nil)
 }
+
+// trustRootOf is the TrustRoot resource of a new Sigstore in memory.
+func trustRootOf(t testing.TB) []byte {
+	t.Helper()
+	made, err := sigstore.New(clock())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made.TrustRoot("world")
+}
