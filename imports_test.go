@@ -129,6 +129,9 @@ func rooms() []room {
 		ours: []string{"world/sigstore"},
 		owns: []string{ggcr + "registry", ggcr + "v1", ggcr + "v1/types", "sigs.k8s.io/json", "sigs.k8s.io/yaml"},
 	}, {
+		name: "world/tuf", // signs repositories
+		owns: []string{"github.com/theupdateframework/go-tuf/v2/metadata", sigstore + "sigstore/pkg/signature"},
+	}, {
 		name: "world/sigstore", // signs bytes: knows neither images nor registries
 		owns: []string{
 			sigstore + "sigstore-go/pkg/root", sigstore + "protobuf-specs/...", "github.com/digitorus/timestamp",

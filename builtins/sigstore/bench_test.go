@@ -1,6 +1,7 @@
 package sigstore
 
 import (
+	"crypto/elliptic"
 	"path/filepath"
 	"testing"
 
@@ -82,4 +83,40 @@ func subjectHex(b *testing.B, l Layer) string {
 		b.Fatal(err)
 	}
 	return statement.subjects[0]["sha256"]
+}
+
+// BenchmarkCACert verifies a signature up to a private authority: by its root and
+// intermediate, by an intermediate that came along, and by the issuer's key.
+func BenchmarkCACert(b *testing.B) {
+	a := newAuthority(b, elliptic.P256(), today())
+	signer, leaf := a.leaf(b, today())
+	layer := signed(b, signer, leaf)[FormatLegacy]
+	along := chained(b, signer, leaf, a.intermediate)[FormatLegacy]
+	for name, test := range map[string]struct {
+		ca    []byte
+		layer Layer
+	}{
+		"certificates": {certificatePEM(a.intermediate, a.root), layer}, "along": {certificatePEM(a.root), along},
+		"key": {publicPEM(b, a.intermediate.PublicKey), layer},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, refusal := pki(b, test.ca, clock()).Signatures(testDigest, []Evidence{{FormatLegacy, []Layer{test.layer}}}); refusal != nil {
+					b.Fatal(refusal)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkOpenArchive reads a real TUF repository with its trusted root.
+func BenchmarkOpenArchive(b *testing.B) {
+	r := realRepository(b, conformanceData(b), "conforma-private-sigstore-2026-05")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := trust.OpenArchive(r, measuredAt()); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -59,19 +59,19 @@ func TestTrustRootRefuses(t *testing.T) {
 	root, bare := encode([]byte(`{"signatures": []}`)), encode([]byte(`{}`))
 	ca, leaf := certificatePEM(t, true), certificatePEM(t, false)
 	check(t, []refusal{
-		{"nothing", "{}", "expected exactly one, got neither: spec.remote, spec.repository, spec.sigstoreKeys"},
-		{"two", "{remote: {}, sigstoreKeys: {}}", "expected exactly one, got both: spec.remote, spec.repository, spec.sigstoreKeys"},
-		{"empty remote", "{remote: {}}", "missing field(s): spec.remote.mirror, spec.remote.root"},
-		{"root that is no JSON", "{remote: {mirror: 'https://m', root: " + encode([]byte("x")) + "}}",
+		{"TR-7: nothing", "{}", "expected exactly one, got neither: spec.remote, spec.repository, spec.sigstoreKeys"},
+		{"TR-7: two", "{remote: {}, sigstoreKeys: {}}", "expected exactly one, got both: spec.remote, spec.repository, spec.sigstoreKeys"},
+		{"TR-7: empty remote", "{remote: {}}", "missing field(s): spec.remote.mirror, spec.remote.root"},
+		{"TR-7: root that is no JSON", "{remote: {mirror: 'https://m', root: " + encode([]byte("x")) + "}}",
 			"invalid value: failed to unmarshal: spec.remote.root\ninvalid character 'x' looking for beginning of value"},
-		{"root without signatures", "{remote: {mirror: 'https://m', root: " + bare + "}}",
+		{"TR-7: root without signatures", "{remote: {mirror: 'https://m', root: " + bare + "}}",
 			"invalid value: missing signatures in root.json: spec.remote.root\nno signatures"},
-		{"empty repository", "{repository: {}}", "missing field(s): spec.repository.repository, spec.repository.root"},
-		{"mirrorFS that is no gzip", "{repository: {root: " + root + ", mirrorFS: " + encode([]byte("0123456789")) + "}}",
+		{"TR-7: empty repository", "{repository: {}}", "missing field(s): spec.repository.repository, spec.repository.root"},
+		{"TR-7: mirrorFS that is no gzip", "{repository: {root: " + root + ", mirrorFS: " + encode([]byte("0123456789")) + "}}",
 			"invalid value: failed to construct a TUF client: spec.repository.mirrorFS\nfailed to uncompress: gzip: invalid header"},
-		{"empty keys", "{sigstoreKeys: {}}",
+		{"TR-7: empty keys", "{sigstoreKeys: {}}",
 			"expected exactly one, got neither: spec.sigstoreKeys.certificateAuthority, spec.sigstoreKeys.timestampAuthorities"},
-		{"every element is reported", "{sigstoreKeys: {certificateAuthorities: [{}, " + authority(ca) + ", {}], tLogs: [{}], ctLogs: [{}]}}",
+		{"TR-8: every element is reported", "{sigstoreKeys: {certificateAuthorities: [{}, " + authority(ca) + ", {}], tLogs: [{}], ctLogs: [{}]}}",
 			"missing field(s): spec.sigstoreKeys.certificateAuthorities[0].certchain, " +
 				"spec.sigstoreKeys.certificateAuthorities[0].subject.commonName, " +
 				"spec.sigstoreKeys.certificateAuthorities[0].subject.organization, " +
@@ -82,24 +82,24 @@ func TestTrustRootRefuses(t *testing.T) {
 				"spec.sigstoreKeys.certificateAuthorities[2].uri, " +
 				"spec.sigstoreKeys.ctLogs[0].baseURL, spec.sigstoreKeys.ctLogs[0].hashAlgorithm, spec.sigstoreKeys.ctLogs[0].publicKey, " +
 				"spec.sigstoreKeys.tLogs[0].baseURL, spec.sigstoreKeys.tLogs[0].hashAlgorithm, spec.sigstoreKeys.tLogs[0].publicKey"},
-		{"chain that is no PEM", "{sigstoreKeys: {certificateAuthorities: [" + authority([]byte("x")) + "]}}",
+		{"TR-7: chain that is no PEM", "{sigstoreKeys: {certificateAuthorities: [" + authority([]byte("x")) + "]}}",
 			"invalid value: error splitting the certificates: spec.sigstoreKeys.certificateAuthorities[0].certChain\nerror during PEM decoding"},
-		{"chain with a key in it", "{sigstoreKeys: {timestampAuthorities: [" + authority(keyPEM()) + "]}}",
+		{"TR-7: chain with a key in it", "{sigstoreKeys: {timestampAuthorities: [" + authority(keyPEM()) + "]}}",
 			"invalid value: error splitting the certificates: spec.sigstoreKeys.timestampAuthorities[0].certChain\n" +
 				`got a PEM block of type "PUBLIC KEY", want CERTIFICATE`},
-		{"two leaves", "{sigstoreKeys: {timestampAuthorities: [" + authority(bytes.Repeat(leaf, 2)) + "]}}",
+		{"TR-7: two leaves", "{sigstoreKeys: {timestampAuthorities: [" + authority(bytes.Repeat(leaf, 2)) + "]}}",
 			"invalid value: certificate chain must contain at most one TSA certificate: spec.sigstoreKeys.timestampAuthorities[0].certChain"},
-		{"log key that is no PEM", "{sigstoreKeys: {certificateAuthorities: [" + authority(ca) + "], tLogs: [" + log([]byte("x")) + "]}}",
+		{"TR-7: log key that is no PEM", "{sigstoreKeys: {certificateAuthorities: [" + authority(ca) + "], tLogs: [" + log([]byte("x")) + "]}}",
 			"invalid value: not a public key: spec.sigstoreKeys.tLogs[0].publicKey\nerror during PEM decoding"},
-		{"log hash", "{sigstoreKeys: {certificateAuthorities: [" + authority(ca) + "], ctLogs: [" +
+		{"TR-7: log hash", "{sigstoreKeys: {certificateAuthorities: [" + authority(ca) + "], ctLogs: [" +
 			strings.Replace(log(keyPEM()), "sha-256", "md5", 1) + "]}}",
 			"invalid value: md5: spec.sigstoreKeys.ctLogs[0].hashAlgorithm\nonly [sha-256] is supported"},
-		{"log hashes that are not SHA-256", "{sigstoreKeys: {certificateAuthorities: [" + authority(ca) + "], tLogs: [" +
+		{"TR-7: log hashes that are not SHA-256", "{sigstoreKeys: {certificateAuthorities: [" + authority(ca) + "], tLogs: [" +
 			strings.Replace(log(keyPEM()), "sha-256", "sha-512", 1) + "], ctLogs: [" + log(keyPEM()) + ", " +
 			strings.Replace(log(keyPEM()), "sha-256", "sha-384", 1) + "]}}",
 			"invalid value: sha-384: spec.sigstoreKeys.ctLogs[1].hashAlgorithm\nnot supported yet\n" +
 				"invalid value: sha-512: spec.sigstoreKeys.tLogs[0].hashAlgorithm\nnot supported yet"},
-		{"validity that ends before it starts", "{sigstoreKeys: {certificateAuthorities: [" +
+		{"TR-7: validity that ends before it starts", "{sigstoreKeys: {certificateAuthorities: [" +
 			strings.Replace(authority(ca), "{", "{validFor: {start: 2023-01-01T00:00:00Z, end: 2022-01-01T00:00:00Z}, ", 1) + "]}}",
 			"invalid value: 2022-01-01T00:00:00Z: spec.sigstoreKeys.certificateAuthorities[0].validFor.end\nthe end is before the start"},
 	}, withTrustRoot)

@@ -106,6 +106,9 @@ func usages(client *updater.Updater) (*cip.SigstoreKeys, error) {
 		log := cip.TransparencyLog{BaseURL: cip.URL(custom.Sigstore.URI), PublicKey: data}
 		switch custom.Sigstore.Usage {
 		case "Fulcio":
+			if _, err := ParseCertificates(data, mostKeys); err != nil {
+				return nil, fmt.Errorf("target %.80s: %w", name, err)
+			}
 			chain = append(chain, bytes.TrimSpace(data))
 		case "CTFE":
 			out.CTLogs = append(out.CTLogs, log)
