@@ -10,7 +10,9 @@ import (
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/cue"
+	"github.com/assay-dev/assay/builtins/keys"
 	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/oci/edge"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego"
 )
@@ -68,6 +70,7 @@ type wiring struct {
 	credentials oci.Credentials
 	registry    *oci.Client
 	cue         *cue.Evaluator
+	resolver    *keys.Resolver
 	root        rootSource
 	named       namedRoots // those that were wired last
 }
@@ -96,6 +99,7 @@ func wire(flags engineFlags, tags string, timeout time.Duration) (*wiring, error
 	}
 	w := &wiring{
 		flags: flags, tags: tags, timeout: timeout, credentials: oci.LocalCredentials(), registry: registry, cue: evaluator,
+		resolver: keys.New(keys.Options{Transport: edge.Guarded(flags.privateRegistries, nil)}),
 	}
 	if flags.trustedRoot != "" {
 		w.root, err = fixedRoot(flags.trustedRoot)
@@ -105,14 +109,16 @@ func wire(flags engineFlags, tags string, timeout time.Duration) (*wiring, error
 	return w, err
 }
 
-// read reads the policies that the flags name.
-func (w *wiring) read() (*documents, error) {
+// read reads the policies that the flags name, and what they refer to: it may
+// wait for the network, and is no part of any decision.
+func (w *wiring) read(ctx context.Context) (*documents, error) {
 	documents, err := readDocuments(append(append([]string{}, w.flags.policies...), w.flags.trustRoots...))
 	if err != nil {
 		return nil, err
 	}
 	documents.named = w.rootsOf(documents.roots)
 	documents.warnings = append(documents.warnings, documents.named.warnings()...)
+	documents.resolve(ctx, w.resolver)
 	return documents, nil
 }
 
