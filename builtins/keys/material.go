@@ -71,14 +71,15 @@ func alike(a, b string) bool {
 	return varying.ReplaceAllString(a, "#") == varying.ReplaceAllString(b, "#")
 }
 
-// maxCause bounds the text of a stranger: it becomes part of a denial.
-const maxCause = 300
+// The text of a stranger becomes part of a denial, and is bounded: what was asked
+// stands at its head, and why in vain at its end.
+const causeHead, causeTail = 200, 300
 
-// brief leaves one short line of printable text.
+// brief leaves one short line of text.
 func brief(text string) string {
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
-	if runes := []rune(text); len(runes) > maxCause {
-		text = string(runes[:maxCause]) + "…"
+	if runes := []rune(text); len(runes) > causeHead+causeTail {
+		text = string(runes[:causeHead]) + " … " + string(runes[len(runes)-causeTail:])
 	}
 	return text
 }
