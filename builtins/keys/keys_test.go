@@ -18,6 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/assay-dev/assay/builtins/keys"
+	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -247,6 +249,10 @@ func checkForm(t *testing.T, name string, public crypto.PublicKey, text string) 
 				t.Errorf("policy %d: got %q, want %q", i, data, text)
 			} else if _, err := cip.ParseKey([]byte(data)); err != nil {
 				t.Errorf("policy %d: %v", i, err)
+			}
+			_, refusal := sigstore.NewCheck(p.Spec.Authorities[0], trust.Roots{}, sigstore.Options{Now: time.Unix(1<<30, 0)})
+			if refusal != nil {
+				t.Errorf("policy %d: the verifier says %v", i, refusal)
 			}
 		}
 	})
