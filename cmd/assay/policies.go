@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -134,8 +137,18 @@ func (d *documents) undefined(names map[string]string) {
 	}
 }
 
-// generation names the content of the TrustRoots.
-func (d *documents) generation() string { return contentOf(d.roots...) }
+// generation names the content of what is no part of the compiled policies: the
+// TrustRoots, and the Secrets, whose credentials may be for registries.
+func (d *documents) generation() string {
+	sum := sha256.New()
+	for _, secret := range d.secrets {
+		fmt.Fprintf(sum, "%q %q %q\n", secret.Namespace, secret.Name, secret.Type)
+		for _, key := range slices.Sorted(maps.Keys(secret.Data)) {
+			fmt.Fprintf(sum, "%q %q\n", key, secret.Data[key])
+		}
+	}
+	return contentOf(d.roots...) + hex.EncodeToString(sum.Sum(nil))
+}
 
 // policyFiles lists the files of the paths in order; a directory stands for the
 // YAML and JSON files directly in it.
