@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/assay-dev/assay/builtins/keys"
+	"github.com/assay-dev/assay/builtins/oci/edge"
 	"github.com/assay-dev/assay/rego"
 )
 
@@ -22,6 +24,7 @@ func compileCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			documents.resolve(cmd.Context(), keys.New(keys.Options{Transport: edge.Guarded(true, nil)}))
 			for _, warning := range documents.warnings {
 				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", warning)
 			}

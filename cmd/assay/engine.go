@@ -10,7 +10,9 @@ import (
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/cue"
+	"github.com/assay-dev/assay/builtins/keys"
 	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/oci/edge"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego"
 )
@@ -22,6 +24,7 @@ type engineFlags struct {
 	trustedRoot       string
 	noMatch           string
 	identityRegexp    string
+	inlinePolicies    string
 	privateRegistries bool
 	tuf               tufFlags
 }
@@ -33,6 +36,7 @@ func (f *engineFlags) add(cmd *cobra.Command, privateRegistries bool) {
 	flags.StringVar(&f.trustedRoot, "trusted-root", "", "trusted_root.json `file` for authorities without trustRootRef, instead of public-good Sigstore by TUF")
 	flags.StringVar(&f.noMatch, "no-match", "deny", "what becomes of an image that no policy matches: deny, warn or allow")
 	flags.StringVar(&f.identityRegexp, "identity-regexp", "upstream", "how identity expressions match: upstream (any part of the value) or anchored (all of it)")
+	flags.StringVar(&f.inlinePolicies, "inline-policies", "upstream", "how CUE and Rego inside policies are read: upstream or strict")
 	flags.BoolVar(&f.privateRegistries, "allow-private-registries", privateRegistries, "dial registries on loopback and private addresses")
 	f.tuf.add(cmd)
 }
@@ -51,6 +55,11 @@ func (f *engineFlags) check() error {
 	default:
 		return fmt.Errorf("--identity-regexp: got %q, want upstream or anchored", f.identityRegexp)
 	}
+	switch f.inlinePolicies {
+	case "upstream", "strict":
+	default:
+		return fmt.Errorf("--inline-policies: got %q, want upstream or strict", f.inlinePolicies)
+	}
 	return nil
 }
 
@@ -68,6 +77,7 @@ type wiring struct {
 	credentials oci.Credentials
 	registry    *oci.Client
 	cue         *cue.Evaluator
+	resolver    *keys.Resolver
 	root        rootSource
 	named       namedRoots // those that were wired last
 }
@@ -96,6 +106,7 @@ func wire(flags engineFlags, tags string, timeout time.Duration) (*wiring, error
 	}
 	w := &wiring{
 		flags: flags, tags: tags, timeout: timeout, credentials: oci.LocalCredentials(), registry: registry, cue: evaluator,
+		resolver: keys.New(keys.Options{Transport: edge.Guarded(flags.privateRegistries, nil)}),
 	}
 	if flags.trustedRoot != "" {
 		w.root, err = fixedRoot(flags.trustedRoot)
@@ -105,14 +116,16 @@ func wire(flags engineFlags, tags string, timeout time.Duration) (*wiring, error
 	return w, err
 }
 
-// read reads the policies that the flags name.
-func (w *wiring) read() (*documents, error) {
+// read reads the policies that the flags name, and what they refer to: it may
+// wait for the network, and is no part of any decision.
+func (w *wiring) read(ctx context.Context) (*documents, error) {
 	documents, err := readDocuments(append(append([]string{}, w.flags.policies...), w.flags.trustRoots...))
 	if err != nil {
 		return nil, err
 	}
 	documents.named = w.rootsOf(documents.roots)
 	documents.warnings = append(documents.warnings, documents.named.warnings()...)
+	documents.resolve(ctx, w.resolver)
 	return documents, nil
 }
 
@@ -133,7 +146,7 @@ func (w *wiring) compile(ctx context.Context, d *documents) (*rego.Set, error) {
 	}
 	return rego.Compile(ctx, rego.Source{
 		Policies: d.policies,
-		Config:   rego.Config{NoMatch: w.flags.noMatch, Tags: w.tags},
+		Config:   rego.Config{NoMatch: w.flags.noMatch, Tags: w.tags, Policies: w.flags.inlinePolicies},
 		Open:     func(namespace string) rego.Answers { return facts.Open(w.credentials, namespace) },
 	})
 }

@@ -1,13 +1,18 @@
 package main
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 
+	"github.com/assay-dev/assay/builtins/keys"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/rego/cip"
 )
@@ -17,11 +22,13 @@ const mostPolicyBytes = 4 << 20
 
 // documents are all resources of the files given with --policy and --trustroot.
 type documents struct {
-	policies []cip.Policy
-	roots    []cip.TrustRoot
-	warnings []string
-	named    namedRoots // of roots, once they are wired
-	// pullSecrets are those among the Secrets that came along.
+	policies   []cip.Policy
+	roots      []cip.TrustRoot
+	secrets    []cip.Secret
+	configMaps []cip.ConfigMap
+	warnings   []string
+	named      namedRoots // of roots, once they are wired
+	// pullSecrets are those among the Secrets that hold credentials of registries.
 	pullSecrets pullSecrets
 }
 
@@ -53,24 +60,59 @@ func (d *documents) read(file string, names map[string]string) error {
 	if err != nil {
 		return err
 	}
-	for _, policy := range parsed.Policies {
-		if first, twice := names["policy "+policy.Name]; twice {
-			return fmt.Errorf("ClusterImagePolicy %s is in %s too", policy.Name, first)
+	once := func(kind, name string) error {
+		id := kind + " " + name
+		if first, twice := names[id]; twice {
+			return fmt.Errorf("%s is in %s too", id, first)
 		}
-		names["policy "+policy.Name] = file
+		names[id] = file
+		return nil
+	}
+	for _, policy := range parsed.Policies {
+		if err := once("ClusterImagePolicy", policy.Name); err != nil {
+			return err
+		}
 		d.policies = append(d.policies, policy)
 	}
 	for _, resource := range parsed.TrustRoots {
-		if first, twice := names["root "+resource.Name]; twice {
-			return fmt.Errorf("TrustRoot %s is in %s too", resource.Name, first)
+		if err := once("TrustRoot", resource.Name); err != nil {
+			return err
 		}
-		names["root "+resource.Name] = file
 		d.roots = append(d.roots, resource)
+	}
+	for _, secret := range parsed.Secrets {
+		if err := once("Secret", namespaced(secret.System(), secret.Namespace, secret.Name)); err != nil {
+			return err
+		}
+		d.secrets = append(d.secrets, secret)
+		d.pullSecrets.add(secret.Namespace, secret.Name, secret.Type, secret.Data)
+	}
+	for _, configMap := range parsed.ConfigMaps {
+		if err := once("ConfigMap", namespaced(configMap.System(), configMap.Namespace, configMap.Name)); err != nil {
+			return err
+		}
+		d.configMaps = append(d.configMaps, configMap)
 	}
 	for _, warning := range parsed.Warnings {
 		d.warnings = append(d.warnings, file+": "+warning)
 	}
 	return nil
+}
+
+// namespaced names an object so that two which one reference could mean have one
+// name.
+func namespaced(system bool, namespace, name string) string {
+	if system {
+		return name
+	}
+	return namespace + "/" + name
+}
+
+// resolve puts in place what the policies refer to. What cannot be read is a gap
+// of its policy, and no reason to leave the policy out.
+func (d *documents) resolve(ctx context.Context, resolver *keys.Resolver) {
+	policies, warnings := resolver.Resolve(ctx, d.policies, keys.Sources{Secrets: d.secrets, ConfigMaps: d.configMaps})
+	d.policies, d.warnings = policies, append(d.warnings, warnings...)
 }
 
 // needs reports whether any policy relies on the root; the empty name is the
@@ -88,18 +130,28 @@ func (d *documents) undefined(names map[string]string) {
 	for _, policy := range d.policies {
 		for i, authority := range policy.Spec.Authorities {
 			for _, ref := range sigstore.TrustRootRefs(authority) {
-				if _, ok := names["root "+ref]; ref != "" && !ok {
+				if _, ok := names["TrustRoot "+ref]; ref != "" && !ok {
 					d.warnings = append(d.warnings, fmt.Sprintf(
 						"%s: ClusterImagePolicy %s: spec.authorities[%d]: trustRootRef %s not found: whatever relies on it is denied",
-						names["policy "+policy.Name], policy.Name, i, ref))
+						names["ClusterImagePolicy "+policy.Name], policy.Name, i, ref))
 				}
 			}
 		}
 	}
 }
 
-// generation names the content of the TrustRoots.
-func (d *documents) generation() string { return contentOf(d.roots...) }
+// generation names the content of what is no part of the compiled policies: the
+// TrustRoots, and the Secrets, whose credentials may be for registries.
+func (d *documents) generation() string {
+	sum := sha256.New()
+	for _, secret := range d.secrets {
+		fmt.Fprintf(sum, "%q %q %q\n", secret.Namespace, secret.Name, secret.Type)
+		for _, key := range slices.Sorted(maps.Keys(secret.Data)) {
+			fmt.Fprintf(sum, "%q %q\n", key, secret.Data[key])
+		}
+	}
+	return contentOf(d.roots...) + hex.EncodeToString(sum.Sum(nil))
+}
 
 // policyFiles lists the files of the paths in order; a directory stands for the
 // YAML and JSON files directly in it.

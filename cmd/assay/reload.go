@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/assay-dev/assay/rego"
@@ -21,6 +22,7 @@ type reloader struct {
 
 	generation string        // of the set that serves: policies and trust roots
 	wake       chan struct{} // tells keepTrust that another root is wanted now
+	warned     []string      // the warnings that were logged last
 	mu         sync.Mutex
 	failure    error
 	needsRoot  bool                  // the default root
@@ -31,7 +33,7 @@ type reloader struct {
 // start reads the policies for the first time. There is nothing older to serve
 // with, so what does not compile ends the program.
 func (r *reloader) start(ctx context.Context) error {
-	documents, err := r.wiring.read()
+	documents, err := r.wiring.read(ctx)
 	if err != nil {
 		return err
 	}
@@ -42,19 +44,21 @@ func (r *reloader) start(ctx context.Context) error {
 	r.engine = rego.NewEngine(set, func(seen rego.Observation) { r.metrics.Decided(seen.Evaluations) })
 	r.generation = set.Hash() + documents.generation()
 	r.took(documents, nil)
-	r.warn(documents)
+	r.warn(slices.Concat(documents.warnings, set.Warnings()))
 	return nil
 }
 
-func (r *reloader) warn(documents *documents) {
-	for _, warning := range documents.warnings {
+func (r *reloader) warn(warnings []string) {
+	r.warned = warnings
+	for _, warning := range warnings {
 		r.log.Warn("policies", "warning", warning)
 	}
 }
 
-// reload takes what the files hold now, if that is something else.
+// reload takes what the files hold now, and what they refer to, if that is
+// something else. It runs beside the decisions, which the last good set serves.
 func (r *reloader) reload(ctx context.Context) {
-	documents, err := r.wiring.read()
+	documents, err := r.wiring.read(ctx)
 	var set *rego.Set
 	if err == nil {
 		set, err = r.wiring.compile(ctx, documents)
@@ -67,7 +71,9 @@ func (r *reloader) reload(ctx context.Context) {
 	// An unchanged set stays, with the answers it knows; no poll is worth a line.
 	generation := set.Hash() + documents.generation()
 	changed := generation != r.generation
-	news := changed || r.failure != nil
+	// A KMS that stops to answer changes no policy, and is worth a line.
+	warnings := slices.Concat(documents.warnings, set.Warnings())
+	news := changed || r.failure != nil || !slices.Equal(warnings, r.warned)
 	if changed {
 		r.generation = generation
 		r.engine.Swap(set)
@@ -79,7 +85,7 @@ func (r *reloader) reload(ctx context.Context) {
 		}
 	}
 	if news {
-		r.warn(documents)
+		r.warn(warnings)
 		r.log.Info("policies loaded", "policies", len(set.Policies()), "hash", set.Hash())
 	}
 }

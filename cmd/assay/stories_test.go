@@ -187,7 +187,7 @@ func (s *story) lay(t *testing.T) (dir string) {
 // compile compiles the policies. An error of theirs is part of the story.
 func (s *story) compile(t *testing.T, w *wiring, dir string) (*rego.Set, error) {
 	t.Helper()
-	documents, err := w.read()
+	documents, err := w.read(t.Context())
 	if err != nil {
 		return nil, storyError(s.world.Redact(strings.ReplaceAll(err.Error(), dir+"/", "")))
 	}

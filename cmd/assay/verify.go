@@ -62,7 +62,7 @@ func verify(ctx context.Context, flags *verifyFlags, stdout, stderr io.Writer) e
 	if err != nil {
 		return err
 	}
-	documents, err := w.read()
+	documents, err := w.read(ctx)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func verify(ctx context.Context, flags *verifyFlags, stdout, stderr io.Writer) e
 	if err != nil {
 		return err
 	}
-	for _, warning := range documents.warnings {
+	for _, warning := range slices.Concat(documents.warnings, set.Warnings()) {
 		fmt.Fprintln(stderr, "warning:", warning)
 	}
 	stop := progress(stderr)

@@ -1,5 +1,5 @@
-// Package cip reads Sigstore's ClusterImagePolicy and TrustRoot resources into
-// values that cannot be wrong.
+// Package cip reads Sigstore's ClusterImagePolicy and TrustRoot resources, and
+// the Secrets and ConfigMaps they refer to, into values that cannot be wrong.
 //
 // [Parse] is the only door. It takes one stream of YAML or JSON documents and
 // answers with policies that are decoded strictly, defaulted and validated, or
@@ -14,7 +14,8 @@
 // package says so; each place has a comment that starts with "Unlike upstream".
 //
 // It opens no file and no socket, reads no clock, and does not know whether
-// what a policy refers to (a Secret, a key in a KMS, a TrustRoot) exists.
+// what a policy refers to (a Secret, a key in a KMS, a TrustRoot) exists. What a
+// Secret holds is in none of its texts.
 package cip
 
 import "github.com/assay-dev/assay/rego/cip/strict"
@@ -23,6 +24,9 @@ import "github.com/assay-dev/assay/rego/cip/strict"
 type Documents struct {
 	Policies   []Policy
 	TrustRoots []TrustRoot
+	// Secrets and ConfigMaps are what policies refer to.
+	Secrets    []Secret
+	ConfigMaps []ConfigMap
 	// Warnings are what a user should know and nobody is refused for.
 	Warnings []string
 }
@@ -37,8 +41,9 @@ type Policy struct {
 	Version     string            `json:"version"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Spec        Spec              `json:"spec"`
-	// Gaps says of what could not be read why not, by the part of the policy that
-	// fails with it: "spec.authorities[0]" or "spec.policy".
+	// Gaps says why something that the policy refers to could not be read, by the
+	// path of the authority ("spec.authorities[0]") or "spec.policy". [Parse]
+	// leaves none: whoever resolves references does.
 	Gaps map[string]string `json:"gaps,omitempty"`
 }
 

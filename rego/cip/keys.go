@@ -1,12 +1,14 @@
 package cip
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -19,9 +21,10 @@ func (v *validation) key(path string, k *KeyRef) {
 	default:
 		v.invalid(k.HashAlgorithm, path+".hashAlgorithm", "")
 	}
-	certificates, _ := parseCertificates([]byte(k.Data)) // ours: upstream wants a key, even for a ca-cert
-	if k.Data != "" && len(certificates) == 0 && checkPublicKey([]byte(k.Data)) != nil {
-		v.invalid(k.Data, path+".data", "")
+	if k.Data != "" {
+		if _, err := ParseKey([]byte(k.Data)); err != nil {
+			v.invalid(k.Data, path+".data", "")
+		}
 	}
 	if k.KMS != "" {
 		if problem := kmsProblem(k.KMS); problem != "" {
@@ -39,6 +42,48 @@ func (v *validation) key(path string, k *KeyRef) {
 	}
 }
 
+// errPEMKey is upstream's text for what is no key at all.
+var errPEMKey = errors.New("PEM decoding failed")
+
+// ParseKey reads what the data of a [KeyRef] may hold, and returns that alone: the
+// first PEM block where it is a public key, or a chain of certificates (unlike
+// upstream, which refuses the certificates of ca-cert too) where it is one.
+// Anything else, a private key foremost, is an error that repeats none of it.
+func ParseKey(data []byte) (string, error) {
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return "", errPEMKey
+	}
+	if block.Type == "CERTIFICATE" {
+		return parseChain(data)
+	}
+	if err := checkPublicKey(data); err != nil {
+		return "", err
+	}
+	// Written anew: what stands before and after the block is not wanted.
+	return string(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})), nil
+}
+
+// mostCertificates bounds a chain; three are common.
+const mostCertificates = 16
+
+func parseChain(data []byte) (string, error) {
+	certificates, err := parseCertificates(data)
+	if err != nil {
+		return "", err
+	}
+	if len(certificates) > mostCertificates {
+		return "", fmt.Errorf("got %d certificates, want at most %d", len(certificates), mostCertificates)
+	}
+	var out bytes.Buffer
+	for _, certificate := range certificates {
+		if err := pem.Encode(&out, &pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}); err != nil {
+			return "", err
+		}
+	}
+	return out.String(), nil
+}
+
 // checkPublicKey looks at the first PEM block only, as whoever uses the key will.
 func checkPublicKey(data []byte) error {
 	block, _ := pem.Decode(data)
@@ -52,9 +97,19 @@ func checkPublicKey(data []byte) error {
 	case "RSA PUBLIC KEY":
 		_, err = x509.ParsePKCS1PublicKey(block.Bytes)
 	default:
-		err = fmt.Errorf("got a PEM block of type %q, want PUBLIC KEY", block.Type)
+		err = fmt.Errorf("got a PEM block of type %s, want PUBLIC KEY", blockType(block))
 	}
 	return err
+}
+
+// blockLabel is what the labels of PEM look like; others may be a secret.
+var blockLabel = regexp.MustCompile(`^[A-Z0-9 ]{1,64}$`)
+
+func blockType(block *pem.Block) string {
+	if !blockLabel.MatchString(block.Type) {
+		return "unknown"
+	}
+	return strconv.Quote(block.Type)
 }
 
 // awsReference is awskms://HOST/KEY, where KEY is the id of a key, an alias, or
@@ -70,7 +125,8 @@ func kmsProblem(kms string) string {
 	switch scheme, _, found := strings.Cut(kms, "://"); {
 	case found && scheme == "awskms":
 		return awsProblem(kms)
-	case found && slices.Contains([]string{"azurekms", "hashivault", "gcpkms"}, scheme):
+	// Unlike upstream, whose message forgets openbao and whose documents have it.
+	case found && slices.Contains([]string{"azurekms", "hashivault", "openbao", "gcpkms"}, scheme):
 		return ""
 	}
 	return "malformed KMS format, should be prefixed by any of the supported providers: " +
@@ -95,8 +151,8 @@ func awsProblem(kms string) string {
 	if problem := endpointProblem(host); host != "" && problem != "" {
 		return "malformed endpoint: address " + host + ": " + problem
 	}
-	// The message promises ids and aliases, and upstream takes ARNs only: the
-	// others need a region and an account from the environment.
+	// The message promises ids and aliases, and upstream takes ARNs only. So do we:
+	// which key the others mean is the environment's to say, not the policy's.
 	if !strings.HasPrefix(key, "arn:") {
 		return "failed to parse either key or alias arn: arn: invalid prefix"
 	}

@@ -56,8 +56,6 @@ func (e *DocumentError) orNil() error {
 // Parse reads all documents of one YAML or JSON stream. Defaults are applied
 // before validation. When anything is wrong there are no Documents, and the
 // error holds a [DocumentError] for each document that is at fault.
-//
-// Secrets and ConfigMaps are skipped with a warning.
 func Parse(data []byte) (*Documents, error) {
 	trees, err := strict.Stream(data)
 	if syntax := (*strict.SyntaxError)(nil); errors.As(err, &syntax) {
@@ -101,9 +99,10 @@ func (p *parser) document(index int, tree any) error {
 		return p.policy(h, tree)
 	case group + "/v1alpha1 TrustRoot":
 		return p.trustRoot(h, tree)
-	case "v1 Secret", "v1 ConfigMap":
-		p.docs.Warnings = append(p.docs.Warnings, h.kind+" "+h.name+": not used yet")
-		return nil
+	case "v1 Secret":
+		return p.secret(h, tree)
+	case "v1 ConfigMap":
+		return p.configMap(h, tree)
 	default:
 		failure.Refused = []string{"unknown type: " + h.groupVersionKind()}
 		return failure
@@ -124,7 +123,7 @@ type metadata struct {
 	Name                       string            `json:"name"`
 	Annotations                map[string]string `json:"annotations"`
 	Labels                     map[string]string `json:"labels"`
-	Namespace                  any               `json:"namespace"`
+	Namespace                  string            `json:"namespace"`
 	GenerateName               any               `json:"generateName"`
 	SelfLink                   any               `json:"selfLink"`
 	UID                        any               `json:"uid"`
@@ -174,11 +173,14 @@ func (p *parser) trustRoot(h header, tree any) error {
 
 func decodeResource[S any](tree any) (*resource[S], FieldErrors) {
 	object := new(resource[S])
-	var errs FieldErrors
-	for _, problem := range strict.Decode(tree, object) {
+	return object, decode(tree, object)
+}
+
+func decode(tree, out any) (errs FieldErrors) {
+	for _, problem := range strict.Decode(tree, out) {
 		errs = append(errs, FieldError{Message: problem.Message, Paths: []string{problem.Path}})
 	}
-	return object, errs
+	return errs
 }
 
 // add appends a resource unless its name is taken.
@@ -186,7 +188,7 @@ func decodeResource[S any](tree any) (*resource[S], FieldErrors) {
 // Unlike upstream, which keeps the first and skips the rest, only a repetition
 // of the same resource is skipped: of two that differ, neither may be dropped.
 func add[T any](p *parser, h header, list *[]T, resource T, what string) error {
-	id := h.kind + " " + h.name
+	id := strings.Join([]string{h.kind, h.namespace, h.name}, " ")
 	earlier, taken := p.found[id]
 	duplicate := fmt.Sprintf("duplicate %s named %q", what, h.name)
 	switch {
@@ -207,6 +209,9 @@ func add[T any](p *parser, h header, list *[]T, resource T, what string) error {
 type header struct {
 	index                  int
 	apiVersion, kind, name string
+	// namespace is the system namespace where the document gives none: two
+	// Secrets that one reference could mean are one too many.
+	namespace string
 }
 
 func (h header) failure() *DocumentError {
@@ -236,7 +241,10 @@ func readHeader(index int, tree any) (header, *DocumentError) {
 		return header{}, &DocumentError{Index: index, Refused: []string{refused}}
 	}
 	meta, _ := object["metadata"].(map[string]any)
-	h := header{index: index}
+	h := header{index: index, namespace: systemNamespace}
+	if namespace, _ := meta["namespace"].(string); namespace != "" {
+		h.namespace = namespace
+	}
 	h.apiVersion, _ = object["apiVersion"].(string)
 	h.kind, _ = object["kind"].(string)
 	h.name, _ = meta["name"].(string)

@@ -108,8 +108,8 @@ func TestParseDocuments(t *testing.T) {
 		{"read back from a cluster", strings.Replace(minimal, "name: p", "name: p\n  generation: 2\n  uid: x\n  managedFields: [{a: 1.5}]", 1) +
 			"status: {conditions: [{type: Ready}]}\n", "p", nil},
 		{"the same twice", minimal + "---\n" + minimal, "p", []string{`duplicate policy named "p", skipping`}},
-		{"Secret and ConfigMap", "{apiVersion: v1, kind: Secret, metadata: {name: s}, data: {a: b}}\n---\n" + minimal +
-			"---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}", "p", []string{"Secret s: not used yet", "ConfigMap c: not used yet"}},
+		{"Secret and ConfigMap", "{apiVersion: v1, kind: Secret, metadata: {name: s}, data: {a: Yg==}}\n---\n" + minimal +
+			"---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}", "p", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -184,6 +184,10 @@ func TestParseRefuses(t *testing.T) {
 		{"tagged scalar", edit("spec:", "a: !!binary AAAA\nspec:"), "document 0: decoding object[0]: line 5: got a value of type !!binary, want no type"},
 		{"tagged object", edit("spec:", "spec: !x"), "document 0: decoding object[0]: line 5: got an object of type !x, want no type"},
 		{"tagged list", edit("images:", "images: !x"), "document 0: decoding object[0]: line 6: got a list of type !x, want no type"},
+		{"scalar of its own type", edit("pass", "!hunter2 a"),
+			"document 0: decoding object[0]: line 10: got a value with a type, want none (a value that starts with ! has to be quoted)"},
+		{"unknown anchor", edit("pass", "*hunter2"),
+			"document 0: decoding object[0]: yaml: unknown anchor referenced (a value that starts with * has to be quoted, as in glob: \"*\")"},
 		{"tagged boolean", edit("spec:", "a: !!bool maybe\nspec:"), `document 0: decoding object[0]: line 5: got "maybe", want true or false`},
 		{"alias of itself", "&a [*a]", "document 0: decoding object[0]: line 1: is nested deeper than 100 levels"},
 		{"deep YAML", strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + "#", "document 0: decoding object[0]: line 1: is nested deeper than 100 levels"},
@@ -262,6 +266,7 @@ func FuzzParse(f *testing.F) {
 		minimal, minimal + "---\n" + minimal, "", "- a", "&a [*a]", `{"a":1,"a":2}`, "glob: *",
 		string(withAuthority(`{key: {data: "` + publicKey + `"}, attestations: [{name: a, predicateType: vuln}]}`)),
 		string(withAuthority("{keyless: {identities: [{issuerRegExp: i, subject: s}]}, source: [{oci: a.b/c}], ctlog: {url: 'https://x'}}")),
+		secret("{type: t, data: {a: Yg==}, stringData: {b: c}, immutable: true}"), configMap("{data: {a: b}, binaryData: {c: ZA==}}"),
 		string(withTrustRoot("{sigstoreKeys: {tLogs: [" + log(keyPEM()) + "], certificateAuthorities: [" + authority(nil) + "]}}")),
 	} {
 		f.Add([]byte(seed))
@@ -276,6 +281,11 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, policy := range docs.Policies {
 			checkPolicy(t, policy)
+		}
+		for _, secret := range docs.Secrets {
+			if secret.Name == "" || secret.Type == "" || secret.Data == nil {
+				t.Fatalf("got %v, want it complete", secret)
+			}
 		}
 	})
 }

@@ -199,7 +199,7 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 			return nil, errPEM
 		}
 		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("got a PEM block of type %q, want CERTIFICATE", block.Type)
+			return nil, fmt.Errorf("got a PEM block of type %s, want CERTIFICATE", blockType(block))
 		}
 		certificate, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {

@@ -134,7 +134,7 @@ func TestValidateKMS(t *testing.T) {
 		{"awskms://[::1]:4566/" + arn + "key/" + id, ""},
 		{"awskms:///" + arn + "alias/ExampleAlias", ""},
 		{"fookms://x", prefix},
-		{"openbao://x", prefix},
+		{"openbao://x", ""},
 		{"awskms://x", slashes},
 		{"awskms:///x", format},
 		{"awskms:///key/" + id, format},

@@ -59,7 +59,7 @@ func (d *decoder) decode(path string, tree any, out reflect.Value) {
 	case reflect.Struct:
 		d.object(path, tree, out)
 	case reflect.Map:
-		d.stringMap(path, tree, out)
+		d.dictionary(path, tree, out)
 	case reflect.Slice:
 		d.list(path, tree, out)
 	case reflect.Bool:
@@ -108,18 +108,19 @@ func fieldNamed(object reflect.Value, key string) reflect.Value {
 	return reflect.Value{}
 }
 
-func (d *decoder) stringMap(path string, tree any, out reflect.Value) {
+// dictionary keeps a key whose value is null, with the zero value.
+func (d *decoder) dictionary(path string, tree any, out reflect.Value) {
 	object, ok := want[map[string]any](d, path, tree, "an object")
 	if !ok {
 		return
 	}
-	result := make(map[string]string, len(object))
+	result := reflect.MakeMapWithSize(out.Type(), len(object))
 	for key, value := range object {
-		if result[key] = ""; value != nil {
-			result[key], _ = want[string](d, join(path, key), value, "a string")
-		}
+		element := reflect.New(out.Type().Elem()).Elem()
+		d.decode(join(path, key), value, element)
+		result.SetMapIndex(reflect.ValueOf(key), element)
 	}
-	out.Set(reflect.ValueOf(result))
+	out.Set(result)
 }
 
 func (d *decoder) list(path string, tree any, out reflect.Value) {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -104,21 +105,25 @@ func (r *reader) yamlStream(data []byte) ([]any, error) {
 		}
 		if err != nil {
 			return nil, &SyntaxError{
-				Index: len(trees), Text: fmt.Sprintf("decoding object[%d]: %v%s", len(trees), err, hint(err)),
+				Index: len(trees), Text: fmt.Sprintf("decoding object[%d]: %s", len(trees), explain(err)),
 			}
 		}
 		trees = append(trees, tree)
 	}
 }
 
-// hint explains the commonest mistake: to YAML an unquoted * starts an alias.
-func hint(err error) string {
-	text := err.Error()
+// anchorName is where an error of the YAML library repeats what was written.
+var anchorName = regexp.MustCompile(`unknown anchor '[^']*' referenced`)
+
+// explain adds a hint to the commonest mistake: to YAML an unquoted * starts an
+// alias. The name of that alias may be the password of a Secret: it is left out.
+func explain(err error) string {
+	text := anchorName.ReplaceAllString(err.Error(), "unknown anchor referenced")
 	if strings.Contains(text, "did not find expected alphabetic or numeric character") ||
 		strings.Contains(text, "unknown anchor") {
-		return ` (a value that starts with * has to be quoted, as in glob: "*")`
+		return text + ` (a value that starts with * has to be quoted, as in glob: "*")`
 	}
-	return ""
+	return text
 }
 
 func (r *reader) yamlTree(node *yaml.Node, depth int) (any, error) {
@@ -198,6 +203,9 @@ func yamlScalar(node *yaml.Node) (any, error) {
 	case "!!merge":
 		return nil, fmt.Errorf("line %d: merge keys (<<) are not supported, write the fields out", node.Line)
 	default:
+		if !strings.HasPrefix(tag, "!!") { // may be the password of a Secret: not repeated
+			return nil, fmt.Errorf("line %d: got a value with a type, want none (a value that starts with ! has to be quoted)", node.Line)
+		}
 		return nil, fmt.Errorf("line %d: got a value of type %s, want no type", node.Line, tag)
 	}
 }

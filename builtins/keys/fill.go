@@ -1,0 +1,182 @@
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/assay-dev/assay/rego/cip"
+)
+
+// clone copies all of a policy that resolving changes.
+func clone(p cip.Policy) cip.Policy {
+	p.Gaps = maps.Clone(p.Gaps)
+	p.Spec.Policy = copied(p.Spec.Policy)
+	p.Spec.Authorities = slices.Clone(p.Spec.Authorities)
+	for i := range p.Spec.Authorities {
+		a := &p.Spec.Authorities[i]
+		a.Key = copied(a.Key)
+		if a.Keyless = copied(a.Keyless); a.Keyless != nil {
+			a.Keyless.CACert = copied(a.Keyless.CACert)
+		}
+		a.Attestations = slices.Clone(a.Attestations)
+		for j := range a.Attestations {
+			a.Attestations[j].Policy = copied(a.Attestations[j].Policy)
+		}
+	}
+	return p
+}
+
+func copied[T any](original *T) *T {
+	if original == nil {
+		return nil
+	}
+	value := *original
+	return &value
+}
+
+// visit shows every key and every inner policy, each with the path whose gap it
+// would be.
+func visit(p *cip.Policy, key func(path string, k *cip.KeyRef), policy func(path string, ref *cip.PolicyRef)) {
+	for i := range p.Spec.Authorities {
+		path, a := fmt.Sprintf("spec.authorities[%d]", i), &p.Spec.Authorities[i]
+		if a.Key != nil {
+			key(path, a.Key)
+		}
+		if a.Keyless != nil && a.Keyless.CACert != nil {
+			key(path, a.Keyless.CACert)
+		}
+		for j := range a.Attestations {
+			if ref := a.Attestations[j].Policy; ref != nil {
+				policy(path, ref)
+			}
+		}
+	}
+	if p.Spec.Policy != nil {
+		policy("spec.policy", p.Spec.Policy)
+	}
+}
+
+// filler puts what was read into policies.
+type filler struct {
+	resolver   *Resolver
+	secrets    map[string]cip.Secret
+	configMaps map[string]cip.ConfigMap
+}
+
+func newFiller(r *Resolver, sources Sources) *filler {
+	f := &filler{resolver: r, secrets: map[string]cip.Secret{}, configMaps: map[string]cip.ConfigMap{}}
+	for _, secret := range sources.Secrets {
+		if secret.System() {
+			f.secrets[secret.Name] = secret
+		}
+	}
+	for _, configMap := range sources.ConfigMaps {
+		if configMap.System() {
+			f.configMaps[configMap.Name] = configMap
+		}
+	}
+	return f
+}
+
+func (f *filler) fill(p *cip.Policy) {
+	gap := func(path string, err error) {
+		if p.Gaps == nil {
+			p.Gaps = map[string]string{}
+		}
+		switch earlier := p.Gaps[path]; {
+		case earlier == "":
+			p.Gaps[path] = err.Error()
+		case !slices.Contains(strings.Split(earlier, "; "), err.Error()):
+			p.Gaps[path] = earlier + "; " + err.Error()
+		}
+	}
+	visit(p, func(path string, k *cip.KeyRef) {
+		if err := f.key(k); err != nil {
+			gap(path, err)
+		}
+	}, func(path string, ref *cip.PolicyRef) {
+		if err := f.policy(ref); err != nil {
+			gap(path, err)
+		}
+	})
+}
+
+// key leaves k with data alone, or with nothing.
+func (f *filler) key(k *cip.KeyRef) (err error) {
+	switch {
+	case k.SecretRef != nil:
+		k.Data, err = f.secret(k.SecretRef.Name)
+	case k.KMS != "":
+		k.Data, err = f.resolver.content(reference{kms: k.KMS})
+	}
+	k.SecretRef, k.KMS = nil, ""
+	return err
+}
+
+// policy leaves ref with data alone, or with nothing.
+func (f *filler) policy(ref *cip.PolicyRef) (err error) {
+	switch {
+	case ref.ConfigMapRef != nil:
+		ref.Data, err = f.configMap(ref.ConfigMapRef.Name, ref.ConfigMapRef.Key)
+	case ref.Remote != nil:
+		ref.Data, err = f.resolver.content(remoteReference(ref.Remote))
+	}
+	ref.ConfigMapRef, ref.Remote = nil, nil
+	return err
+}
+
+// secret reads the public key of a Secret: its one entry, or cosign.pub where the
+// others are what "cosign generate-key-pair k8s://" writes beside it. Upstream
+// refuses those (KEY-2).
+func (f *filler) secret(name string) (string, error) {
+	secret, ok := f.secrets[name]
+	switch {
+	case !ok:
+		return "", fmt.Errorf("secret %q not found", name)
+	case len(secret.Data) == 0:
+		return "", fmt.Errorf("secret %q contains no data", name)
+	}
+	entry, ok := publicEntry(slices.Collect(maps.Keys(secret.Data)))
+	if !ok {
+		return "", fmt.Errorf("secret %q contains multiple data entries, only one is supported", name)
+	}
+	key, err := cip.ParseKey(secret.Data[entry])
+	if err != nil {
+		return "", fmt.Errorf("secret %q contains an invalid public key: %w", name, err)
+	}
+	return key, nil
+}
+
+func publicEntry(entries []string) (string, bool) {
+	if len(entries) == 1 {
+		return entries[0], true
+	}
+	const public = "cosign.pub"
+	beside := func(entry string) bool { return entry == "cosign.key" || entry == "cosign.password" }
+	others := slices.DeleteFunc(entries, func(entry string) bool { return entry == public })
+	return public, len(others) < len(entries) && !slices.ContainsFunc(others, func(entry string) bool { return !beside(entry) })
+}
+
+var errEmptyEntry = errors.New("the entry is empty")
+
+// configMap reads one entry. An empty policy would pass everything, and is a gap.
+func (f *filler) configMap(name, key string) (string, error) {
+	configMap, ok := f.configMaps[name]
+	switch {
+	case !ok:
+		return "", fmt.Errorf("configmap %q not found", name)
+	case len(configMap.Data) == 0:
+		return "", fmt.Errorf("configmap %q contains no data", name)
+	}
+	text, ok := configMap.Data[key]
+	switch {
+	case !ok:
+		return "", fmt.Errorf("configmap %q does not contain key %s", name, key)
+	case text == "":
+		return "", fmt.Errorf("configmap %q key %s: %w", name, key, errEmptyEntry)
+	}
+	return text, nil
+}

@@ -1,0 +1,192 @@
+// Package keys puts into a policy what it only refers to, before it is compiled:
+// public keys in Secrets and in a KMS, policies in ConfigMaps and behind URLs.
+//
+// What cannot be read becomes a gap of the policy, with policy-controller's words
+// for the cause: that authority fails, and the policy stays in force (upstream
+// drops it, and the image is judged without). What was read once serves until it
+// can be read again: a KMS that is down denies nothing that it allowed before.
+//
+// Only public material leaves this package. A Secret with a private key beside
+// the public one gives the public one; a private key alone is an error that
+// repeats nothing of it. Every fetch is bounded in time and bytes, and none is
+// part of a decision: policies are resolved when they are loaded.
+package keys
+
+import (
+	"cmp"
+	"context"
+	"crypto"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/assay-dev/assay/rego/cip"
+)
+
+const (
+	// fetchTimeout bounds one fetch, and loadTimeout all fetches of one load: a
+	// policy set full of dead hosts must not keep the next change waiting.
+	fetchTimeout = 10 * time.Second
+	loadTimeout  = 30 * time.Second
+	// refreshKMS is how often a key is fetched anew: KMS requests cost money, and
+	// keys are rotated in months.
+	refreshKMS = time.Hour
+	// retryFailed is how soon it is tried again where there is nothing that serves.
+	retryFailed = 30 * time.Second
+	// parallel is how many fetches are under way at one time.
+	parallel = 8
+)
+
+// KMS fetches the public key that a reference such as awskms:///arn:… names.
+type KMS func(ctx context.Context, reference string) (crypto.PublicKey, error)
+
+// Options of a [Resolver]. The zero value fetches keys from the KMS providers of
+// this build, and nothing over HTTP.
+type Options struct {
+	// Transport carries the requests for policies behind URLs. It decides which
+	// addresses are dialled; without it there are no requests.
+	Transport http.RoundTripper
+	// KMS replaces the providers.
+	KMS KMS
+	// Timeout bounds one fetch. The default is 10 s.
+	Timeout time.Duration
+	// Now replaces time.Now.
+	Now func() time.Time
+}
+
+// Sources are what the references of policies find. Of one name there is at most
+// one Secret, and one ConfigMap, that [cip.Secret.System] admits.
+type Sources struct {
+	Secrets    []cip.Secret
+	ConfigMaps []cip.ConfigMap
+}
+
+// Resolver resolves references and remembers what was behind them. Make one and
+// keep it.
+type Resolver struct {
+	transport http.RoundTripper
+	kms       KMS
+	timeout   time.Duration
+	now       func() time.Time
+
+	mu    sync.Mutex // held during a load: two at once would fetch everything twice
+	known map[reference]*material
+}
+
+// New returns a Resolver that knows nothing yet.
+func New(o Options) *Resolver {
+	r := &Resolver{transport: o.Transport, kms: o.KMS, timeout: cmp.Or(o.Timeout, fetchTimeout), now: o.Now, known: map[reference]*material{}}
+	if r.kms == nil {
+		r.kms = providers()
+	}
+	if r.now == nil {
+		r.now = time.Now
+	}
+	return r
+}
+
+// Resolve returns the policies with everything they refer to in place. None has a
+// secretRef, kms, configMapRef or remote left; [cip.Policy.Gaps] says what could
+// not be read. Warnings name what serves although it could not be refreshed. The
+// policies given stay as they are.
+//
+// It waits for the network, for half a minute at most, and never longer than ctx.
+func (r *Resolver) Resolve(ctx context.Context, policies []cip.Policy, sources Sources) (resolved []cip.Policy, warnings []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	wanted := map[reference]bool{}
+	for _, p := range policies {
+		p = clone(p)
+		visit(&p, func(_ string, k *cip.KeyRef) {
+			if k.KMS != "" {
+				wanted[reference{kms: k.KMS}] = true
+			}
+		}, func(_ string, ref *cip.PolicyRef) {
+			if ref.Remote != nil {
+				wanted[remoteReference(ref.Remote)] = true
+			}
+		})
+		resolved = append(resolved, p)
+	}
+	r.load(ctx, wanted)
+	f := newFiller(r, sources)
+	for i := range resolved {
+		f.fill(&resolved[i])
+	}
+	return resolved, r.stale()
+}
+
+// load fetches what is due, everything once, and forgets what no policy names.
+func (r *Resolver) load(ctx context.Context, wanted map[reference]bool) {
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
+	for ref := range r.known {
+		if !wanted[ref] {
+			delete(r.known, ref)
+		}
+	}
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for ref := range wanted {
+		m := r.known[ref]
+		if m == nil {
+			m = &material{}
+			r.known[ref] = m
+		}
+		if !m.due(r.now()) || r.haveSum(ref.sum) {
+			continue
+		}
+		group.Go(func() error {
+			content, err := r.fetch(ctx, ref)
+			m.take(r.now(), content, err)
+			return nil
+		})
+	}
+	_ = group.Wait() // causes are kept with what they are about
+}
+
+// haveSum reports whether a policy with that digest is known from any URL: the
+// same digest is the same content, for ever.
+func (r *Resolver) haveSum(sum string) bool {
+	_, ok := r.bySum(sum)
+	return ok
+}
+
+func (r *Resolver) bySum(sum string) (string, bool) {
+	if sum == "" {
+		return "", false
+	}
+	for ref, m := range r.known {
+		if content := m.read(); ref.sum == sum && content != "" {
+			return content, true
+		}
+	}
+	return "", false
+}
+
+// content answers what is behind a reference that was loaded.
+func (r *Resolver) content(ref reference) (string, error) {
+	if content, ok := r.bySum(ref.sum); ok {
+		return content, nil
+	}
+	m := r.known[ref]
+	if m.content == "" {
+		return "", fmt.Errorf("%s", cmp.Or(m.cause, ref.String()+": not fetched yet"))
+	}
+	return m.content, nil
+}
+
+// stale says what serves although the last refresh failed.
+func (r *Resolver) stale() (lines []string) {
+	for _, m := range r.known {
+		if m.content != "" && m.cause != "" {
+			lines = append(lines, m.cause+"; the last good key serves")
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}

@@ -1,0 +1,158 @@
+package keys_test
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/assay-dev/assay/builtins/keys"
+	"github.com/assay-dev/assay/rego/cip"
+)
+
+// cloud is a KMS whose answers a test chooses.
+type cloud struct {
+	asked atomic.Int64
+	mu    sync.Mutex
+	key   crypto.PublicKey
+	err   error
+}
+
+func (c *cloud) set(key crypto.PublicKey, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.key, c.err = key, err
+}
+
+func (c *cloud) fetch(context.Context, string) (crypto.PublicKey, error) {
+	c.asked.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.key, c.err
+}
+
+const reference = "gcpkms://projects/p"
+
+// TestKMSKeysAreKept: what was read serves until something newer can be read.
+func TestKMSKeysAreKept(t *testing.T) {
+	t.Parallel()
+	first, second := newKey(t).Public(), newKey(t).Public()
+	kms := &cloud{}
+	now := time.Unix(0, 0)
+	resolver := keys.New(keys.Options{KMS: kms.fetch, Now: func() time.Time { return now }})
+	const stale = `kms key "gcpkms://projects/p": down, request 1111; the last good key serves`
+	for _, step := range []struct {
+		name          string
+		after         time.Duration
+		key           crypto.PublicKey
+		err           error
+		asked         int64
+		want          string
+		gap, warnings string
+	}{
+		{"KEY-3: nothing yet", 0, nil, errors.New("down, request 0000"), 1, "", `kms key "gcpkms://projects/p": down, request 0000`, ""},
+		{"too soon to ask again", time.Second, first, nil, 1, "", `kms key "gcpkms://projects/p": down, request 0000`, ""},
+		{"the same cause keeps its words", time.Minute, nil, errors.New("down, request 9999"), 2, "", `kms key "gcpkms://projects/p": down, request 0000`, ""},
+		{"KEY-3: the key", time.Minute, first, nil, 3, publicPEM(t, first), "", ""},
+		{"within the hour", 59 * time.Minute, second, nil, 3, publicPEM(t, first), "", ""},
+		{"POL-5: the KMS is down", time.Minute, nil, errors.New("down, request 1111"), 4, publicPEM(t, first), "", stale},
+		{"at most once an hour", time.Minute, second, nil, 4, publicPEM(t, first), "", stale},
+		{"still down, in the same words", time.Hour, nil, errors.New("down, request 2222"), 5, publicPEM(t, first), "", stale},
+		{"KEY-3: another key", time.Hour, second, nil, 6, publicPEM(t, second), "", ""},
+	} {
+		now = now.Add(step.after)
+		kms.set(step.key, step.err)
+		got, warnings := resolver.Resolve(t.Context(), []cip.Policy{policy(cip.KeyRef{KMS: reference})}, keys.Sources{})
+		if diff := cmp.Diff(&cip.KeyRef{Data: step.want}, got[0].Spec.Authorities[0].Key); diff != "" {
+			t.Errorf("%s: key (-want +got):\n%s", step.name, diff)
+		}
+		if gap := got[0].Gaps["spec.authorities[0]"]; gap != step.gap {
+			t.Errorf("%s: got gap %q, want %q", step.name, gap, step.gap)
+		}
+		if got := strings.Join(warnings, "\n"); got != step.warnings {
+			t.Errorf("%s: got warnings %q, want %q", step.name, got, step.warnings)
+		}
+		if got := kms.asked.Load(); got != step.asked {
+			t.Errorf("%s: asked %d times by now, want %d", step.name, got, step.asked)
+		}
+	}
+}
+
+// TestKMSKeysAreShared: a load asks for each key once, whoever names it.
+func TestKMSKeysAreShared(t *testing.T) {
+	t.Parallel()
+	kms := &cloud{key: newKey(t).Public()}
+	resolver := keys.New(keys.Options{KMS: kms.fetch})
+	caCert := cip.Policy{Name: "q", Spec: cip.Spec{Authorities: []cip.Authority{{Keyless: &cip.KeylessRef{CACert: &cip.KeyRef{KMS: reference}}}}}}
+	got, _ := resolver.Resolve(t.Context(), []cip.Policy{
+		policy(cip.KeyRef{KMS: reference}), policy(cip.KeyRef{KMS: reference}), caCert,
+	}, keys.Sources{})
+	if n := kms.asked.Load(); n != 1 {
+		t.Errorf("asked %d times, want once", n)
+	}
+	if data := got[2].Spec.Authorities[0].Keyless.CACert.Data; data != publicPEM(t, kms.key) {
+		t.Errorf("ca-cert: got %q, want the key", data)
+	}
+	// What nobody names any more is forgotten.
+	resolver.Resolve(t.Context(), nil, keys.Sources{})
+	resolver.Resolve(t.Context(), []cip.Policy{caCert}, keys.Sources{})
+	if n := kms.asked.Load(); n != 2 {
+		t.Errorf("asked %d times, want once more", n)
+	}
+}
+
+func TestKMSThatMisbehaves(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		kms  keys.KMS
+		want string
+	}{
+		{"a provider that panics", func(context.Context, string) (crypto.PublicKey, error) { panic("nil map") }, "provider: nil map"},
+		{"a key of no known type", func(context.Context, string) (crypto.PublicKey, error) { return "key", nil },
+			"x509: unsupported public key type: string"},
+		{"a long story", func(context.Context, string) (crypto.PublicKey, error) {
+			return nil, errors.New("line\n\tline " + strings.Repeat("x", 1<<20) + "\xff")
+		}, "line line " + strings.Repeat("x", 200-len(`kms key "gcpkms://projects/p": line line `)) + " … " + strings.Repeat("x", 299) + "?"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, _ := keys.New(keys.Options{KMS: tt.kms}).Resolve(t.Context(), []cip.Policy{policy(cip.KeyRef{KMS: reference})}, keys.Sources{})
+			if gap, want := got[0].Gaps["spec.authorities[0]"], `kms key "gcpkms://projects/p": `+tt.want; gap != want {
+				t.Errorf("got gap %q, want %q", gap, want)
+			}
+		})
+	}
+}
+
+// TestLoadEndsInTime, whatever KMS and hosts do: the time is fake.
+func TestLoadEndsInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		end := make(chan struct{})
+		defer close(end)
+		hangs := func(context.Context, string) (crypto.PublicKey, error) { <-end; return nil, errors.New("ended") }
+		var policies []cip.Policy
+		for i := range 100 {
+			policies = append(policies, policy(cip.KeyRef{KMS: fmt.Sprintf("gcpkms://%d", i)}))
+		}
+		start := time.Now()
+		got, _ := keys.New(keys.Options{KMS: hangs}).Resolve(t.Context(), policies, keys.Sources{})
+		if took := time.Since(start); took > 30*time.Second {
+			t.Errorf("took %v, want half a minute at most", took)
+		}
+		for i, p := range got {
+			if want := fmt.Sprintf(`kms key "gcpkms://%d": no answer within 10s`, i); p.Gaps["spec.authorities[0]"] != want {
+				t.Errorf("policy %d: got gap %q, want %q", i, p.Gaps["spec.authorities[0]"], want)
+			}
+		}
+	})
+}
