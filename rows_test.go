@@ -75,7 +75,7 @@ func readRows(t *testing.T) map[string]bool {
 
 // rowTitle is one or more ids where a name in quotes, a comment or a story begins.
 var (
-	rowTitle = regexp.MustCompile("(?m)(?:^|[\"`]|// |# )((?:[A-Z][A-Z0-9]*-[0-9]+(?:, | and ))*[A-Z][A-Z0-9]*-[0-9]+)[: ]")
+	rowTitle = regexp.MustCompile("(?m)(?:^|[\"`]|// |# )((?:[A-Z][A-Z0-9]*-[0-9]+(?:, | and ))*[A-Z][A-Z0-9]*-[0-9]+)[:, ]")
 	rowID    = regexp.MustCompile(`[A-Z][A-Z0-9]*-[0-9]+`)
 )
 

@@ -285,7 +285,7 @@ func TestValidateMatch(t *testing.T) {
 		{"VAL-20: selector alone", "{selector: {matchLabels: {a: b}}}",
 			"invalid value: : spec.match[0].selector\nselector requires a resource type to match the labels"},
 		{"expressions", "{resource: pods, selector: {matchExpressions: [{key: a, operator: In, values: [b]}, {key: a, operator: Exists}]}}", ""},
-		{"bad expressions", "{resource: pods, selector: {matchExpressions: [{}, {key: a, operator: in}, " +
+		{"MATCH-2: bad expressions", "{resource: pods, selector: {matchExpressions: [{}, {key: a, operator: in}, " +
 			"{key: a, operator: NotIn}, {key: a, operator: DoesNotExist, values: [b]}]}}",
 			"invalid value: in: spec.match[0].selector.matchExpressions[1].operator\nonly [In,NotIn,Exists,DoesNotExist] are supported\n" +
 				"missing field(s): spec.match[0].selector.matchExpressions[0].key, spec.match[0].selector.matchExpressions[0].operator, " +
