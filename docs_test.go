@@ -214,4 +214,10 @@ func TestDocsListEveryCode(t *testing.T) {
 	_, codes, _ := strings.Cut(read(t, "docs/debug-a-denial.md"), "\n## Codes\n")
 	codes, _, _ = strings.Cut(codes, "\n## ")
 	same(t, "docs/debug-a-denial.md", codeSpans(codes), present)
+	moving := read(t, "docs/moving-from-policy-controller.md")
+	for _, code := range present {
+		if !regexp.MustCompile("(?m)^\\| .* \\| `" + code + "`[^|]*\\|$").MatchString(moving) {
+			t.Errorf("docs/moving-from-policy-controller.md: got no message of %s, want one", code)
+		}
+	}
 }
