@@ -181,8 +181,8 @@ func TestDryRunIsJudged(t *testing.T) {
 	}
 }
 
-// AUTH-5: which namespace the object or the request names changes no verdict of a
-// policy: policies know none.
+// AUTH-5, NS-4: which namespace the object names changes no verdict: policies know
+// none, and no user or account is exempt.
 func TestNamespaceChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t, "images: {}")

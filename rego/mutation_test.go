@@ -150,3 +150,28 @@ func TestTagOfAnIndexBecomesItsDigest(t *testing.T) {
 		t.Errorf("patch (-want +got):\n%s", diff)
 	}
 }
+
+// RES-4: unlike upstream, whose rules leave them out, ephemeral containers get their
+// digests too, from the requests of kubectl debug.
+func TestTagsOfEphemeralContainersBecomeDigests(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t, "images: {app: {}, debug: {}}")
+	old, object := runs(byDigest(t, w, "app")), runs(byDigest(t, w, "app"))
+	object["spec"].(map[string]any)["ephemeralContainers"] = []any{map[string]any{"name": "d", "image": byTag(t, w, "debug")}}
+	var request map[string]map[string]any
+	if err := json.Unmarshal(changed(t, old, object), &request); err != nil {
+		t.Fatal(err)
+	}
+	request["request"]["subResource"] = "ephemeralcontainers"
+	encoded, err := json.Marshal(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []rego.PatchOperation{{
+		Op: "replace", Path: "/spec/ephemeralContainers/0/image", Value: w.Expand("${debug}@${digest:debug}"),
+	}}
+	got := open(t, w, setup{}).mutate(t, encoded)
+	if diff := cmp.Diff(want, got.Patch); diff != "" {
+		t.Errorf("patch (-want +got):\n%s", diff)
+	}
+}
