@@ -18,10 +18,8 @@ const rowsFile = "testdata/rows.txt"
 func pending() []string {
 	return strings.Fields(`
 		ATT-3 ATT-5 ATT-8
-		AUTH-4 SRC-1 SRC-2
-		BND-1 BND-2 BND-3 BND-4 BND-5 BND-6 BND-7
-		CUE-1 CUE-2 CUE-3
-		IN-1 IN-2 IN-3 IN-4 IN-5 IN-6 IN-7 IN-8 IN-9
+		BND-1 BND-2 BND-3 BND-4 BND-5 BND-6
+		IN-1 IN-2 IN-3 IN-5 IN-6 IN-7 IN-8 IN-9
 		KEY-1 KEY-2 KEY-3 KEY-4 KEY-7
 		KLS-1 KLS-2 KLS-3 KLS-4 KLS-5
 		MSG-23

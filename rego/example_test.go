@@ -38,7 +38,7 @@ spec:
 	set, err := rego.Compile(context.Background(), rego.Source{
 		Policies: documents.Policies,
 		Config:   rego.Config{NoMatch: "deny"},
-		Open:     func() rego.Answers { return facts.Open(oci.Credentials{}) },
+		Open:     func(namespace string) rego.Answers { return facts.Open(oci.Credentials{}, namespace) },
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/assay-dev/assay/builtins/oci"
 )
 
 // O11-1: unlike upstream with enable-oci11, a signature of cosign's older kind is
@@ -14,9 +16,9 @@ func TestSignaturesAmongReferrersAreNotRead(t *testing.T) {
 	ref, subject := f.image(t, "org/app", "v1")
 	f.referrer(t, "org/app", subject, simpleType, "a signature")
 	c := newClient(t)
-	signatures, err := c.Signatures(t.Context(), anonymous, ref)
+	signatures, err := c.Signatures(t.Context(), anonymous, ref, oci.Place{})
 	mustBe(t, signatures, err)
-	bundles, err := c.Bundles(t.Context(), anonymous, ref)
+	bundles, err := c.Bundles(t.Context(), anonymous, ref, oci.Place{})
 	mustBe(t, bundles, err)
 }
 
@@ -34,9 +36,9 @@ func TestUnsignedAttestationsAmongReferrersAreNoEvidence(t *testing.T) {
 	}
 	f.referrer(t, "org/app", subject, bundleType, "a bundle")
 	c := newClient(t)
-	attestations, err := c.Attestations(t.Context(), anonymous, ref)
+	attestations, err := c.Attestations(t.Context(), anonymous, ref, oci.Place{})
 	mustBe(t, attestations, err)
-	bundles, err := c.Bundles(t.Context(), anonymous, ref)
+	bundles, err := c.Bundles(t.Context(), anonymous, ref, oci.Place{})
 	mustBe(t, bundles, err, "a bundle")
 	if diff := cmp.Diff(bundleType, bundles.Layers[0].MediaType); diff != "" {
 		t.Errorf("type (-want +got):\n%s", diff)
