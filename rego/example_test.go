@@ -7,7 +7,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
-	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
 )
@@ -30,7 +30,7 @@ spec:
 	if err != nil {
 		log.Fatal(err)
 	}
-	roots := func() sigstore.Roots { return sigstore.Roots{} }
+	roots := func() trust.Roots { return trust.Roots{} }
 	facts, err := builtins.New(registry, roots, builtins.Options{})
 	if err != nil {
 		log.Fatal(err)
