@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -19,7 +18,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/assay-dev/assay/builtins"
-	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/server"
 )
 
@@ -216,67 +214,10 @@ func TestDocsListEveryCode(t *testing.T) {
 	_, codes, _ := strings.Cut(read(t, "docs/debug-a-denial.md"), "\n## Codes\n")
 	codes, _, _ = strings.Cut(codes, "\n## ")
 	same(t, "docs/debug-a-denial.md", codeSpans(codes), present)
-}
-
-// TestDocsListEveryField wants a row for every field of the schema. What is of
-// a type that has rows elsewhere may do without.
-func TestDocsListEveryField(t *testing.T) {
-	t.Parallel()
-	text := read(t, "docs/reference.md")
-	policies, roots, found := strings.Cut(text, "\n## TrustRoot\n")
-	if !found {
-		t.Fatal("docs/reference.md: got no section TrustRoot")
-	}
-	for name, of := range map[string]struct {
-		text   string
-		schema reflect.Type
-	}{
-		"ClusterImagePolicy": {policies, reflect.TypeFor[cip.Spec]()},
-		"TrustRoot":          {roots, reflect.TypeFor[cip.TrustRootSpec]()},
-	} {
-		present, elsewhere := fields(of.schema)
-		documented := slices.DeleteFunc(matching(codeSpans(of.text), `^spec\.`), func(path string) bool {
-			return slices.Contains(elsewhere, path)
-		})
-		same(t, "docs/reference.md, "+name, documented, present)
-	}
-	for _, name := range []string{"metadata.name", "apiVersion", "metadata.annotations"} { // Name, Version and Annotations of cip.Policy
-		if !slices.Contains(codeSpans(policies), name) {
-			t.Errorf("docs/reference.md: got no row of %s, want one", name)
+	moving := read(t, "docs/moving-from-policy-controller.md")
+	for _, code := range present {
+		if !regexp.MustCompile("(?m)^\\| .* \\| `" + code + "`[^|]*\\|$").MatchString(moving) {
+			t.Errorf("docs/moving-from-policy-controller.md: got no message of %s, want one", code)
 		}
 	}
-}
-
-// fields are the paths of a schema. The fields of a type are listed where it
-// comes first, nearest to the root; elsewhere has those of its other places.
-func fields(schema reflect.Type) (first, elsewhere []string) {
-	type place struct {
-		path string
-		of   reflect.Type
-	}
-	seen := map[reflect.Type]bool{}
-	for queue := []place{{"spec", schema}}; len(queue) > 0; queue = queue[1:] {
-		at := queue[0]
-		list := &first
-		if seen[at.of] {
-			list = &elsewhere
-		}
-		seen[at.of] = true
-		for i := range at.of.NumField() {
-			field := at.of.Field(i)
-			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			path, kind := at.path+"."+name, field.Type
-			*list = append(*list, path)
-			for kind.Kind() == reflect.Pointer || kind.Kind() == reflect.Slice {
-				if kind.Kind() == reflect.Slice {
-					path += "[]"
-				}
-				kind = kind.Elem()
-			}
-			if kind.Kind() == reflect.Struct && strings.HasPrefix(kind.PkgPath(), module[:len(module)-1]) {
-				queue = append(queue, place{path, kind})
-			}
-		}
-	}
-	return first, elsewhere
 }

@@ -116,7 +116,7 @@ func TestIdentityMismatchIsComputedAgain(t *testing.T) {
 	}
 }
 
-// TestAnswerServesForItsTime and then the registry is asked for the list again.
+// CACHE-1: an answer serves for its time, and then the registry is asked for the list again.
 func TestAnswerServesForItsTime(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t, signedApp)
@@ -145,7 +145,7 @@ const manyImages = `images:
   broken: {signatures: [{signer: release, fault: set-tampered}, {signer: release, fault: other-image}]}
 `
 
-// TestHundredRunsOneText: cold or warm, whatever the order of the policies and
+// COMB-4, MSG-24: one text in a hundred runs, cold or warm, whatever the order of the policies and
 // however the answers arrive, equal reviews give equal bytes.
 func TestHundredRunsOneText(t *testing.T) {
 	t.Parallel()

@@ -100,7 +100,7 @@ decision := {"allowed": false, "reasons": [answer.error.code | some answer in [a
 	}
 }
 
-// TestContextThatEndedIsNoDecision: who does not wait any more is not answered.
+// MSG-12: who does not wait any more is not answered.
 func TestContextThatEndedIsNoDecision(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t, signedApp)

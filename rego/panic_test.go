@@ -119,7 +119,8 @@ func TestPanicInAnAnswerIsADenial(t *testing.T) {
 	}
 }
 
-// TestEveryErrorOfARegistryDenies: no class of error can be dropped (COMB-5).
+// COMB-5, COMB-6: no class of error of a registry can be dropped, and none softens
+// another policy.
 // NoMatch is allow in these engines, so that nothing else denies.
 func TestEveryErrorOfARegistryDenies(t *testing.T) {
 	t.Parallel()

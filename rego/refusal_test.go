@@ -156,7 +156,7 @@ func twoVersions(t *testing.T) (w *world.World, signed, unsigned string) {
 	return w, signed, unsigned
 }
 
-// TestRegistryThatAlternatesDigests: a tag is read once in a decision, and what
+// MUT-5: a tag is read once in a decision, and what
 // is put into the object is the digest that was verified.
 func TestRegistryThatAlternatesDigests(t *testing.T) {
 	t.Parallel()

@@ -100,7 +100,7 @@ func TestRequestsWithToken(t *testing.T) {
 	}
 }
 
-// TestTenImagesTakeTheRoundTripsOfOne: what is asked about distinct images is
+// MUT-5: what is asked about distinct images is
 // asked side by side. Rounds are counted as the longest chain of requests of
 // which each began after the one before had ended: a slow machine cannot make it
 // longer than the engine does.

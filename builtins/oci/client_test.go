@@ -206,6 +206,7 @@ func TestResolveHashesTheBytes(t *testing.T) {
 	}
 }
 
+// MUT-3: a digest needs no request.
 func TestResolveOfADigestNeedsNoRequest(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)

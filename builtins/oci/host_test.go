@@ -189,6 +189,7 @@ func TestRefuseRedirectLoop(t *testing.T) {
 	}
 }
 
+// AUTH-7: a registry is asked itself, whatever mirror or proxy there is.
 // TestProxiesAreNotUsed cannot be parallel: it sets the environment.
 func TestProxiesAreNotUsed(t *testing.T) {
 	proxy, f := newFake(t), newFake(t)

@@ -52,6 +52,7 @@ func TestWebhookCredentialsAskNoHelperForHostsThatAreNotListed(t *testing.T) {
 	}
 }
 
+// AUTH-2: a configuration that cannot be read denies, and names the registry.
 func TestRefuseDockerConfigurationThatIsNone(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "config.json"), "{")
@@ -67,6 +68,7 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+// AUTH-1: the installation's own docker configuration gives the credentials.
 // TestWebhookCredentialsOfAPathAreForThatPath alone, the longest first.
 func TestWebhookCredentialsOfAPathAreForThatPath(t *testing.T) {
 	dir := t.TempDir()

@@ -10,6 +10,7 @@ import (
 	"github.com/assay-dev/assay/builtins/oci"
 )
 
+// MUT-2, GLOB-4: the full name, which a pinned tag keeps and globs are compared with.
 func TestParse(t *testing.T) {
 	t.Parallel()
 	hex := strings.Repeat("ab", 32)

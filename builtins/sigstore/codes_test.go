@@ -16,7 +16,7 @@ import (
 	"github.com/assay-dev/assay/world"
 )
 
-// TestCodesOfFaults pins the code and the text of every fault that evidence can
+// MSG-21, MSG-22: TestCodesOfFaults pins the code and the text of every fault that evidence can
 // have, in both formats: bundleCode reads sigstore-go's texts.
 func TestCodesOfFaults(t *testing.T) {
 	t.Parallel()

@@ -203,6 +203,7 @@ func TestT6ExpiredIntermediate(t *testing.T) {
 	}
 }
 
+// ATT-6: a subject is the image by its digest; its name says nothing.
 func TestT9DigestsOfSubjects(t *testing.T) {
 	t.Parallel()
 	f := newForger(t)

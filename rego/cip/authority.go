@@ -1,22 +1,35 @@
 package cip
 
-// Authority is one way to be trusted: exactly one of Key, Keyless and Static.
+// Authority is exactly one of [Authority.Key], [Authority.Keyless] and
+// [Authority.Static].
+//
 // Its JSON has the names of the ClusterImagePolicy and crosses into Rego as is.
 type Authority struct {
-	// Name is authority-<index> unless the policy gives one. Names need not be
-	// unique; a warning says when they are not.
-	Name    string      `json:"name"`
-	Key     *KeyRef     `json:"key,omitempty"`
+	// Name is for messages and policies; a warning says when two are equal.
+	// Default: "authority-<index>".
+	Name string `json:"name"`
+	// Key is a public key that signed.
+	Key *KeyRef `json:"key,omitempty"`
+	// Keyless is a certificate that was issued to somebody who signed.
 	Keyless *KeylessRef `json:"keyless,omitempty"`
-	Static  *StaticRef  `json:"static,omitempty"`
-	// Sources has at most one element.
+	// Static is an answer without looking at any signature. It stands alone,
+	// without the fields below but [Authority.SignatureFormat].
+	Static *StaticRef `json:"static,omitempty"`
+	// Sources are another place for signatures than beside the image; at most
+	// one.
 	Sources []Source `json:"source,omitempty"`
-	CTLog   *TLog    `json:"ctlog,omitempty"`
-	// Attestations, where there are any, all have to be satisfied, and the
-	// signature of the image is not looked at.
-	Attestations     []Attestation     `json:"attestations,omitempty"`
+	// CTLog demands an entry in a transparency log. An object without fields
+	// demands nothing, with a warning unless the log is checked anyway. Default:
+	// demanded of keyless without "trustRootRef" and timestamp, else not.
+	CTLog *TLog `json:"ctlog,omitempty"`
+	// Attestations are statements about the image that have to exist, all of
+	// them; the signature of the image is then not looked at.
+	Attestations []Attestation `json:"attestations,omitempty"`
+	// RFC3161Timestamp demands a timestamp. An object without "trustRootRef"
+	// demands nothing, with a warning.
 	RFC3161Timestamp *RFC3161Timestamp `json:"rfc3161timestamp,omitempty"`
-	SignatureFormat  SignatureFormat   `json:"signatureFormat,omitempty"`
+	// SignatureFormat is where signatures are looked for. Default: "legacy".
+	SignatureFormat SignatureFormat `json:"signatureFormat,omitempty"`
 }
 
 // SignatureFormat names where signatures are looked for.
@@ -31,86 +44,132 @@ const (
 	FormatLegacy SignatureFormat = "legacy"
 	// FormatBundle is Sigstore bundles among the referrers of the image.
 	FormatBundle SignatureFormat = "bundle"
-	// FormatAny accepts either. It is ours; upstream would read it as legacy.
+	// FormatAny accepts either.
+	//
+	// It is ours; upstream would read it as legacy.
 	FormatAny SignatureFormat = "any"
 )
 
-// KeyRef is a public key, in exactly one of SecretRef, Data and KMS.
+// KeyRef is exactly one of [KeyRef.SecretRef], [KeyRef.Data] and [KeyRef.KMS].
 type KeyRef struct {
+	// SecretRef is a Secret that holds the key.
 	SecretRef *SecretRef `json:"secretRef,omitempty"`
-	// Data is a PEM public key (the first block counts) or PEM certificates, leaf first.
+	// Data is PEM: "PUBLIC KEY" or "RSA PUBLIC KEY", of which the first block
+	// counts, or "CERTIFICATE", the signer's first.
 	Data string `json:"data,omitempty"`
-	KMS  string `json:"kms,omitempty"`
-	// HashAlgorithm is sha224, sha256, sha384, sha512, or empty for sha256.
+	// KMS is the reference of a key in a key management service: "awskms://…",
+	// "azurekms://…", "gcpkms://…" or "hashivault://…".
+	KMS string `json:"kms,omitempty"`
+	// HashAlgorithm is "sha224", "sha256", "sha384" or "sha512", in any letter
+	// case. Default: "sha256".
 	HashAlgorithm string `json:"hashAlgorithm,omitempty"`
 }
 
 // SecretRef is a Secret of the system namespace.
 type SecretRef struct {
-	Name      string `json:"name"`
+	// Name is that of the Secret. Required.
+	Name string `json:"name"`
+	// Namespace is the system namespace or nothing. Default: the system
+	// namespace.
 	Namespace string `json:"namespace,omitempty"`
 }
 
-// KeylessRef is a certificate that Fulcio issued to one of Identities.
+// KeylessRef is a certificate that was issued to one of
+// [KeylessRef.Identities]. Of its authority there is exactly one of
+// [KeylessRef.URL] and [KeylessRef.CACert].
 type KeylessRef struct {
+	// URL is for people and never contacted: which authorities are believed is
+	// the trust root's to say. Default: "https://fulcio.sigstore.dev".
 	URL URL `json:"url,omitempty"`
-	// Identities has at least one element, and any of them suffices.
+	// Identities are who may have signed; any one suffices. Required, at least
+	// one.
 	Identities []Identity `json:"identities"`
-	// CACert replaces the certificate authorities of the trust root, and nothing else.
+	// CACert replaces the certificate authorities of the trust root, and nothing
+	// else.
 	CACert *KeyRef `json:"ca-cert,omitempty"`
-	// TrustRootRef names a TrustRoot; empty is the default trust root.
+	// TrustRootRef is the name of the TrustRoot for certificates and SCT;
+	// without "ctlog" the log is then not checked. Default: the default root.
 	TrustRootRef string `json:"trustRootRef,omitempty"`
-	// InsecureIgnoreSCT does without the proof that the certificate was logged.
+	// InsecureIgnoreSCT does without the SCT, the proof that the certificate was
+	// logged. Default: false.
 	InsecureIgnoreSCT *bool `json:"insecureIgnoreSCT,omitempty"`
 }
 
-// Identity is exactly one of Issuer and IssuerRegExp, and exactly one of
-// Subject and SubjectRegExp. The expressions compile and are not anchored.
+// Identity is exactly one of [Identity.Issuer] and [Identity.IssuerRegExp], and
+// exactly one of [Identity.Subject] and [Identity.SubjectRegExp].
 type Identity struct {
-	Issuer        string `json:"issuer,omitempty"`
-	Subject       string `json:"subject,omitempty"`
-	IssuerRegExp  string `json:"issuerRegExp,omitempty"`
+	// Issuer is who says who the signer is, exactly.
+	Issuer string `json:"issuer,omitempty"`
+	// Subject is who signed, exactly.
+	Subject string `json:"subject,omitempty"`
+	// IssuerRegExp is RE2 for any part of the issuer, and for the whole of it
+	// with "--identity-regexp anchored".
+	IssuerRegExp string `json:"issuerRegExp,omitempty"`
+	// SubjectRegExp is RE2 for any part of the subject, and for the whole of it
+	// with "--identity-regexp anchored".
 	SubjectRegExp string `json:"subjectRegExp,omitempty"`
 }
 
 // StaticRef decides without looking at any signature.
 type StaticRef struct {
-	// Action is pass or fail.
-	Action  string `json:"action"`
+	// Action is "pass" or "fail". Required.
+	Action string `json:"action"`
+	// Message stands in the denial.
 	Message string `json:"message,omitempty"`
 }
 
 // Source is another place for signatures than beside the image.
 type Source struct {
-	// OCI is a registry or a repository.
-	OCI                  string            `json:"oci,omitempty"`
+	// OCI is the repository of signatures and attestations. Default: that of the
+	// image.
+	OCI string `json:"oci,omitempty"`
+	// SignaturePullSecrets are Secrets of the workload's namespace, of type
+	// "kubernetes.io/dockerconfigjson", with credentials for it.
 	SignaturePullSecrets []ObjectReference `json:"signaturePullSecrets,omitempty"`
-	TagPrefix            *string           `json:"tagPrefix,omitempty"`
+	// TagPrefix stands before the digest in the tags, as in
+	// "PREFIXsha256-<hex>.sig".
+	TagPrefix *string `json:"tagPrefix,omitempty"`
 }
 
 // ObjectReference names an object in the namespace of the workload.
 type ObjectReference struct {
+	// Name is that of the Secret. Required.
 	Name string `json:"name"`
 }
 
 // TLog is a transparency log.
 type TLog struct {
-	URL          URL    `json:"url,omitempty"`
+	// URL demands the entry by being there; the log is never contacted.
+	URL URL `json:"url,omitempty"`
+	// TrustRootRef demands the entry by being there, and names the TrustRoot with
+	// the key of the log. Default: the default root.
 	TrustRootRef string `json:"trustRootRef,omitempty"`
 }
 
 // RFC3161Timestamp is the timestamp authorities of a TrustRoot.
 type RFC3161Timestamp struct {
+	// TrustRootRef demands the timestamp by being there, and names the TrustRoot
+	// with the timestamp authorities.
 	TrustRootRef string `json:"trustRootRef,omitempty"`
 }
 
 // Attestation is one statement about the image that has to exist and, where
-// there is a Policy, to satisfy it.
+// there is a policy, to satisfy it.
 type Attestation struct {
+	// Name is for messages and policies; a warning says when two are equal.
+	// Required.
 	Name string `json:"name"`
-	// PredicateType is as written; see [PredicateTypeURI].
-	PredicateType string     `json:"predicateType"`
-	Policy        *PolicyRef `json:"policy,omitempty"`
+	// PredicateType is a URI, or cosign's short name for one: "custom",
+	// "slsaprovenance", "slsaprovenance02", "slsaprovenance1", "spdx",
+	// "spdxjson", "cyclonedx", "link", "vuln", "openvex". A warning stands by
+	// every value without a scheme; one that is no short name is taken as
+	// written. Required.
+	//
+	// See [PredicateTypeURI].
+	PredicateType string `json:"predicateType"`
+	// Policy is evaluated over the statement: any one attestation of the type
+	// that passes suffices.
+	Policy *PolicyRef `json:"policy,omitempty"`
 }
 
 // PredicateTypeURI returns what cosign's short names stand for, and every other

@@ -47,17 +47,23 @@ type Policy struct {
 	Gaps map[string]string `json:"gaps,omitempty"`
 }
 
-// Spec is what a Policy demands, of which images.
+// Spec is what a Policy demands, of which images. The comments of its fields,
+// and of those below, are the reference that users read: docs/reference.md is
+// made from the first paragraph of each.
 type Spec struct {
-	// Images has at least one pattern. An image is subject to the policy when
-	// any of them matches.
+	// Images are patterns of image names. An image is subject to the policy when
+	// any of them matches. Required, at least one.
 	Images []ImagePattern `json:"images"`
-	// Authorities has at least one element, and any of them suffices.
+	// Authorities are who may vouch for the image, and any one suffices.
+	// Required, at least one.
 	Authorities []Authority `json:"authorities"`
-	// Policy is evaluated over what the authorities verified.
+	// Policy is evaluated over what the authorities verified, once any of them
+	// is satisfied.
 	Policy *PolicyRef `json:"policy,omitempty"`
-	Mode   Mode       `json:"mode"`
-	// Match restricts the policy to some kinds of objects; empty is all kinds.
+	// Mode is what becomes of an image that fails the policy. Default: "enforce".
+	Mode Mode `json:"mode"`
+	// Match restricts the policy to some kinds of objects; any entry suffices.
+	// Default: all kinds.
 	Match []Match `json:"match,omitempty"`
 }
 
@@ -74,59 +80,92 @@ const (
 
 // ImagePattern selects images by name.
 type ImagePattern struct {
-	// Glob is a pattern that [ParseGlob] accepts.
+	// Glob is a pattern of host/repository@sha256:…, in which "*" stands for
+	// anything but a slash and "**" for anything. Required.
+	//
+	// [ParseGlob] accepts it.
 	Glob string `json:"glob"`
 }
 
 // Match selects objects by their type and labels.
 type Match struct {
-	Group    string         `json:"group"`
-	Version  string         `json:"version"`
-	Resource string         `json:"resource"`
+	// Group is the API group, empty for the core. A warning says when the
+	// resource is not of that group. Default: empty.
+	Group string `json:"group"`
+	// Version is the API version, or "*" for any. Empty matches nothing, with a
+	// warning. Default: empty.
+	Version string `json:"version"`
+	// Resource is "pods", "podtemplates", "replicationcontrollers",
+	// "deployments", "replicasets", "statefulsets", "daemonsets", "jobs",
+	// "cronjobs", or anything in a group with a dot. An entry without it matches
+	// nothing, with a warning. Default: empty.
+	Resource string `json:"resource"`
+	// Selector selects by the labels of the object itself, not of its Pod
+	// template. Default: all.
 	Selector *LabelSelector `json:"selector,omitempty"`
 }
 
 // LabelSelector selects objects by their labels; all parts must hold.
 type LabelSelector struct {
-	MatchLabels      map[string]string  `json:"matchLabels,omitempty"`
+	// MatchLabels are labels with exactly these values.
+	MatchLabels map[string]string `json:"matchLabels,omitempty"`
+	// MatchExpressions are requirements that must all hold.
 	MatchExpressions []LabelRequirement `json:"matchExpressions,omitempty"`
 }
 
 // LabelRequirement relates a label to a set of values.
 type LabelRequirement struct {
+	// Key is the name of the label. Required.
 	Key string `json:"key"`
-	// Operator is In, NotIn, Exists or DoesNotExist.
-	Operator string   `json:"operator"`
-	Values   []string `json:"values,omitempty"`
+	// Operator is "In", "NotIn", "Exists" or "DoesNotExist". Required.
+	Operator string `json:"operator"`
+	// Values are for "In" and "NotIn", which need one, and for no other operator.
+	Values []string `json:"values,omitempty"`
 }
 
-// PolicyRef is CUE or Rego, in exactly one of Data, Remote and ConfigMapRef.
+// PolicyRef is CUE or Rego, in exactly one of [PolicyRef.Data],
+// [PolicyRef.Remote] and [PolicyRef.ConfigMapRef].
 type PolicyRef struct {
-	// Type is cue or rego.
-	Type         string        `json:"type"`
-	Data         string        `json:"data,omitempty"`
-	Remote       *RemotePolicy `json:"remote,omitempty"`
+	// Type is "cue" or "rego". Required.
+	Type string `json:"type"`
+	// Data is the text of the policy.
+	Data string `json:"data,omitempty"`
+	// Remote is the text behind a URL.
+	Remote *RemotePolicy `json:"remote,omitempty"`
+	// ConfigMapRef is the text in a ConfigMap.
 	ConfigMapRef *ConfigMapRef `json:"configMapRef,omitempty"`
-	// FetchConfigFile and the fields below add to the input of the policy.
-	// They are nil in the policy of an attestation.
-	FetchConfigFile   *bool `json:"fetchConfigFile,omitempty"`
-	IncludeSpec       *bool `json:"includeSpec,omitempty"`
+	// FetchConfigFile adds the image's configuration to the input, as "config", by
+	// platform. Not in the policy of an attestation. Default: false.
+	FetchConfigFile *bool `json:"fetchConfigFile,omitempty"`
+	// IncludeSpec adds the spec of the object to the input, as "spec". Not in the
+	// policy of an attestation. Default: false.
+	IncludeSpec *bool `json:"includeSpec,omitempty"`
+	// IncludeObjectMeta adds the metadata of the object to the input, as
+	// "metadata". Not in the policy of an attestation. Default: false.
 	IncludeObjectMeta *bool `json:"includeObjectMeta,omitempty"`
-	IncludeTypeMeta   *bool `json:"includeTypeMeta,omitempty"`
+	// IncludeTypeMeta adds kind and apiVersion of the object to the input, as
+	// "typemeta". Not in the policy of an attestation. Default: false.
+	IncludeTypeMeta *bool `json:"includeTypeMeta,omitempty"`
 }
 
 // RemotePolicy is a policy to be fetched over https.
 type RemotePolicy struct {
+	// URL is where the text is, by https. Required.
 	URL URL `json:"url"`
-	// Sha256sum is the hex digest of the body.
+	// Sha256sum is the digest of the text, in hex; another text is refused.
+	// Required.
 	Sha256sum string `json:"sha256sum"`
 }
 
 // ConfigMapRef is a policy in a ConfigMap of the system namespace.
 type ConfigMapRef struct {
-	Name      string `json:"name"`
+	// Name is that of the ConfigMap. Required.
+	Name string `json:"name"`
+	// Namespace is for people: the ConfigMap is always looked for in the system
+	// namespace.
 	Namespace string `json:"namespace,omitempty"`
-	Key       string `json:"key"`
+	// Key is the entry of the ConfigMap that has the text. Required.
+	Key string `json:"key"`
 }
 
 // URL is a text that net/url parses, and never empty where it was written.

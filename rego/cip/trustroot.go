@@ -18,78 +18,99 @@ type TrustRoot struct {
 	Spec TrustRootSpec `json:"spec"`
 }
 
-// TrustRootSpec is exactly one of Repository, Remote and SigstoreKeys.
+// TrustRootSpec is exactly one of [TrustRootSpec.Repository],
+// [TrustRootSpec.Remote] and [TrustRootSpec.SigstoreKeys]. The comments of its
+// fields, like those of [Spec], are the reference that users read.
 type TrustRootSpec struct {
-	Repository   *Repository   `json:"repository,omitempty"`
-	Remote       *Remote       `json:"remote,omitempty"`
+	// Repository is a TUF repository that came along.
+	Repository *Repository `json:"repository,omitempty"`
+	// Remote is a TUF repository behind a URL. For the default root there are
+	// "--tuf-mirror" and "--tuf-root".
+	Remote *Remote `json:"remote,omitempty"`
+	// SigstoreKeys are the keys and certificates themselves; at least one
+	// certificate or timestamp authority.
 	SigstoreKeys *SigstoreKeys `json:"sigstoreKeys,omitempty"`
 }
 
 // Repository is a TUF repository that came along.
 type Repository struct {
-	// Root is the root.json that is trusted to begin with.
+	// Root is the "root.json" that is trusted to begin with. Required.
 	Root []byte `json:"root"`
-	// MirrorFS is a gzipped tar archive of the repository.
+	// MirrorFS is a gzipped tar archive of the repository. Required.
 	MirrorFS []byte `json:"mirrorFS"`
-	// Targets is the directory of targets, "targets" by default.
+	// Targets is the directory of targets. Default: "targets".
 	Targets string `json:"targets"`
-	// TrustedRootTarget is the target to use, trusted_root.json by default.
+	// TrustedRootTarget is the target to use. Default: "trusted_root.json".
 	TrustedRootTarget string `json:"trustedRootTarget"`
 }
 
 // Remote is a TUF repository behind a URL.
 type Remote struct {
-	// Root is the root.json that is trusted to begin with.
-	Root   []byte `json:"root"`
-	Mirror URL    `json:"mirror"`
-	// Targets is the directory of targets, "targets" by default.
+	// Root is the "root.json" that is trusted to begin with. Required.
+	Root []byte `json:"root"`
+	// Mirror is where the repository is. Required.
+	Mirror URL `json:"mirror"`
+	// Targets is the directory of targets. Default: "targets".
 	Targets string `json:"targets"`
-	// TrustedRootTarget is the target to use, trusted_root.json by default.
+	// TrustedRootTarget is the target to use. Default: "trusted_root.json".
 	TrustedRootTarget string `json:"trustedRootTarget"`
 }
 
 // SigstoreKeys are the keys and certificates themselves. There is at least one
 // certificate authority or timestamp authority.
 type SigstoreKeys struct {
+	// CertificateAuthorities are Fulcios.
 	CertificateAuthorities []CertificateAuthority `json:"certificateAuthorities,omitempty"`
-	TLogs                  []TransparencyLog      `json:"tLogs,omitempty"`
-	CTLogs                 []TransparencyLog      `json:"ctLogs,omitempty"`
-	TimestampAuthorities   []CertificateAuthority `json:"timestampAuthorities,omitempty"`
+	// TLogs are Rekors.
+	TLogs []TransparencyLog `json:"tLogs,omitempty"`
+	// CTLogs are certificate transparency logs.
+	CTLogs []TransparencyLog `json:"ctLogs,omitempty"`
+	// TimestampAuthorities are RFC 3161 authorities, and all of them count. The
+	// chain has the root last and at most one certificate that is no CA.
+	TimestampAuthorities []CertificateAuthority `json:"timestampAuthorities,omitempty"`
 }
 
 // CertificateAuthority is a Fulcio or a timestamp authority.
 type CertificateAuthority struct {
+	// Subject is for people.
 	Subject DistinguishedName `json:"subject"`
-	URI     URL               `json:"uri"`
-	// CertChain is one or more PEM certificates, of a timestamp authority with
-	// at most one that is not a CA.
+	// URI is for people, and never contacted. Required.
+	URI URL `json:"uri"`
+	// CertChain is PEM certificates. Self-signed ones are roots, the others
+	// intermediates; without a self-signed one the last is the root. Required.
 	CertChain []byte `json:"certChain"`
-	// ValidFor is ours; nil is without limits.
+	// ValidFor is when it was in use. policy-controller does not know the field.
+	// Default: no limits.
 	ValidFor *Validity `json:"validFor,omitempty"`
 }
 
 // DistinguishedName names a certificate authority.
 type DistinguishedName struct {
+	// Organization is for people. Required.
 	Organization string `json:"organization"`
-	CommonName   string `json:"commonName"`
+	// CommonName is for people. Required.
+	CommonName string `json:"commonName"`
 }
 
 // TransparencyLog is a Rekor or a certificate transparency log.
 type TransparencyLog struct {
+	// BaseURL is for people, and never contacted. Required.
 	BaseURL URL `json:"baseURL"`
-	// HashAlgorithm is that of the Merkle tree: sha-256.
+	// HashAlgorithm is that of the Merkle tree: "sha-256", no other. Required.
 	HashAlgorithm string `json:"hashAlgorithm"`
-	// PublicKey is a PEM public key.
+	// PublicKey is a PEM public key. Required.
 	PublicKey []byte `json:"publicKey"`
-	// ValidFor is ours; nil is without limits.
+	// ValidFor is when it was in use. policy-controller does not know the field.
+	// Default: no limits.
 	ValidFor *Validity `json:"validFor,omitempty"`
 }
 
-// Validity is when a key was in use, both ends included. An end that is nil is
-// open.
+// Validity is when a key was in use, both ends included.
 type Validity struct {
+	// Start is included. Default: open.
 	Start *time.Time `json:"start,omitempty"`
-	End   *time.Time `json:"end,omitempty"`
+	// End is included. Default: open.
+	End *time.Time `json:"end,omitempty"`
 }
 
 func (s *TrustRootSpec) setDefaults() {

@@ -62,20 +62,20 @@ func TestValidateSpec(t *testing.T) {
 	t.Parallel()
 	const pass = "authorities: [{static: {action: pass}}]"
 	check(t, []refusal{
-		{"nothing", "{}", "missing field(s): spec.authorities, spec.images"},
+		{"VAL-1: nothing", "{}", "missing field(s): spec.authorities, spec.images"},
 		{"null spec", "null", "missing field(s): spec.authorities, spec.images"},
-		{"null lists", "{images: null, authorities: null}", "missing field(s): spec.authorities, spec.images"},
-		{"empty images", "{images: [], " + pass + "}", "missing field(s): spec.images"},
-		{"empty glob", "{images: [{}]}", "missing field(s): spec.authorities, spec.images[0].glob"},
+		{"VAL-1: null lists", "{images: null, authorities: null}", "missing field(s): spec.authorities, spec.images"},
+		{"CRD-3, VAL-1: empty images", "{images: [], " + pass + "}", "missing field(s): spec.images"},
+		{"VAL-1: empty glob", "{images: [{}]}", "missing field(s): spec.authorities, spec.images[0].glob"},
 		{"null image", "{images: [null], " + pass + "}", "missing field(s): spec.images[0].glob"},
-		{"bad glob pattern", "{images: [{glob: '['}]}",
+		{"VAL-2: bad glob pattern", "{images: [{glob: '['}]}",
 			"invalid value: [: spec.images[0].glob\nglob is invalid: syntax error in pattern\nmissing field(s): spec.authorities"},
-		{"bad glob characters", "{images: [{glob: $FOO*}]}",
+		{"VAL-3: bad glob characters", "{images: [{glob: $FOO*}]}",
 			"invalid value: $FOO*: spec.images[0].glob\nglob is invalid: invalid glob \"$FOO*\"\nmissing field(s): spec.authorities"},
-		{"empty authorities", "{images: [{glob: a}], authorities: []}", "missing field(s): spec.authorities"},
-		{"mode enforce", "{images: [{glob: a}], mode: enforce, " + pass + "}", ""},
-		{"mode warn", "{images: [{glob: a}], mode: warn, " + pass + "}", ""},
-		{"bad mode", "{images: [{glob: a}], mode: garbage, " + pass + "}", "invalid value: garbage: spec.mode\nunsupported mode"},
+		{"VAL-1, CFG-2: empty authorities", "{images: [{glob: a}], authorities: []}", "missing field(s): spec.authorities"},
+		{"CRD-6: mode enforce", "{images: [{glob: a}], mode: enforce, " + pass + "}", ""},
+		{"CRD-6: mode warn", "{images: [{glob: a}], mode: warn, " + pass + "}", ""},
+		{"VAL-19: bad mode", "{images: [{glob: a}], mode: garbage, " + pass + "}", "invalid value: garbage: spec.mode\nunsupported mode"},
 		{"digest glob", "{images: [{glob: 'ghcr.io/foo@sha256:5504f2a95018e3d8a52d80d9e1a128c6'}], " + pass + "}", ""},
 		{"everything at once", "{images: [{}, {glob: '['}], mode: x, authorities: [{}, {static: {}}], match: [{resource: apple}]}",
 			"expected exactly one, got neither: ….key, ….keyless, ….static\n" +
@@ -93,26 +93,27 @@ func TestValidateKey(t *testing.T) {
 		{"kms", `{key: {kms: "gcpkms://projects/p"}}`, ""},
 		{"secret", `{key: {secretRef: {name: s}}}`, ""},
 		{"secret in the system namespace", `{key: {secretRef: {name: s, namespace: cosign-system}}}`, ""},
-		{"no source", `{key: {}}`, "expected exactly one, got neither: ….key.data, ….key.kms, ….key.secretref"},
+		{"VAL-5: no source", `{key: {}}`, "expected exactly one, got neither: ….key.data, ….key.kms, ….key.secretref"},
 		{"null key", `{key: null}`, "expected exactly one, got neither: ….key, ….keyless, ….static"},
-		{"two sources", `{key: {data: "` + publicKey + `", kms: "gcpkms://k"}}`,
+		{"VAL-5: two sources", `{key: {data: "` + publicKey + `", kms: "gcpkms://k"}}`,
 			"expected exactly one, got both: ….key.data, ….key.kms, ….key.secretref"},
 		{"kms and secret", `{key: {kms: "gcpkms://k", secretRef: {name: s}}}`,
 			"expected exactly one, got both: ….key.data, ….key.kms, ….key.secretref"},
-		{"bad PEM", `{key: {data: ---somedata---}}`, "invalid value: ---somedata---: ….key.data"},
-		{"PEM without a key in it", `{key: {data: "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"}}`,
+		{"VAL-6: bad PEM", `{key: {data: ---somedata---}}`, "invalid value: ---somedata---: ….key.data"},
+		{"VAL-6: PEM without a key in it", `{key: {data: "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"}}`,
 			"invalid value: -----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----: ….key.data"},
-		{"private key", `{key: {data: "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"}}`,
+		{"VAL-6: private key", `{key: {data: "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"}}`,
 			"invalid value: -----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----: ….key.data"},
-		{"hash", `{key: {data: "` + publicKey + `", hashAlgorithm: SHA512}}`, ""},
-		{"bad hash", `{key: {data: "` + publicKey + `", hashAlgorithm: shaINVALID}}`, "invalid value: shaINVALID: ….key.hashAlgorithm"},
+		{"VAL-7: hash", `{key: {data: "` + publicKey + `", hashAlgorithm: SHA512}}`, ""},
+		{"VAL-7: bad hash", `{key: {data: "` + publicKey + `", hashAlgorithm: shaINVALID}}`, "invalid value: shaINVALID: ….key.hashAlgorithm"},
 		{"secret without a name", `{key: {secretRef: {}}}`, "missing field(s): ….key.secretref.name"},
-		{"secret elsewhere", `{key: {secretRef: {name: s, namespace: invalid}}}`,
+		{"VAL-8: secret elsewhere", `{key: {secretRef: {name: s, namespace: invalid}}}`,
 			"invalid value: invalid: ….key.secretref.namespace\nsecretref.namespace is invalid. " +
 				"If set, it should use the same namespace where the policy-controller was deployed"},
 	}, withAuthority)
 }
 
+// VAL-9, VAL-10: a scheme that is known, and the forms that AWS has.
 func TestValidateKMS(t *testing.T) {
 	t.Parallel()
 	const (
@@ -167,30 +168,30 @@ func TestValidateKeyless(t *testing.T) {
 	check(t, []refusal{
 		{"defaulted url", "{keyless: {" + one + "}}", ""},
 		{"ca-cert", "{keyless: {ca-cert: {secretRef: {name: s}}, " + one + "}}", ""},
-		{"url and ca-cert", "{keyless: {url: 'http://myhost', ca-cert: {secretRef: {name: s}}, " + one + "}}",
+		{"VAL-11: url and ca-cert", "{keyless: {url: 'http://myhost', ca-cert: {secretRef: {name: s}}, " + one + "}}",
 			"expected exactly one, got both: ….keyless.ca-cert, ….keyless.url"},
 		{"a certificate as ca-cert", `{keyless: {ca-cert: {data: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"}, ` + one + `}}`,
 			"invalid value: -----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----: ….keyless.ca-cert.data"},
 		{"empty ca-cert", "{keyless: {ca-cert: {}, " + one + "}}",
 			"expected exactly one, got neither: ….keyless.ca-cert.data, ….keyless.ca-cert.kms, ….keyless.ca-cert.secretref"},
-		{"no identities", "{keyless: {}}", "missing field(s): ….keyless.identities"},
-		{"empty identities", "{keyless: {identities: []}}", "missing field(s): ….keyless.identities"},
-		{"no issuer", "{keyless: {identities: [{subject: s}]}}",
+		{"VAL-12: no identities", "{keyless: {}}", "missing field(s): ….keyless.identities"},
+		{"VAL-12: empty identities", "{keyless: {identities: []}}", "missing field(s): ….keyless.identities"},
+		{"VAL-13: no issuer", "{keyless: {identities: [{subject: s}]}}",
 			"missing field(s): ….keyless.identities[0].issuer, ….keyless.identities[0].issuerRegExp"},
-		{"no subject", "{keyless: {identities: [{issuer: s}]}}",
+		{"VAL-13: no subject", "{keyless: {identities: [{issuer: s}]}}",
 			"missing field(s): ….keyless.identities[0].subject, ….keyless.identities[0].subjectRegExp"},
-		{"two issuers", "{keyless: {identities: [{issuer: i, issuerRegExp: i, subject: s}]}}",
+		{"VAL-13: two issuers", "{keyless: {identities: [{issuer: i, issuerRegExp: i, subject: s}]}}",
 			"expected exactly one, got both: ….keyless.identities[0].issuer, ….keyless.identities[0].issuerRegExp"},
-		{"two subjects", "{keyless: {identities: [{issuer: i, subjectRegExp: i, subject: s}]}}",
+		{"VAL-13: two subjects", "{keyless: {identities: [{issuer: i, subjectRegExp: i, subject: s}]}}",
 			"expected exactly one, got both: ….keyless.identities[0].subject, ….keyless.identities[0].subjectRegExp"},
-		{"bad expressions", "{keyless: {identities: [{issuerRegExp: '****', subjectRegExp: '('}]}}",
+		{"VAL-13: bad expressions", "{keyless: {identities: [{issuerRegExp: '****', subjectRegExp: '('}]}}",
 			"invalid value: (: ….keyless.identities[0].subjectRegExp\nregex is invalid: error parsing regexp: missing closing ): `(`\n" +
 				"invalid value: ****: ….keyless.identities[0].issuerRegExp\n" +
 				"regex is invalid: error parsing regexp: missing argument to repetition operator: `*`"},
 	}, withAuthority)
 }
 
-// The API server refuses absent identities before policy-controller sees them.
+// VAL-12: the API server refuses absent identities before policy-controller sees them.
 func TestValidateAbsentIdentitiesAsTheSchemaDoes(t *testing.T) {
 	t.Parallel()
 	_, err := cip.Parse(withAuthority("{keyless: {url: 'https://fulcio.example.com'}}"))
@@ -209,29 +210,29 @@ func TestValidateAuthority(t *testing.T) {
 		key   = "key: {kms: 'gcpkms://k'}"
 	)
 	check(t, []refusal{
-		{"empty", "{}", "expected exactly one, got neither: " + kinds},
+		{"VAL-4: empty", "{}", "expected exactly one, got neither: " + kinds},
 		{"null", "null", "expected exactly one, got neither: " + kinds},
-		{"only a timestamp", "{rfc3161timestamp: {trustRootRef: t}}", "expected exactly one, got neither: " + kinds},
-		{"key and keyless", "{key: {}, keyless: {identities: []}}", "expected exactly one, got both: " + kinds},
+		{"VAL-4: only a timestamp", "{rfc3161timestamp: {trustRootRef: t}}", "expected exactly one, got neither: " + kinds},
+		{"CRD-4, VAL-4: key and keyless", "{key: {}, keyless: {identities: []}}", "expected exactly one, got both: " + kinds},
 		{"key and static", "{key: {}, static: {}}", "expected exactly one, got both: " + kinds},
-		{"all three", "{key: {}, static: {}, keyless: {identities: []}}", "expected exactly one, got both: " + kinds},
-		{"static without action", "{static: {}}", "missing field(s): ….static.action"},
-		{"static with bad action", "{static: {action: garbage}}", "invalid value: garbage: ….static.action\nunsupported action"},
+		{"CRD-4, VAL-4: all three", "{key: {}, static: {}, keyless: {identities: []}}", "expected exactly one, got both: " + kinds},
+		{"VAL-14: static without action", "{static: {}}", "missing field(s): ….static.action"},
+		{"VAL-14: static with bad action", "{static: {action: garbage}}", "invalid value: garbage: ….static.action\nunsupported action"},
 		{"static pass", "{static: {action: pass}}", ""},
 		{"static fail", "{static: {action: fail, message: no}}", ""},
-		{"static with everything", "{static: {action: fail}, source: [{}], ctlog: {}, rfc3161timestamp: {}, attestations: [{name: a, predicateType: 'u:v'}]}",
+		{"VAL-14: static with everything", "{static: {action: fail}, source: [{}], ctlog: {}, rfc3161timestamp: {}, attestations: [{name: a, predicateType: 'u:v'}]}",
 			"expected exactly one, got both: ….attestations, ….ctlog, ….rfc3161timestamp, ….source, ….static"},
-		{"source registry", "{" + key + ", source: [{oci: registry.example.com}]}", ""},
+		{"VAL-15: source registry", "{" + key + ", source: [{oci: registry.example.com}]}", ""},
 		{"source repository", "{" + key + ", source: [{oci: registry.example.com/a/b, tagPrefix: ''}]}", ""},
-		{"source without oci", "{" + key + ", source: [{signaturePullSecrets: [{name: s}]}]}", ""},
-		{"source pull secret without a name", "{" + key + ", source: [{signaturePullSecrets: [{}]}]}",
+		{"VAL-15: source without oci", "{" + key + ", source: [{signaturePullSecrets: [{name: s}]}]}", ""},
+		{"VAL-15: source pull secret without a name", "{" + key + ", source: [{signaturePullSecrets: [{}]}]}",
 			"missing field(s): ….source[0].signaturePullSecrets[0].name"},
-		{"source glob", "{" + key + ", source: [{oci: 'registry.example.com/repo/*'}]}",
+		{"VAL-15: source glob", "{" + key + ", source: [{oci: 'registry.example.com/repo/*'}]}",
 			"invalid value: registry.example.com/repo/*: ….source[0].oci\n" +
 				"repository can only contain the characters `abcdefghijklmnopqrstuvwxyz0123456789_-./`: repo/*"},
-		{"source bad registry", "{" + key + ", source: [{oci: 're@gistry/reponame'}]}",
+		{"VAL-15: source bad registry", "{" + key + ", source: [{oci: 're@gistry/reponame'}]}",
 			"invalid value: re@gistry/reponame: ….source[0].oci\nregistries must be valid RFC 3986 URI authorities: re@gistry/reponame"},
-		{"two sources", "{" + key + ", source: [{}, {}]}", "invalid value: source: ….source\nonly single source is supported"},
+		{"VAL-15: two sources", "{" + key + ", source: [{}, {}]}", "invalid value: source: ….source\nonly single source is supported"},
 		{"format any", "{" + key + ", signatureFormat: any}", ""},
 		{"bad format", "{" + key + ", signatureFormat: bundel}",
 			"invalid value: bundel: ….signatureFormat\nonly [legacy,bundle,any] are supported"},
@@ -243,14 +244,14 @@ func TestValidateAttestation(t *testing.T) {
 	t.Parallel()
 	check(t, []refusal{
 		{"minimal", "{name: a, predicateType: 'https://spdx.dev/Document'}", ""},
-		{"empty", "{}", "missing field(s): ….attestations.name, ….attestations.predicateType"},
-		{"policy type", "{name: a, predicateType: 'a:b', policy: {type: not-cue, data: x}}",
+		{"VAL-16: empty", "{}", "missing field(s): ….attestations.name, ….attestations.predicateType"},
+		{"VAL-17: policy type", "{name: a, predicateType: 'a:b', policy: {type: not-cue, data: x}}",
 			"invalid value: not-cue: ….attestations.policy.type\nonly [cue,rego] are supported at the moment"},
-		{"policy without source", "{name: a, predicateType: 'a:b', policy: {type: cue}}",
+		{"VAL-17: policy without source", "{name: a, predicateType: 'a:b', policy: {type: cue}}",
 			"missing field(s): ….attestations.policy.configMapRef, ….attestations.policy.data, ….attestations.policy.remote"},
-		{"policy with two sources", "{name: a, predicateType: 'a:b', policy: {type: cue, data: x, configMapRef: {name: n, key: k}}}",
+		{"VAL-17: policy with two sources", "{name: a, predicateType: 'a:b', policy: {type: cue, data: x, configMapRef: {name: n, key: k}}}",
 			"expected exactly one, got both: ….attestations.policy.configMapRef, ….attestations.policy.data, ….attestations.policy.remote"},
-		{"includes", "{name: a, predicateType: 'a:b', policy: {type: rego, data: x, fetchConfigFile: false, " +
+		{"VAL-18: includes", "{name: a, predicateType: 'a:b', policy: {type: rego, data: x, fetchConfigFile: false, " +
 			"includeSpec: true, includeObjectMeta: true, includeTypeMeta: true}}",
 			"must not set the field(s): ….attestations.policy.fetchConfigFile, ….attestations.policy.includeObjectMeta, " +
 				"….attestations.policy.includeSpec, ….attestations.policy.includeTypeMeta"},
@@ -262,13 +263,13 @@ func TestValidateAttestation(t *testing.T) {
 func TestValidatePolicy(t *testing.T) {
 	t.Parallel()
 	check(t, []refusal{
-		{"data with includes", "{type: cue, data: x, fetchConfigFile: true, includeSpec: true, includeObjectMeta: true, includeTypeMeta: true}", ""},
-		{"type", "{type: not-cue, data: x}", "invalid value: not-cue: spec.policy.type\nonly [cue,rego] are supported at the moment"},
-		{"http", "{type: cue, remote: {url: 'http://example.com', sha256sum: x}}",
+		{"CRD-5: data with includes", "{type: cue, data: x, fetchConfigFile: true, includeSpec: true, includeObjectMeta: true, includeTypeMeta: true}", ""},
+		{"VAL-17: type", "{type: not-cue, data: x}", "invalid value: not-cue: spec.policy.type\nonly [cue,rego] are supported at the moment"},
+		{"VAL-17: http", "{type: cue, remote: {url: 'http://example.com', sha256sum: x}}",
 			"invalid value: http://example.com: spec.policy.remote.url\nurl valid is invalid. host and https scheme are expected"},
-		{"remote without sum", "{type: cue, remote: {url: 'https://example.com'}}", "missing field(s): spec.policy.remote.sha256sum"},
-		{"empty remote", "{type: cue, remote: {}}", "missing field(s): spec.policy.remote.sha256sum, spec.policy.remote.url"},
-		{"empty configMapRef", "{type: cue, configMapRef: {}}", "missing field(s): spec.policy.configMapRef.key, spec.policy.configMapRef.name"},
+		{"VAL-17: remote without sum", "{type: cue, remote: {url: 'https://example.com'}}", "missing field(s): spec.policy.remote.sha256sum"},
+		{"VAL-17: empty remote", "{type: cue, remote: {}}", "missing field(s): spec.policy.remote.sha256sum, spec.policy.remote.url"},
+		{"VAL-17: empty configMapRef", "{type: cue, configMapRef: {}}", "missing field(s): spec.policy.configMapRef.key, spec.policy.configMapRef.name"},
 	}, func(policy string) []byte {
 		return withSpec("{images: [{glob: a}], authorities: [{static: {action: pass}}], policy: " + policy + "}")
 	})
@@ -277,14 +278,14 @@ func TestValidatePolicy(t *testing.T) {
 func TestValidateMatch(t *testing.T) {
 	t.Parallel()
 	check(t, []refusal{
-		{"pods", "{resource: pods, version: v1, selector: {matchLabels: {a: b}}}", ""},
-		{"custom resource", "{group: serving.knative.dev, version: v1, resource: services}", ""},
-		{"unknown resource", "{group: apps, version: v1, resource: apple}",
+		{"CRD-7, VAL-20: pods", "{resource: pods, version: v1, selector: {matchLabels: {a: b}}}", ""},
+		{"VAL-20: custom resource", "{group: serving.knative.dev, version: v1, resource: services}", ""},
+		{"VAL-20: unknown resource", "{group: apps, version: v1, resource: apple}",
 			"invalid value: apple: spec.match[0].resource\nunsupported resource name"},
-		{"selector alone", "{selector: {matchLabels: {a: b}}}",
+		{"VAL-20: selector alone", "{selector: {matchLabels: {a: b}}}",
 			"invalid value: : spec.match[0].selector\nselector requires a resource type to match the labels"},
 		{"expressions", "{resource: pods, selector: {matchExpressions: [{key: a, operator: In, values: [b]}, {key: a, operator: Exists}]}}", ""},
-		{"bad expressions", "{resource: pods, selector: {matchExpressions: [{}, {key: a, operator: in}, " +
+		{"MATCH-2: bad expressions", "{resource: pods, selector: {matchExpressions: [{}, {key: a, operator: in}, " +
 			"{key: a, operator: NotIn}, {key: a, operator: DoesNotExist, values: [b]}]}}",
 			"invalid value: in: spec.match[0].selector.matchExpressions[1].operator\nonly [In,NotIn,Exists,DoesNotExist] are supported\n" +
 				"missing field(s): spec.match[0].selector.matchExpressions[0].key, spec.match[0].selector.matchExpressions[0].operator, " +
@@ -303,9 +304,9 @@ func TestValidateWarnings(t *testing.T) {
 		want               []string
 	}{
 		{"URI", "[{name: a, predicateType: 'https://slsa.dev/provenance/v1'}]", nil},
-		{"short name", "[{name: a, predicateType: custom}]",
+		{"VAL-16: short name", "[{name: a, predicateType: custom}]",
 			[]string{"policy 0: invalid value: custom: spec.authorities[0].attestations.predicateType" + deprecated}},
-		{"URI without a scheme", "[{name: a, predicateType: cosign.sigstore.dev/attestation/vuln/v1}]", []string{
+		{"VAL-16: URI without a scheme", "[{name: a, predicateType: cosign.sigstore.dev/attestation/vuln/v1}]", []string{
 			"policy 0: invalid value: cosign.sigstore.dev/attestation/vuln/v1: spec.authorities[0].attestations.predicateType" + deprecated}},
 		{"duplicate attestation names", "[{name: a, predicateType: 'a:b'}, {name: a, predicateType: 'a:c'}]", []string{
 			"policy 0: invalid value: a: spec.authorities[0].attestations.name\n" +
@@ -337,6 +338,7 @@ func TestValidateDuplicateAuthorityNamesWarn(t *testing.T) {
 	}
 }
 
+// ATT-2: cosign's short names, and every other type as it is written.
 func TestPredicateTypeURI(t *testing.T) {
 	t.Parallel()
 	for short, want := range map[string]string{

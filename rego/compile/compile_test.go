@@ -168,6 +168,8 @@ func TestPolicyRefuses(t *testing.T) {
 
 func one(a cip.Authority) cip.Spec { return cip.Spec{Authorities: []cip.Authority{a}} }
 
+// GLOB-9, MSG-10: a policy with a bad glob is refused. Unlike upstream, where it is
+// stored and every later review of any image fails.
 func TestBadGlobIsRefused(t *testing.T) {
 	t.Parallel()
 	p := cip.Policy{Name: "p", Version: "v1beta1", Spec: cip.Spec{Images: []cip.ImagePattern{{Glob: "**"}, {Glob: "a b"}}}}

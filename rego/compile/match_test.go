@@ -6,7 +6,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/rego"
 )
 
-// TestCompiledMatch asks the policy of match.txtar about resources: its entries
+// MATCH-1, MATCH-2: TestCompiledMatch asks the policy of match.txtar about resources: its entries
 // are alternatives, and every part of an entry has to hold.
 func TestCompiledMatch(t *testing.T) {
 	t.Parallel()

@@ -62,7 +62,7 @@ func TestDecodeAccepts(t *testing.T) {
 		"v1beta1":                                      strings.Replace(minimal(""), "/v1", "/v1beta1", 1),
 		"an object that is null":                       minimal(`,"object":null`),
 		"an object of another type, the engine's work": minimal(`,"object":[1]`),
-		"members that the API may add":                 minimal(`,"tomorrow":{"x":1}`),
+		"RES-9: members that the API may add":          minimal(`,"tomorrow":{"x":1}`),
 		"fields that are null":                         minimal(`,"name":null,"kind":null,"dryRun":null`),
 		"white space around the document":              " \n\t" + minimal("") + "\r\n ",
 		"a name that is written with escapes":          strings.Replace(minimal(""), `"uid"`, `"\u0075id"`, 1),

@@ -20,12 +20,12 @@ func TestRespond(t *testing.T) {
 			Validation, Verdict{Allowed: true},
 			`{"uid":"u","allowed":true}`,
 		},
-		"the zero verdict denies": {
+		"MSG-1: the zero verdict denies": {
 			Validation, Verdict{},
 			`{"uid":"u","allowed":false,"status":{"metadata":{},"status":"Failure",
 			"message":"validation failed: denied without a reason","reason":"BadRequest","code":400}}`,
 		},
-		"a denial joins its reasons by newline": {
+		"MSG-2: a denial joins its reasons by newline": {
 			Validation, Verdict{Reasons: []string{
 				"failed policy: p: spec.containers[0].image\na/b@sha256:00 no signatures found",
 				"no matching policies: spec.containers[1].image\nc/d",
@@ -34,12 +34,12 @@ func TestRespond(t *testing.T) {
 			"message":"validation failed: failed policy: p: spec.containers[0].image\na/b@sha256:00 no signatures found\nno matching policies: spec.containers[1].image\nc/d",
 			"reason":"BadRequest","code":400}}`,
 		},
-		"a denial while mutating": {
+		"MSG-2: a denial while mutating": {
 			Mutation, Verdict{Reasons: []string{"could not decide: x"}},
 			`{"uid":"u","allowed":false,"status":{"metadata":{},"status":"Failure",
 			"message":"mutation failed: could not decide: x","reason":"BadRequest","code":400}}`,
 		},
-		"every line of a warning is a warning": {
+		"MSG-5: every line of a warning is a warning": {
 			Validation, Verdict{Allowed: true, Warnings: []string{
 				"failed policy: p: spec.containers[0].image\na/b no signatures found\n", "one line", "", "a\r\nb",
 			}},

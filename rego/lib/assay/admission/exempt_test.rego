@@ -3,7 +3,7 @@ package assay.admission_test
 import data.assay.admission
 import data.assay.given_test as given
 
-# Requests of which nothing is asked, and those that look like them. No policy
+# RES-6: Requests of which nothing is asked, and those that look like them. No policy
 # matches anything here, so what is judged is denied.
 _object(image, replicas, metadata) := {
 	"metadata": metadata,

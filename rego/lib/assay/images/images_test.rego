@@ -16,6 +16,7 @@ _full := {
 
 _in_template := {"spec": {"template": {"spec": _full}}}
 
+# RES-1, RES-8: the kinds that run images, and the places of images in them.
 _workloads := {
 	"/v1/Pod": {"at": ["spec"], "object": {"spec": _full}},
 	"/v1/PodTemplate": {"at": ["template", "spec"], "object": {"template": {"spec": _full}}},
@@ -76,6 +77,7 @@ test_every_place_of_every_workload[kind] if {
 	}
 }
 
+# RES-2: unlike upstream, which lets pass what it does not know.
 test_kinds_without_a_pod_spec_are_unhandled[path] if {
 	some path, kind in {
 		"/v1, Kind=Service": {"group": "", "version": "v1", "kind": "Service"},

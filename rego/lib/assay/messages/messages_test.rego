@@ -8,6 +8,7 @@ test_details_stand_on_a_second_line if {
 	messages.texts({{"message": "m", "details": "d", "path": "p"}}) == ["m: p\nd"]
 }
 
+# MSG-3: policy-controller sorts and merges like this.
 test_equal_entries_are_one_with_all_paths_in_order if {
 	entries := {
 		{"message": "m", "details": "", "path": "spec.initContainers[0].image"},

@@ -19,6 +19,7 @@ _untouched := _answer([], [])
 
 _v1 := concat("@", ["reg.io/app:v1", split(given.image("app"), "@")[1]])
 
+# MUT-1: wherever a tag stands.
 test_tags_become_digests_wherever_they_stand if {
 	got := _decision(given.pod({
 		"initContainers": [{"image": given.image("init")}],
@@ -40,6 +41,7 @@ test_tag_of_a_template_on_update if {
 	got == _answer([{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": _v1}], [])
 }
 
+# MUT-4: unlike upstream, the cause is told.
 test_tag_that_cannot_be_resolved_stays_with_a_warning if {
 	got := _decision(given.running(["reg.io/app:v1", "reg.io/app:v2"]))
 	got == _answer(
@@ -48,6 +50,7 @@ test_tag_that_cannot_be_resolved_stays_with_a_warning if {
 	)
 }
 
+# MUT-1, MUT-3: what is no tag, and requests that create and update nothing.
 _without_tags := {
 	"digests": given.running([given.image("app")]),
 	"what cannot be parsed": given.running(["in@valid", "", null]),
