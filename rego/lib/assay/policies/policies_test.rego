@@ -124,6 +124,7 @@ test_values_are_read_strictly[note] if {
 
 mock_late(_, _) := {"ok": false, "value": null, "error": {"code": "timeout", "message": "too long"}}
 
+# REGO-6, MSG-23: whatever went wrong stands behind upstream's wrapper.
 test_rego_that_does_not_end_fails_with_the_cause if {
 	got := policies.evaluate(_rego, "scan", {}) with sigstore.is_compliant as mock_late
 	got == _failed("timeout", _wrapped("too long"))
