@@ -59,7 +59,9 @@ func BenchmarkValidate(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
 				done := make(chan *cue.Refusal, n)
 				for j := range n {
-					go func() { done <- e.Validate(b.Context(), fmt.Sprintf("%s\n// %d %d", constraints, i, j), document, false) }()
+					go func() {
+						done <- e.Validate(b.Context(), fmt.Sprintf("%s\n// %d %d", constraints, i, j), document, false)
+					}()
 				}
 				for range n {
 					if refusal := <-done; refusal != nil {
