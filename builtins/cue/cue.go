@@ -111,12 +111,15 @@ func (e *Evaluator) running() (n int) {
 // does. What the policy wants and the document does not have complies, unless
 // concrete: then every value has to be there.
 func (e *Evaluator) Validate(ctx context.Context, policy string, document []byte, concrete bool) *Refusal {
-	if refusal := bounded(policy, document); refusal != nil {
+	if refusal := tooLong(policy, document); refusal != nil {
 		return refusal
 	}
 	q := question{sha256.Sum256([]byte(policy)), sha256.Sum256(document), concrete}
 	if verdict, ok := e.verdicts.Get(q); ok {
 		return verdict
+	}
+	if refusal := tooMuch(document); refusal != nil {
+		return refusal
 	}
 	if ctx.Err() != nil {
 		return refuse(Timeout, "the cue policy was not evaluated: no time is left")

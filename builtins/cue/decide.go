@@ -62,14 +62,20 @@ func cut(text string) string {
 	return strings.ToValidUTF8(text[:longestMessage], "") + "…"
 }
 
-// bounded refuses what is not worth a try.
-func bounded(policy string, document []byte) *Refusal {
+// tooLong refuses by size alone.
+func tooLong(policy string, document []byte) *Refusal {
 	switch {
 	case len(policy) > mostPolicy:
 		return refuse(TooLarge, "the cue policy: got %d bytes, want at most %d", len(policy), mostPolicy)
 	case len(document) > mostDocument:
 		return refuse(TooLarge, "the document: got %d bytes, want at most %d", len(document), mostDocument)
-	case !json.Valid(document):
+	}
+	return nil
+}
+
+// tooMuch refuses a document that is not JSON, and one that is not worth a try.
+func tooMuch(document []byte) *Refusal {
+	if !json.Valid(document) {
 		return refuse(Malformed, "the document: want JSON")
 	}
 	values, members, depth := measure(document)
