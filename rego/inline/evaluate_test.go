@@ -297,3 +297,17 @@ func TestCompileBesideEvaluation(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestLazyDocument: a document that is converted when it is looked at is the same
+// document.
+func TestLazyDocument(t *testing.T) {
+	t.Parallel()
+	document := ast.LazyObject(map[string]any{"a": map[string]any{"b": []any{"x", "y"}}})
+	module := compile(t, `isCompliant { input.a.b[_] == "y" }`, inline.WithMaxInput(21), inline.WithTimeout(time.Minute))
+	if value, failure := module.Evaluate(t.Context(), document, at()); failure != nil || value.Compare(ast.Boolean(true)) != 0 {
+		t.Errorf("got %v, %v, want true", value, failure)
+	}
+	if _, failure := compile(t, `isCompliant { true }`, inline.WithMaxInput(20)).Evaluate(t.Context(), document, at()); failure == nil {
+		t.Error("got a value for 21 bytes, want at most 20")
+	}
+}
