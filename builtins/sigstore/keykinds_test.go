@@ -36,7 +36,7 @@ func (k signingKey) sign(t testing.TB, message []byte) []byte {
 		h.Write(message)
 		digest, options = h.Sum(nil), k.hash
 	}
-	out, err := k.Signer.Sign(rand.Reader, digest, options)
+	out, err := k.Sign(rand.Reader, digest, options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/world"
 	"github.com/assay-dev/assay/world/tuf"
@@ -135,7 +137,7 @@ func TestVerifyWithTrustRootsOfAllKinds(t *testing.T) {
 			writeFiles(t, dir, map[string]string{"root.yaml": test.resource, "policy.yaml": test.policy})
 			var stdout, stderr bytes.Buffer
 			flags := &verifyFlags{engineFlags: rootedFlags(t, dir), images: []string{w.Expand("${app@}")}, output: "text", timeout: time.Minute}
-			if err := verify(t.Context(), flags, &stdout, &stderr); err != test.want {
+			if err := verify(t.Context(), flags, &stdout, &stderr); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 			if !strings.Contains(stdout.String(), test.stdout) || !strings.Contains(stderr.String(), test.stderr) {
@@ -210,5 +212,41 @@ func TestRemoteTrustRootWhileServing(t *testing.T) {
 	case <-r.wake:
 	default:
 		t.Error("got nobody told that another root is wanted")
+	}
+}
+
+// TestVerifyWithACACert runs a policy with a certificate authority of its own through
+// the compiler and the builtins: KLS-2.
+func TestVerifyWithACACert(t *testing.T) {
+	t.Parallel()
+	w, stranger := smallWorld(t), smallWorld(t)
+	for name, test := range map[string]struct {
+		authority *world.World
+		stdout    string
+		want      error
+	}{
+		"KLS-2: its own authority":                                       {w, "admitted", nil},
+		"KLS-2: a stranger's, though the trusted root has the right one": {stranger, "cert verification failed", errDenied},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			parsed, err := cip.Parse(test.authority.TrustRoot("any"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			chain, err := json.Marshal(string(parsed.TrustRoots[0].Spec.SigstoreKeys.CertificateAuthorities[0].CertChain))
+			if err != nil {
+				t.Fatal(err)
+			}
+			flags := flagsFor(t, w, `{"apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": "own"}, "spec": {
+				"images": [{"glob": "**"}], "authorities": [{"keyless": {
+				"identities": [{"issuer": "https://github.com/login/oauth", "subject": "jane@example.com"}], "ca-cert": {"data": `+string(chain)+`}}}]}}`)
+			flags.noMatch, flags.identityRegexp, flags.privateRegistries = "deny", "upstream", true
+			var stdout, stderr bytes.Buffer
+			if err := verify(t.Context(), &verifyFlags{engineFlags: flags, images: []string{w.Expand("${app@}")}, output: "text", timeout: time.Minute},
+				&stdout, &stderr); !errors.Is(err, test.want) || !strings.Contains(stdout.String(), test.stdout) {
+				t.Errorf("got %v\n%s%s\nwant %v, %q", err, &stdout, &stderr, test.want, test.stdout)
+			}
+		})
 	}
 }

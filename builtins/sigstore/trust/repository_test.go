@@ -294,7 +294,7 @@ func TestLegacyUsages(t *testing.T) {
 		"TR-5: no CA": {targets, map[string]string{"rekor.pub": custom["rekor.pub"]}, "no certificate authorities found"},
 		"TR-5: a Rekor key that is not ECDSA": {without("rekor.pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), custom,
 			"public key 0 is not ecdsa.PublicKey"},
-		"TR-5: a Rekor key that is none": {without("rekor.pub", []byte("x")), custom, "Rekor: public key 0: "},
+		"TR-5: a Rekor key that is none": {without("rekor.pub", []byte("x")), custom, "public key 0: "},
 		"TR-5: a CT key that is none":    {without("ctfe.pub", []byte("x")), custom, "spec.sigstoreKeys.ctLogs[0].publicKey: "},
 		"TR-5: a CA that is none":        {without("fulcio.pem", []byte("x")), custom, "target fulcio.pem: certificates: got something that is not PEM"},
 	} {

@@ -76,7 +76,7 @@ func fromUsages(client *updater.Updater, target string) (*Root, error) {
 	for i, log := range keys.TLogs {
 		key, err := cryptoutils.UnmarshalPEMToPublicKey(log.PublicKey)
 		if err != nil {
-			return nil, fmt.Errorf("Rekor: public key %d: %w", i, err)
+			return nil, fmt.Errorf("public key %d: %w", i, err)
 		}
 		if _, ok := key.(*ecdsa.PublicKey); !ok {
 			return nil, fmt.Errorf("public key %d is not ecdsa.PublicKey", i)

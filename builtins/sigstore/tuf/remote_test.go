@@ -115,7 +115,7 @@ func TestAnswersOfAMirrorAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Refresh(t.Context()); err == nil || !strings.Contains(err.Error(), "larger than expected") {
+	if err := r.Refresh(t.Context()); err == nil || !strings.Contains(err.Error(), "got more than ") {
 		t.Errorf("TR-2: got %v, want the endless file refused", err)
 	}
 }

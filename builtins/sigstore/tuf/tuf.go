@@ -18,8 +18,8 @@ import (
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/tuf"
+	"github.com/theupdateframework/go-tuf/v2/metadata"
 	"github.com/theupdateframework/go-tuf/v2/metadata/config"
-	"github.com/theupdateframework/go-tuf/v2/metadata/fetcher"
 	"github.com/theupdateframework/go-tuf/v2/metadata/updater"
 
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
@@ -146,9 +146,12 @@ func (r *Repository) client(ctx context.Context, fromCache bool) (*updater.Updat
 	}
 	settings.LocalMetadataDir, settings.LocalTargetsDir = r.cache(), filepath.Join(r.cache(), "targets")
 	settings.UnsafeLocalMode = fromCache
-	files := fetcher.NewDefaultFetcher()
-	files.SetHTTPClient(&http.Client{Timeout: fetchTimeout, Transport: within{ctx, fromCache}})
-	settings.Fetcher = files
+	settings.Fetcher = fetcher(func(address string, most int64) ([]byte, error) {
+		if fromCache {
+			return nil, errors.New("not in the cache")
+		}
+		return download(ctx, address, most)
+	})
 	return updater.New(settings)
 }
 
@@ -157,38 +160,38 @@ func (r *Repository) cache() string {
 	return filepath.Join(r.options.Cache, tuf.URLToPath(r.options.Mirror))
 }
 
-// within gives requests the context that the updater does not take.
-type within struct {
-	ctx     context.Context
-	offline bool
+// fetcher lets the updater, which takes no context, get files within one.
+type fetcher func(address string, most int64) ([]byte, error)
+
+// DownloadFile gets a file of at most that many bytes.
+func (f fetcher) DownloadFile(address string, most int64, _ time.Duration) ([]byte, error) {
+	return f(address, most)
 }
 
-func (w within) RoundTrip(request *http.Request) (*http.Response, error) {
-	if w.offline {
-		return nil, errors.New("not in the cache")
-	}
-	// The timeout of the client is in the request's own context: both count.
-	ctx, cancel := context.WithCancel(request.Context())
-	stop := context.AfterFunc(w.ctx, cancel)
-	answer, err := http.DefaultTransport.RoundTrip(request.WithContext(ctx))
+func download(ctx context.Context, address string, most int64) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		stop()
-		cancel()
 		return nil, err
 	}
-	answer.Body = &released{answer.Body, func() { stop(); cancel() }}
-	return answer, nil
-}
-
-// released is a body that lets go of its context when it is closed.
-type released struct {
-	io.ReadCloser
-	release func()
-}
-
-func (r *released) Close() error {
-	defer r.release()
-	return r.ReadCloser.Close()
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		// The updater wants to know of 404: there is no newer root.
+		return nil, &metadata.ErrDownloadHTTP{StatusCode: answer.StatusCode, URL: address}
+	}
+	data, err := io.ReadAll(io.LimitReader(answer.Body, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = fmt.Errorf("got more than %d bytes", most)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", address, err)
+	}
+	return data, nil
 }
 
 // cachedAt is when the cache was last refreshed, as it is noted there; the zero
