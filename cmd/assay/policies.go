@@ -85,7 +85,9 @@ func (d *documents) read(file string, names map[string]string) error {
 			return err
 		}
 		d.secrets = append(d.secrets, secret)
-		d.pullSecrets.add(secret.Namespace, secret.Name, secret.Type, secret.Data)
+		if err := d.pullSecrets.add(secret.Namespace, secret.Name, secret.Type, secret.Data); err != nil {
+			return err
+		}
 	}
 	for _, configMap := range parsed.ConfigMaps {
 		if err := once("ConfigMap", namespaced(configMap.System(), configMap.Namespace, configMap.Name)); err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/oci/pullsecret"
 )
@@ -21,10 +23,16 @@ func named(namespace, name string) objectName {
 }
 
 // add takes in a Secret. Those of other types have no credentials for registries.
-func (p pullSecrets) add(namespace, name, kind string, data map[string][]byte) {
-	if kind == pullsecret.TypeConfigJSON || kind == pullsecret.TypeConfig {
-		p[named(namespace, name)] = pullsecret.Secret{Name: name, Type: kind, Data: data}
+func (p pullSecrets) add(namespace, name, kind string, data map[string][]byte) error {
+	if kind != pullsecret.TypeConfigJSON && kind != pullsecret.TypeConfig {
+		return nil
 	}
+	at := named(namespace, name)
+	if _, twice := p[at]; twice {
+		return fmt.Errorf("secret %s/%s: got two, one of them perhaps without its namespace", at.namespace, at.name)
+	}
+	p[at] = pullsecret.Secret{Name: name, Type: kind, Data: data}
+	return nil
 }
 
 // credentials are those of Secrets of the namespace that an object is in. Those

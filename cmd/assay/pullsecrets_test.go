@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,10 +16,22 @@ func TestPullSecrets(t *testing.T) {
 		return map[string][]byte{".dockerconfigjson": []byte(`{"auths": {"r.example": {"username": "` + user + `", "password": "s3cret"}}}`)}
 	}
 	secrets := pullSecrets{}
-	secrets.add("shop", "pull", "kubernetes.io/dockerconfigjson", config("shop"))
-	secrets.add("", "pull", "kubernetes.io/dockerconfigjson", config("default"))
-	secrets.add("shop", "opaque", "Opaque", config("opaque"))
-	secrets.add("shop", "broken", "kubernetes.io/dockercfg", map[string][]byte{".dockercfg": []byte("s3cret")})
+	for _, secret := range []struct {
+		namespace, name, kind string
+		data                  map[string][]byte
+	}{
+		{"shop", "pull", "kubernetes.io/dockerconfigjson", config("shop")},
+		{"", "pull", "kubernetes.io/dockerconfigjson", config("default")},
+		{"shop", "opaque", "Opaque", config("opaque")},
+		{"shop", "broken", "kubernetes.io/dockercfg", map[string][]byte{".dockercfg": []byte("s3cret")}},
+	} {
+		if err := secrets.add(secret.namespace, secret.name, secret.kind, secret.data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := secrets.add("default", "pull", "kubernetes.io/dockercfg", nil); err == nil || !strings.Contains(err.Error(), "default/pull: got two") {
+		t.Errorf("AUTH-4: got %v of two Secrets of one name, want an error that names them", err)
+	}
 	ids := map[string]string{}
 	for _, tt := range []struct {
 		name, namespace string
@@ -45,5 +59,29 @@ func TestPullSecrets(t *testing.T) {
 	}
 	if _, err := secrets.credentials("shop", []string{"broken"}); !errors.Is(err, oci.Malformed) || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("AUTH-4: got %v, want malformed without what is secret", err)
+	}
+}
+
+// TestSecretsComeWithThePolicies, from the same files.
+func TestSecretsComeWithThePolicies(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "secrets.yaml")
+	if err := os.WriteFile(file, []byte(`
+apiVersion: v1
+kind: Secret
+metadata: {name: pull, namespace: shop}
+type: kubernetes.io/dockerconfigjson
+stringData: {.dockerconfigjson: '{"auths": {"r.example": {"username": "shop", "password": "s3cret"}}}'}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := readDocuments([]string{file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for namespace, want := range map[string]bool{"shop": true, "bank": false, "": false} {
+		if got, err := d.pullSecrets.credentials(namespace, []string{"pull"}); err != nil || (got.Keychain != nil) != want {
+			t.Errorf("AUTH-4: namespace %q: got credentials %t and %v, want %t", namespace, got.Keychain != nil, err, want)
+		}
 	}
 }
