@@ -18,12 +18,10 @@ const rowsFile = "testdata/rows.txt"
 func pending() []string {
 	return strings.Fields(`
 		BND-1 BND-2 BND-3 BND-4 BND-5 BND-6
-		IN-9
 		KEY-1 KEY-2 KEY-3 KEY-4 KEY-7
 		KLS-1 KLS-2 KLS-4 KLS-5
-		MSG-23
-		POL-1 POL-2 POL-3 POL-4 POL-5
-		REGO-1 REGO-6 REGO-8
+		POL-3 POL-4 POL-5
+		REGO-1 REGO-8
 		TR-1 TR-2 TR-3 TR-4 TR-5 TR-7 TR-8 TR-9 TR-10
 		TSA-3
 		TST-8

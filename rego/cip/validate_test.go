@@ -247,9 +247,9 @@ func TestValidateAttestation(t *testing.T) {
 		{"VAL-16: empty", "{}", "missing field(s): ….attestations.name, ….attestations.predicateType"},
 		{"VAL-17: policy type", "{name: a, predicateType: 'a:b', policy: {type: not-cue, data: x}}",
 			"invalid value: not-cue: ….attestations.policy.type\nonly [cue,rego] are supported at the moment"},
-		{"VAL-17: policy without source", "{name: a, predicateType: 'a:b', policy: {type: cue}}",
+		{"POL-2, VAL-17: policy without source", "{name: a, predicateType: 'a:b', policy: {type: cue}}",
 			"missing field(s): ….attestations.policy.configMapRef, ….attestations.policy.data, ….attestations.policy.remote"},
-		{"VAL-17: policy with two sources", "{name: a, predicateType: 'a:b', policy: {type: cue, data: x, configMapRef: {name: n, key: k}}}",
+		{"POL-2, VAL-17: policy with two sources", "{name: a, predicateType: 'a:b', policy: {type: cue, data: x, configMapRef: {name: n, key: k}}}",
 			"expected exactly one, got both: ….attestations.policy.configMapRef, ….attestations.policy.data, ….attestations.policy.remote"},
 		{"VAL-18: includes", "{name: a, predicateType: 'a:b', policy: {type: rego, data: x, fetchConfigFile: false, " +
 			"includeSpec: true, includeObjectMeta: true, includeTypeMeta: true}}",
@@ -264,7 +264,7 @@ func TestValidatePolicy(t *testing.T) {
 	t.Parallel()
 	check(t, []refusal{
 		{"CRD-5: data with includes", "{type: cue, data: x, fetchConfigFile: true, includeSpec: true, includeObjectMeta: true, includeTypeMeta: true}", ""},
-		{"VAL-17: type", "{type: not-cue, data: x}", "invalid value: not-cue: spec.policy.type\nonly [cue,rego] are supported at the moment"},
+		{"POL-1, VAL-17: type", "{type: not-cue, data: x}", "invalid value: not-cue: spec.policy.type\nonly [cue,rego] are supported at the moment"},
 		{"VAL-17: http", "{type: cue, remote: {url: 'http://example.com', sha256sum: x}}",
 			"invalid value: http://example.com: spec.policy.remote.url\nurl valid is invalid. host and https scheme are expected"},
 		{"VAL-17: remote without sum", "{type: cue, remote: {url: 'https://example.com'}}", "missing field(s): spec.policy.remote.sha256sum"},
