@@ -52,10 +52,11 @@ const (
 
 // KeyRef is exactly one of [KeyRef.SecretRef], [KeyRef.Data] and [KeyRef.KMS].
 type KeyRef struct {
-	// SecretRef is a Secret that holds the key.
+	// SecretRef is a Secret among the files, with what data could hold in its only
+	// entry, or in "cosign.pub" beside "cosign.key" and "cosign.password".
 	SecretRef *SecretRef `json:"secretRef,omitempty"`
-	// Data is PEM: "PUBLIC KEY" or "RSA PUBLIC KEY", of which the first block
-	// counts, or "CERTIFICATE", the signer's first.
+	// Data is PEM: "PUBLIC KEY" or "RSA PUBLIC KEY", of which only the first block
+	// counts, or "CERTIFICATE", one or a chain of at most 16, the signer's first.
 	Data string `json:"data,omitempty"`
 	// KMS is the reference of a key in a key management service: "awskms://…",
 	// "azurekms://…", "gcpkms://…" or "hashivault://…".
@@ -69,8 +70,7 @@ type KeyRef struct {
 type SecretRef struct {
 	// Name is that of the Secret. Required.
 	Name string `json:"name"`
-	// Namespace is the system namespace or nothing. Default: the system
-	// namespace.
+	// Namespace is "cosign-system" or nothing. Default: "cosign-system".
 	Namespace string `json:"namespace,omitempty"`
 }
 
@@ -84,8 +84,8 @@ type KeylessRef struct {
 	// Identities are who may have signed; any one suffices. Required, at least
 	// one.
 	Identities []Identity `json:"identities"`
-	// CACert replaces the certificate authorities of the trust root, and nothing
-	// else.
+	// CACert is certificates that take the place of the trust root's certificate
+	// authorities, and of nothing else.
 	CACert *KeyRef `json:"ca-cert,omitempty"`
 	// TrustRootRef is the name of the TrustRoot for certificates and SCT;
 	// without "ctlog" the log is then not checked. Default: the default root.

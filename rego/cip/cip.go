@@ -130,9 +130,10 @@ type PolicyRef struct {
 	Type string `json:"type"`
 	// Data is the text of the policy.
 	Data string `json:"data,omitempty"`
-	// Remote is the text behind a URL.
+	// Remote is the text behind a URL: at most 1 MiB within 10 seconds, fetched
+	// when the policies are loaded.
 	Remote *RemotePolicy `json:"remote,omitempty"`
-	// ConfigMapRef is the text in a ConfigMap.
+	// ConfigMapRef is the text in a ConfigMap among the files.
 	ConfigMapRef *ConfigMapRef `json:"configMapRef,omitempty"`
 	// FetchConfigFile adds the image's configuration to the input, as "config", by
 	// platform. Not in the policy of an attestation. Default: false.
@@ -150,10 +151,11 @@ type PolicyRef struct {
 
 // RemotePolicy is a policy to be fetched over https.
 type RemotePolicy struct {
-	// URL is where the text is, by https. Required.
+	// URL is where the text is, by https; redirects stay https. Private addresses
+	// need "--allow-private-registries". Required.
 	URL URL `json:"url"`
-	// Sha256sum is the digest of the text, in hex; another text is refused.
-	// Required.
+	// Sha256sum is the digest of the text, in hex: another text is refused, and the
+	// same digest is the same text, from whatever URL. Required.
 	Sha256sum string `json:"sha256sum"`
 }
 
@@ -161,10 +163,11 @@ type RemotePolicy struct {
 type ConfigMapRef struct {
 	// Name is that of the ConfigMap. Required.
 	Name string `json:"name"`
-	// Namespace is for people: the ConfigMap is always looked for in the system
-	// namespace.
+	// Namespace is for people: ConfigMaps are found in "cosign-system" and without
+	// a namespace.
 	Namespace string `json:"namespace,omitempty"`
-	// Key is the entry of the ConfigMap that has the text. Required.
+	// Key is the entry of its data that has the text; an empty one is no policy.
+	// Required.
 	Key string `json:"key"`
 }
 

@@ -247,9 +247,9 @@ func TestValidateAttestation(t *testing.T) {
 		{"VAL-16: empty", "{}", "missing field(s): ….attestations.name, ….attestations.predicateType"},
 		{"VAL-17: policy type", "{name: a, predicateType: 'a:b', policy: {type: not-cue, data: x}}",
 			"invalid value: not-cue: ….attestations.policy.type\nonly [cue,rego] are supported at the moment"},
-		{"VAL-17: policy without source", "{name: a, predicateType: 'a:b', policy: {type: cue}}",
+		{"POL-2, VAL-17: policy without source", "{name: a, predicateType: 'a:b', policy: {type: cue}}",
 			"missing field(s): ….attestations.policy.configMapRef, ….attestations.policy.data, ….attestations.policy.remote"},
-		{"VAL-17: policy with two sources", "{name: a, predicateType: 'a:b', policy: {type: cue, data: x, configMapRef: {name: n, key: k}}}",
+		{"POL-2, VAL-17: policy with two sources", "{name: a, predicateType: 'a:b', policy: {type: cue, data: x, configMapRef: {name: n, key: k}}}",
 			"expected exactly one, got both: ….attestations.policy.configMapRef, ….attestations.policy.data, ….attestations.policy.remote"},
 		{"VAL-18: includes", "{name: a, predicateType: 'a:b', policy: {type: rego, data: x, fetchConfigFile: false, " +
 			"includeSpec: true, includeObjectMeta: true, includeTypeMeta: true}}",
