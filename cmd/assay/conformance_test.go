@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assay-dev/assay/cmd/assay/reviews"
 	"github.com/assay-dev/assay/server"
 )
 
@@ -114,7 +115,7 @@ func trapStrays(t *testing.T) *atomic.Int64 {
 // webhookVerdict asks the webhook about a Pod that runs the image.
 func webhookVerdict(t *testing.T, flags engineFlags, image string) (verdict, answer string) {
 	t.Helper()
-	review, err := podReview([]string{image})
+	review, err := reviews.Pod([]string{image})
 	if err != nil {
 		t.Fatal(err)
 	}

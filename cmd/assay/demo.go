@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/assay-dev/assay/cmd/assay/reviews"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/world"
 )
@@ -167,7 +168,7 @@ func (s *stage) apply(ctx context.Context) error {
 func (s *stage) admit(ctx context.Context, name string) error {
 	ref, _, _ := s.world.Image(name)
 	fmt.Fprintf(s.out, "\n$ kubectl run demo --image=%s\n", ref)
-	review, err := podReview([]string{ref})
+	review, err := reviews.Pod([]string{ref})
 	if err != nil {
 		return err
 	}
@@ -180,7 +181,7 @@ func (s *stage) admit(ctx context.Context, name string) error {
 		image = operation.Value
 		fmt.Fprintf(s.out, "POST /mutate    %s %s\n                %s\n", operation.Op, operation.Path, operation.Value)
 	}
-	if review, err = podReview([]string{image}); err != nil {
+	if review, err = reviews.Pod([]string{image}); err != nil {
 		return err
 	}
 	validated, err := s.webhook.post(ctx, "/validate", review)
@@ -198,7 +199,7 @@ func (s *stage) admit(ctx context.Context, name string) error {
 // curl is a command with which a reader can ask the webhook.
 func (s *stage) curl() string {
 	ref, digest, _ := s.world.Image("signed")
-	review, err := podReview([]string{ref + "@" + digest})
+	review, err := reviews.Pod([]string{ref + "@" + digest})
 	if err != nil {
 		return ""
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/assay-dev/assay/cmd/assay/sarif"
 	"github.com/assay-dev/assay/rego/lint"
 )
 
@@ -52,7 +53,7 @@ func findingsWriter(output string) (func(io.Writer, []lint.Finding) error, error
 	case "text":
 		return printFindings, nil
 	case "sarif":
-		return writeSARIF, nil
+		return func(w io.Writer, findings []lint.Finding) error { return sarif.Write(w, version(), findings) }, nil
 	}
 	return nil, fmt.Errorf("output: got %q, want text or sarif", output)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/assay-dev/assay/builtins/keys"
+	"github.com/assay-dev/assay/cmd/assay/reviews"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/server"
 )
@@ -69,7 +70,7 @@ func TestReloadBesideDecisions(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); r.reload(t.Context()) }()
 	<-kms.asked // and hangs
-	review, err := podReview([]string{"registry.example/app@sha256:" + strings.Repeat("0", 64)})
+	review, err := reviews.Pod([]string{"registry.example/app@sha256:" + strings.Repeat("0", 64)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +131,7 @@ func TestPolicyOfAHungKMSIsInForce(t *testing.T) {
 	if err := r.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	review, err := podReview([]string{"registry.example/app@sha256:" + strings.Repeat("0", 64)})
+	review, err := reviews.Pod([]string{"registry.example/app@sha256:" + strings.Repeat("0", 64)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/assay-dev/assay/cmd/assay/reviews"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/world"
 )
@@ -70,7 +71,7 @@ func TestServeRefuses(t *testing.T) {
 	t.Parallel()
 	w := smallWorld(t)
 	url := startWebhook(t, flagsFor(t, w, w.Expand(keylessPolicy)))
-	review, err := podReview([]string{w.Expand("${app@}")})
+	review, err := reviews.Pod([]string{w.Expand("${app@}")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,7 @@ func TestReplicasAgree(t *testing.T) {
 	flags := flagsFor(t, w, w.Expand(keylessPolicy))
 	first, second := startWebhook(t, flags), startWebhook(t, flags)
 	for _, image := range []string{"${app@}", "${unsigned@}", "${app}", "${registry}/gone@" + w.Expand("${digest:app}"), ""} {
-		review, err := podReview([]string{w.Expand(image), w.Expand("${app@}")})
+		review, err := reviews.Pod([]string{w.Expand(image), w.Expand("${app@}")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +165,7 @@ func TestHangingRegistryIsDeniedInTime(t *testing.T) {
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			review, err := podReview([]string{map[string]string{"/validate": image, "/mutate": host + "/acme/app:v1"}[path]})
+			review, err := reviews.Pod([]string{map[string]string{"/validate": image, "/mutate": host + "/acme/app:v1"}[path]})
 			if err != nil {
 				t.Fatal(err)
 			}

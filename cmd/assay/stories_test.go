@@ -16,6 +16,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
+	"github.com/assay-dev/assay/cmd/assay/reviews"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/world"
 )
@@ -152,7 +153,7 @@ func (s *story) tell(t *testing.T) (decision, text string, err error) {
 	}
 	request := []byte(s.world.Expand(string(s.file("review.json"))))
 	if images := s.images(); len(images) > 0 {
-		if request, err = podReview(images); err != nil {
+		if request, err = reviews.Pod(images); err != nil {
 			t.Fatal(err)
 		}
 	}

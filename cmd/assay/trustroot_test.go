@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assay-dev/assay/cmd/assay/reviews"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/world"
@@ -168,7 +169,7 @@ func TestRemoteTrustRootWhileServing(t *testing.T) {
 	if err := r.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	review, err := podReview([]string{w.Expand("${app@}")})
+	review, err := reviews.Pod([]string{w.Expand("${app@}")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/assay-dev/assay/cmd/assay/reviews"
 	"github.com/assay-dev/assay/rego"
 )
 
@@ -116,13 +117,13 @@ func (f *verifyFlags) review() ([]byte, error) {
 		if len(f.images) == 0 {
 			return nil, errors.New("got no image, want at least one, or --resource")
 		}
-		return podReview(f.images)
+		return reviews.Pod(f.images)
 	}
 	manifest, err := readBounded(f.resource, mostPolicyBytes)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.resource, err)
 	}
-	review, err := resourceReview(manifest, f.images)
+	review, err := reviews.Resource(manifest, f.images)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.resource, err)
 	}

@@ -1,4 +1,6 @@
-package main
+// Package sarif writes what lint found in the Static Analysis Results Interchange
+// Format, which code hosts show beside the lines.
+package sarif
 
 import (
 	"fmt"
@@ -15,16 +17,16 @@ import (
 // lintPage documents the rules, one section each.
 const lintPage = "https://github.com/assay-dev/assay/blob/main/docs/lint.md"
 
-// writeSARIF writes findings as SARIF 2.1.0, one run with all rules: the same
-// findings are the same bytes.
+// Write writes findings as SARIF 2.1.0, one run with all rules: the same findings
+// are the same bytes.
 // See https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
-func writeSARIF(w io.Writer, findings []lint.Finding) error {
+func Write(w io.Writer, version string, findings []lint.Finding) error {
 	report, err := sarif.New(sarif.Version210)
 	if err != nil {
 		return err
 	}
 	run := sarif.NewRunWithInformationURI("assay", "https://github.com/assay-dev/assay")
-	run.Tool.Driver.WithVersion(version())
+	run.Tool.Driver.WithVersion(version)
 	rules := lint.Rules()
 	for _, rule := range rules {
 		run.AddRule(rule.ID).

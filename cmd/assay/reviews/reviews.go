@@ -1,4 +1,6 @@
-package main
+// Package reviews makes admission reviews of what a command line names: images, or
+// the manifest of a resource.
+package reviews
 
 import (
 	"encoding/json"
@@ -9,9 +11,9 @@ import (
 	"github.com/assay-dev/assay/rego/cip/strict"
 )
 
-// podReview is the admission review of a Pod that runs the images: what a
+// Pod is the admission review of a Pod that runs the images: what a
 // command line image becomes.
-func podReview(images []string) ([]byte, error) {
+func Pod(images []string) ([]byte, error) {
 	containers := make([]any, len(images))
 	for i, image := range images {
 		containers[i] = map[string]any{"name": fmt.Sprintf("image-%d", i), "image": image}
@@ -23,9 +25,9 @@ func podReview(images []string) ([]byte, error) {
 	})
 }
 
-// resourceReview is the review of a manifest. With images, they take the place
+// Resource is the review of a manifest. With images, they take the place
 // of its own: of one image in every container, of several one for each.
-func resourceReview(manifest []byte, images []string) ([]byte, error) {
+func Resource(manifest []byte, images []string) ([]byte, error) {
 	encoded, err := strict.JSON(manifest)
 	if err != nil {
 		return nil, err
