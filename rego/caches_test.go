@@ -26,7 +26,7 @@ func TestNoSignaturesServesForAMoment(t *testing.T) {
 	for _, tt := range []struct {
 		after    time.Duration
 		requests int
-	}{{0, 3}, {1900 * time.Millisecond, 0}, {200 * time.Millisecond, 2}} { // ping, tag and referrers; then the latter two
+	}{{0, 4}, {1900 * time.Millisecond, 0}, {200 * time.Millisecond, 2}} { // ping, image, tag and referrers; then the latter two
 		clock.Advance(tt.after)
 		w.ResetRequests()
 		d := r.decide(t, byDigest(t, w, "app"))
@@ -125,7 +125,7 @@ func TestAnswerServesForItsTime(t *testing.T) {
 	for _, tt := range []struct {
 		after    time.Duration
 		requests int
-	}{{0, 3}, {9 * time.Second, 0}, {2 * time.Second, 1}} {
+	}{{0, 4}, {9 * time.Second, 0}, {2 * time.Second, 1}} {
 		clock.Advance(tt.after)
 		w.ResetRequests()
 		if d := r.decide(t, byDigest(t, w, "app")); !d.Allowed {

@@ -24,6 +24,10 @@ type Image struct {
 	Image string `json:"image"`
 	// Digest is sha256:… of what was judged, empty when it could not be resolved.
 	Digest string `json:"digest"`
+	// Manifest says what the digest names: "index", whose platforms' manifests were
+	// not verified with it, or "image". Empty when no policy asked for evidence or
+	// the registry does not have it.
+	Manifest string `json:"manifest,omitempty"`
 	// Policies holds one entry for each policy that matches, by name.
 	Policies []Policy `json:"policies"`
 }

@@ -24,7 +24,7 @@ func TestRequests(t *testing.T) {
 		cold, evaluations      int
 	}{
 		{
-			name: "legacy by digest: ping, manifest, blob", cold: 3, evaluations: 2,
+			name: "legacy by digest: ping, the image's manifest beside manifest and blob", cold: 4, evaluations: 2,
 			world: "images: {app: {attestations: [{" + attestation + "}]}}", authority: attested,
 		},
 		{
@@ -32,11 +32,11 @@ func TestRequests(t *testing.T) {
 			world: "images: {app: {attestations: [{" + attestation + "}]}}", authority: attested,
 		},
 		{
-			name: "bundle by the referrers API: ping, referrers, manifest, blob", cold: 4, evaluations: 2,
+			name: "bundle by the referrers API: ping, the image's manifest beside referrers, manifest and blob", cold: 5, evaluations: 2,
 			world: "images: {app: {attestations: [{" + attestation + ", format: bundle}]}}", authority: attested + bundled,
 		},
 		{
-			name: "bundle by the fallback tag: the API's 404 too", cold: 5, evaluations: 2,
+			name: "bundle by the fallback tag: the API's 404 too", cold: 6, evaluations: 2,
 			world:     "referrers: tag\nimages: {app: {attestations: [{" + attestation + ", format: bundle}]}}",
 			authority: attested + bundled,
 		},
@@ -95,8 +95,8 @@ func TestRequestsWithToken(t *testing.T) {
 	if d := r.decide(t, at(byDigest(t, w, "app"))); !d.Allowed {
 		t.Fatalf("got %s", encode(t, d))
 	}
-	if len(requests) != 4 {
-		t.Errorf("got %d requests, want 4: ping, token, manifest, blob\n%s", len(requests), strings.Join(requests, "\n"))
+	if len(requests) != 5 {
+		t.Errorf("got %d requests, want 5: ping, token, the image's manifest, manifest, blob\n%s", len(requests), strings.Join(requests, "\n"))
 	}
 }
 

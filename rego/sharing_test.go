@@ -97,6 +97,9 @@ func TestWorkInFlightOfAnotherCredentialIsNotShared(t *testing.T) {
 	if got := <-g.arrived; got != "member" {
 		t.Fatalf("got a request of %q, want the member's", got)
 	}
+	if got := <-g.arrived; got != "member" { // both of its questions are under way
+		t.Fatalf("got a request of %q, want the member's", got)
+	}
 	decide(stranger, false)
 	if got := <-g.arrived; got != "stranger" {
 		t.Errorf("got a request of %q, want one of the stranger's own", got)
@@ -142,7 +145,7 @@ func TestFirstOfManyCallersLeaves(t *testing.T) {
 	}
 	close(g.open)
 	others.Wait()
-	if g.requests != 3 {
-		t.Errorf("got %d requests, want 3: ping, manifest, blob", g.requests)
+	if g.requests != 4 {
+		t.Errorf("got %d requests, want 4: ping, the image's manifest, manifest, blob", g.requests)
 	}
 }

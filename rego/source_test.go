@@ -40,7 +40,7 @@ func TestSourceIsAskedWithTheImage(t *testing.T) {
 		least, most, everywhere int
 	}{
 		// The ping and the tag, and the blob unless the image's own registry sent it first.
-		{"cold", 2, 2, 3, 6},
+		{"cold", 2, 2, 3, 7},
 		{"warm", 1, 0, 0, 0},
 	} {
 		asked = nil

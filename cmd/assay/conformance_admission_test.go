@@ -20,7 +20,7 @@ import (
 // returns its address.
 func startWebhook(t *testing.T, flags engineFlags) string {
 	t.Helper()
-	flags.noMatch, flags.identityRegexp, flags.privateRegistries = "deny", "upstream", true
+	flags.noMatch, flags.identityRegexp, flags.inlinePolicies, flags.privateRegistries = "deny", "upstream", "upstream", true
 	running, err := listen(t.Context(), flags, server.Config{
 		Addr: "127.0.0.1:0", InsecurePlainHTTP: true, DrainDelay: time.Millisecond, Logger: slog.New(slog.DiscardHandler),
 	})
@@ -65,7 +65,7 @@ func TestConformanceAdmission(t *testing.T) {
 		t.Fatal(err)
 	}
 	w, err := wire(engineFlags{
-		policies: []string{t.TempDir()}, noMatch: "deny", identityRegexp: "upstream", privateRegistries: true,
+		policies: []string{t.TempDir()}, noMatch: "deny", identityRegexp: "upstream", inlinePolicies: "upstream", privateRegistries: true,
 		tuf: tufFlags{cache: t.TempDir()},
 	}, "deny", 0)
 	if err != nil {

@@ -121,7 +121,7 @@ func webhookVerdict(t *testing.T, flags engineFlags, image string) (verdict, ans
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	flags.noMatch, flags.identityRegexp, flags.privateRegistries = "deny", "upstream", true
+	flags.noMatch, flags.identityRegexp, flags.inlinePolicies, flags.privateRegistries = "deny", "upstream", "upstream", true
 	w, err := listen(ctx, flags, server.Config{
 		Addr: "127.0.0.1:0", InsecurePlainHTTP: true, DrainDelay: time.Millisecond, Logger: slog.New(slog.DiscardHandler),
 	})

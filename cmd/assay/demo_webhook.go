@@ -48,7 +48,7 @@ func (s *stage) start(ctx context.Context, log io.Writer) (stop func(), err erro
 	}
 	flags := engineFlags{
 		policies: []string{filepath.Join(s.dir, "policies")}, trustedRoot: filepath.Join(s.dir, "trusted_root.json"),
-		noMatch: "deny", identityRegexp: "upstream", privateRegistries: true,
+		noMatch: "deny", identityRegexp: "upstream", inlinePolicies: "upstream", privateRegistries: true,
 	}
 	config := server.Config{
 		Addr:   "127.0.0.1:0",

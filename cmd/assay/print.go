@@ -20,6 +20,9 @@ func printDecision(w io.Writer, decision rego.Decision) error {
 		if image.Digest != "" && !strings.Contains(image.Image, image.Digest) {
 			fmt.Fprintf(&out, "  digest %s\n", image.Digest)
 		}
+		if image.Manifest == "index" {
+			fmt.Fprintln(&out, "  an index: what was verified is the index, not the images of its platforms")
+		}
 		for _, policy := range image.Policies {
 			fmt.Fprintf(&out, "  policy %s (%s): %s\n", policy.Name, policy.Mode, policy.Outcome)
 			for _, authority := range policy.Authorities {

@@ -51,7 +51,7 @@ func TestReloadBesideDecisions(t *testing.T) {
 	if err := os.WriteFile(file, []byte(policy), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w, err := wire(engineFlags{policies: []string{file}, noMatch: "deny", identityRegexp: "upstream", tuf: tufFlags{cache: t.TempDir()}}, "deny", 0)
+	w, err := wire(engineFlags{policies: []string{file}, noMatch: "deny", identityRegexp: "upstream", inlinePolicies: "upstream", tuf: tufFlags{cache: t.TempDir()}}, "deny", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestPolicyOfAHungKMSIsInForce(t *testing.T) {
 	if err := os.WriteFile(file, []byte(policy), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w, err := wire(engineFlags{policies: []string{file}, noMatch: "allow", identityRegexp: "upstream", tuf: tufFlags{cache: t.TempDir()}}, "deny", 0)
+	w, err := wire(engineFlags{policies: []string{file}, noMatch: "allow", identityRegexp: "upstream", inlinePolicies: "upstream", tuf: tufFlags{cache: t.TempDir()}}, "deny", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

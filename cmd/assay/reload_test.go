@@ -60,7 +60,7 @@ func TestPolicyWarningsAreLoggedOnce(t *testing.T) {
 	}
 	policy("first")
 	var log bytes.Buffer
-	w, err := wire(engineFlags{policies: []string{file}, noMatch: "deny", identityRegexp: "upstream", tuf: tufFlags{cache: t.TempDir()}}, "deny", 0)
+	w, err := wire(engineFlags{policies: []string{file}, noMatch: "deny", identityRegexp: "upstream", inlinePolicies: "upstream", tuf: tufFlags{cache: t.TempDir()}}, "deny", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

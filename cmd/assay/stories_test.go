@@ -52,6 +52,7 @@ type storyConfig struct {
 	NoMatch        string `json:"no_match"`
 	Tags           string `json:"tags"`
 	IdentityRegexp string `json:"identity_regexp"`
+	InlinePolicies string `json:"inline_policies"`
 }
 
 // TestStories decides every story twice, cold and warm, and wants the same bytes:
@@ -141,7 +142,7 @@ func (s *story) tell(t *testing.T) (decision, text string, err error) {
 		policies:    []string{filepath.Join(dir, "policy.yaml")},
 		trustRoots:  []string{filepath.Join(dir, "trustroot.yaml")},
 		trustedRoot: filepath.Join(dir, "root.json"),
-		noMatch:     cmp.Or(config.NoMatch, "deny"), identityRegexp: cmp.Or(config.IdentityRegexp, "upstream"),
+		noMatch:     cmp.Or(config.NoMatch, "deny"), identityRegexp: cmp.Or(config.IdentityRegexp, "upstream"), inlinePolicies: cmp.Or(config.InlinePolicies, "upstream"),
 		privateRegistries: true,
 	}, cmp.Or(config.Tags, "resolve"), 0)
 	if err != nil {
@@ -242,6 +243,7 @@ func (s *story) tellByCommandLine(t *testing.T, want string) {
 		"verify", "--policy", filepath.Join(dir, "policy.yaml"),
 		"--trusted-root", filepath.Join(dir, "root.json"), "--trustroot", filepath.Join(dir, "trustroot.yaml"),
 		"--no-match", cmp.Or(config.NoMatch, "deny"), "--identity-regexp", cmp.Or(config.IdentityRegexp, "upstream"),
+		"--inline-policies", cmp.Or(config.InlinePolicies, "upstream"),
 	}
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), append(args, images...), &stdout, &stderr)

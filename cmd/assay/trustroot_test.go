@@ -106,7 +106,7 @@ func writeFiles(t *testing.T, dir string, files map[string]string) {
 func rootedFlags(t *testing.T, dir string) engineFlags {
 	t.Helper()
 	return engineFlags{
-		policies: []string{dir}, noMatch: "deny", identityRegexp: "upstream", privateRegistries: true,
+		policies: []string{dir}, noMatch: "deny", identityRegexp: "upstream", inlinePolicies: "upstream", privateRegistries: true,
 		tuf: tufFlags{mirror: "http://127.0.0.1:1", cache: t.TempDir(), maxStale: time.Hour},
 	}
 }
@@ -242,7 +242,7 @@ func TestVerifyWithACACert(t *testing.T) {
 			flags := flagsFor(t, w, `{"apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": "own"}, "spec": {
 				"images": [{"glob": "**"}], "authorities": [{"keyless": {
 				"identities": [{"issuer": "https://github.com/login/oauth", "subject": "jane@example.com"}], "ca-cert": {"data": `+string(chain)+`}}}]}}`)
-			flags.noMatch, flags.identityRegexp, flags.privateRegistries = "deny", "upstream", true
+			flags.noMatch, flags.identityRegexp, flags.inlinePolicies, flags.privateRegistries = "deny", "upstream", "upstream", true
 			var stdout, stderr bytes.Buffer
 			if err := verify(t.Context(), &verifyFlags{engineFlags: flags, images: []string{w.Expand("${app@}")}, output: "text", timeout: time.Minute},
 				&stdout, &stderr); !errors.Is(err, test.want) || !strings.Contains(stdout.String(), test.stdout) {

@@ -38,6 +38,7 @@ func Policy(p cip.Policy) (Module, error) {
 		return Module{}, fmt.Errorf("policy %s: %w", p.Name, err)
 	}
 	w.match(p.Spec.Match)
+	w.verifies(p)
 	for i, authority := range p.Spec.Authorities {
 		w.authority(p, i, authority)
 	}

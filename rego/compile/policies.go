@@ -107,6 +107,15 @@ func withoutPolicies(a cip.Authority) cip.Authority {
 	return a
 }
 
+// verifies says that the policy asks registries for evidence, as one of static
+// authorities alone does not.
+func (w *writer) verifies(p cip.Policy) {
+	if slices.ContainsFunc(p.Spec.Authorities, func(a cip.Authority) bool { return a.Static == nil }) {
+		w.line("verifies := true")
+		w.line("")
+	}
+}
+
 // policy writes spec.policy, and what it and the policies of attestations see of
 // the review.
 func (w *writer) policy(p cip.Policy) {

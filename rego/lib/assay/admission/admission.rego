@@ -277,14 +277,28 @@ _errors(name, policy) := array.concat(authorities, inside) if {
 	]
 }
 
-_report(subject) := {
+_report(subject) := object.union(_manifest(object.get(subject, "name", "")), {
 	"path": subject.path,
 	"image": subject.image,
 	"digest": object.get(subject, "digest", ""),
 	"policies": [_policy_report(object.get(subject, "name", ""), policy) |
 		some policy in object.get(matched, object.get(subject, "name", ""), set())
 	],
-}
+})
+
+# What the digest names: an index, whose platforms' manifests were not verified with
+# it, or the manifest of an image (IDX-1). It is asked beside the signatures, where
+# a policy wants any, and decides nothing.
+_manifest(name) := {"manifest": _form(answer.value)} if {
+	some policy in matched[name]
+	data.cip[policy].verifies
+	answer := oci.manifest(name)
+	answer.ok
+} else := {}
+
+_form(manifest) := "index" if {
+	is_array(manifest.manifests)
+} else := "image"
 
 _policy_report(name, policy) := object.union(
 	{

@@ -243,6 +243,30 @@ test_the_policy_inside_has_to_be_satisfied_as_well[note] if {
 	[got.allowed, got.reasons, got.warnings] == [case.allowed, case.reasons, case.warnings]
 }
 
+mock_index(_) := {"ok": true, "value": {"manifests": []}, "error": null}
+
+mock_image(_) := {"ok": true, "value": {"layers": []}, "error": null}
+
+mock_no_manifest(_) := {"ok": false, "value": null, "error": {"code": "not_found", "message": "gone"}}
+
+_verifying := {"p": object.union(_policy("enforce", [_passed("a")]), {"verifies": true})}
+
+# IDX-1: the verdict says what was verified, where that is known.
+test_the_verdict_says_what_the_digest_names if {
+	index := _decision(given.running([_app]), _verifying, _strict) with oci.manifest as mock_index
+	index.images[0].manifest == "index"
+	image := _decision(given.running([_app]), _verifying, _strict) with oci.manifest as mock_image
+	image.images[0].manifest == "image"
+	unknown := _decision(given.running([_app]), _verifying, _strict) with oci.manifest as mock_no_manifest
+	[unknown.allowed, object.get(unknown.images[0], "manifest", "none")] == [true, "none"]
+}
+
+# A registry is not asked on behalf of policies that ask it nothing.
+test_static_policies_ask_no_registry if {
+	got := _decision(given.running([_app]), {"p": _policy("enforce", [_passed("a")])}, _strict) with oci.manifest as mock_index
+	object.get(got.images[0], "manifest", "none") == "none"
+}
+
 test_what_the_policy_inside_said_is_reported if {
 	got := _decision(given.running([_app]), {"p": _judging([_passed("a")], _no)}, _strict)
 	got.images[0].policies[0].policy == _no
