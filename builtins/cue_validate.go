@@ -2,7 +2,6 @@ package builtins
 
 import (
 	"context"
-	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -59,8 +58,10 @@ func complies(bctx topdown.BuiltinContext, operands []*ast.Term, concrete bool) 
 		return p
 	}
 	var evaluator *cue.Evaluator
+	ctx, cancel := bctx.Context, context.CancelFunc(func() {})
 	if s, ok := bctx.RequestMetadata[MetadataKey].(*Session); ok {
 		evaluator = s.facts.options.CUE
+		ctx, cancel = s.judging(ctx)
 	} else {
 		// Stock tools have no session, and this wants none but for its limits.
 		own, err := cue.New(cue.Options{})
@@ -69,23 +70,12 @@ func complies(bctx topdown.BuiltinContext, operands []*ast.Term, concrete bool) 
 		}
 		evaluator = own
 	}
-	ctx, cancel := deciding(bctx.Context)
 	defer cancel()
+	if ctx == nil {
+		ctx = context.Background()
+	}
 	if refusal := evaluator.Validate(ctx, policy, document, concrete); refusal != nil {
 		return problemOf(refusal)
 	}
 	return nil
-}
-
-// deciding is the context of what is answered at once: it ends so long before the
-// decision does that Rego still decides.
-func deciding(ctx context.Context) (context.Context, context.CancelFunc) {
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return context.WithCancel(ctx)
-	}
-	return context.WithDeadline(ctx, deadline.Add(-min(margin/2, time.Until(deadline)/2)))
 }

@@ -39,6 +39,7 @@ type Session struct {
 	order    []string // keys of waiting, as they were asked
 	blocking bool
 	end      time.Time // of all questions, see early
+	judged   time.Time // end of all policies inside policies, see judging
 }
 
 // question is what a builtin wants to know: of which registry, and how to get it.
@@ -195,14 +196,26 @@ func (s *Session) shared(key string, q question) string {
 // or after half of the time when that is short. The first question sets that end
 // for all: what is asked past it is answered by timeout at once.
 func (s *Session) early(ctx context.Context) (context.Context, context.CancelFunc) {
+	return s.before(ctx, &s.end, margin)
+}
+
+// judging is the context of policies inside policies, which are evaluated when the
+// questions have their answers, and so have half of the margin.
+func (s *Session) judging(ctx context.Context) (context.Context, context.CancelFunc) {
+	return s.before(ctx, &s.judged, margin/2)
+}
+
+// before ends spare earlier than ctx. The end is set once, for all that comes: many
+// that take their time must not wear away what is left for the decision itself.
+func (s *Session) before(ctx context.Context, end *time.Time, spare time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return context.WithCancel(ctx)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.end.IsZero() {
-		s.end = deadline.Add(-min(margin, time.Until(deadline)/2))
+	if end.IsZero() {
+		*end = deadline.Add(-min(spare, time.Until(deadline)/2))
 	}
-	return context.WithDeadline(ctx, s.end)
+	return context.WithDeadline(ctx, *end)
 }

@@ -47,7 +47,9 @@ func sigstoreIsCompliant() builtin {
 		if !ok || s.inline == nil {
 			return blank(problem{Unsupported, "sigstore.is_compliant needs the engine: there are no modules in this evaluation"})
 		}
-		value, code, message := s.inline(bctx.Context, module, operands[1].Value)
+		ctx, cancel := s.judging(bctx.Context)
+		defer cancel()
+		value, code, message := s.inline(ctx, module, operands[1].Value)
 		if code != "" {
 			return blank(problem{Code(code), message})
 		}

@@ -1,0 +1,39 @@
+package rego_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestRunawayPoliciesLeaveTimeToDecide: policies that never end fail, each with
+// its cause, and the one beside them is judged within the deadline of all.
+func TestRunawayPoliciesLeaveTimeToDecide(t *testing.T) {
+	t.Parallel()
+	const static = "apiVersion: policy.sigstore.dev/v1beta1\nkind: ClusterImagePolicy\nmetadata: {name: %s}\n" +
+		"spec:\n  images: [{glob: \"**\"}]\n  authorities: [{static: {action: pass}}]\n"
+	documents := fmt.Sprintf(static, "good")
+	for i := range 4 {
+		documents += "---\n" + fmt.Sprintf(static, fmt.Sprint("runaway-", i)) + `  policy:
+    type: rego
+    data: |
+      package sigstore
+      isCompliant { count([1 | n := numbers.range(1, 3000); n[_]; n[_]; n[_]]) == ` + fmt.Sprint(i) + " }\n"
+	}
+	w := openWorld(t, "images: {app: {}}")
+	r := open(t, w, setup{policies: documents})
+	d := within(t, r, 3*time.Second, byDigest(t, w, "app"))
+	outcomes := map[string]string{}
+	for _, p := range d.Images[0].Policies {
+		outcomes[p.Name] = p.Outcome
+	}
+	if d.Allowed || outcomes["good"] != "passed" || len(outcomes) != 5 {
+		t.Errorf("got allowed %t and %v, want a denial in which good passed", d.Allowed, outcomes)
+	}
+	for i := range 4 {
+		if want := fmt.Sprintf("failed policy: runaway-%d", i); !strings.Contains(strings.Join(d.Reasons, "\n"), want) {
+			t.Errorf("got %q, want %q in it", d.Reasons, want)
+		}
+	}
+}
