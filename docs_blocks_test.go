@@ -2,6 +2,7 @@ package assay_test
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -162,7 +163,10 @@ func checkManifest(document string) error {
 		if err != nil {
 			return err
 		}
-		_, err = rego.Modules(context.Background(), parsed.Policies)
+		text, err := rego.Modules(context.Background(), parsed.Policies)
+		if err == nil && len(text.Warnings) > 0 {
+			err = errors.New(strings.Join(text.Warnings, "\n"))
+		}
 		return err
 	case strings.Contains(document, "kind: MutatingWebhookConfiguration\n"):
 		return yaml.UnmarshalStrict([]byte(document), &admissionregistrationv1.MutatingWebhookConfiguration{})
