@@ -35,9 +35,9 @@ const (
 	// policy set full of dead hosts must not keep the next change waiting.
 	fetchTimeout = 10 * time.Second
 	loadTimeout  = 30 * time.Second
-	// refreshKMS is how often a key is fetched anew: KMS requests cost money, and
+	// refreshAfter is how often a key is fetched anew: KMS requests cost money, and
 	// keys are rotated in months.
-	refreshKMS = time.Hour
+	refreshAfter = time.Hour
 	// retryFailed is how soon it is tried again where there is nothing that serves.
 	retryFailed = 30 * time.Second
 	// parallel is how many fetches are under way at one time.
