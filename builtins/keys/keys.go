@@ -16,7 +16,10 @@ import (
 	"cmp"
 	"context"
 	"crypto"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -32,9 +35,9 @@ const (
 	// policy set full of dead hosts must not keep the next change waiting.
 	fetchTimeout = 10 * time.Second
 	loadTimeout  = 30 * time.Second
-	// refreshKMS is how often a key is fetched anew: KMS requests cost money, and
+	// refreshAfter is how often a key is fetched anew: KMS requests cost money, and
 	// keys are rotated in months.
-	refreshKMS = time.Hour
+	refreshAfter = time.Hour
 	// retryFailed is how soon it is tried again where there is nothing that serves.
 	retryFailed = 30 * time.Second
 	// parallel is how many fetches are under way at one time.
@@ -63,6 +66,19 @@ type Options struct {
 type Sources struct {
 	Secrets    []cip.Secret
 	ConfigMaps []cip.ConfigMap
+}
+
+// Generation names the content of the Secrets, in their order. ConfigMaps are part
+// of the policies they become.
+func (s Sources) Generation() string {
+	sum := sha256.New()
+	for _, secret := range s.Secrets {
+		_, _ = fmt.Fprintf(sum, "%q %q\n", secret.FullName(), secret.Type) // a hash takes all
+		for _, key := range slices.Sorted(maps.Keys(secret.Data)) {
+			_, _ = fmt.Fprintf(sum, "%q %q\n", key, secret.Data[key])
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // Resolver resolves references and remembers what was behind them. Make one and

@@ -257,3 +257,22 @@ func checkForm(t *testing.T, name string, public crypto.PublicKey, text string) 
 		}
 	})
 }
+
+// TestGenerationNamesSecrets: credentials that change are no part of any compiled
+// policy, and a reload has to take them all the same.
+func TestGenerationNamesSecrets(t *testing.T) {
+	t.Parallel()
+	of := func(namespace, kind, key, value string) string {
+		s := cip.Secret{Name: "s", Namespace: namespace, Type: kind, Data: map[string][]byte{key: []byte(value)}}
+		return keys.Sources{Secrets: []cip.Secret{s}}.Generation()
+	}
+	first := of("a", "t", "k", "v")
+	if again := of("a", "t", "k", "v"); again != first {
+		t.Errorf("got %s and %s of the same Secret, want one", first, again)
+	}
+	for _, other := range []string{of("b", "t", "k", "v"), of("a", "u", "k", "v"), of("a", "t", "l", "v"), of("a", "t", "k", "w"), keys.Sources{}.Generation()} {
+		if other == first {
+			t.Errorf("got %s of two Secrets, want two", first)
+		}
+	}
+}

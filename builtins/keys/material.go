@@ -43,7 +43,7 @@ func (m *material) due(now time.Time) bool {
 	defer m.mu.Unlock()
 	wait := retryFailed
 	if m.content != "" {
-		wait = refreshKMS
+		wait = refreshAfter
 	}
 	return m.asked.IsZero() || now.Sub(m.asked) >= wait
 }

@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,12 +19,11 @@ const mostPolicyBytes = 4 << 20
 
 // documents are all resources of the files given with --policy and --trustroot.
 type documents struct {
-	policies   []cip.Policy
-	roots      []cip.TrustRoot
-	secrets    []cip.Secret
-	configMaps []cip.ConfigMap
-	warnings   []string
-	named      namedRoots // of roots, once they are wired
+	policies []cip.Policy
+	roots    []cip.TrustRoot
+	sources  keys.Sources // what policies refer to
+	warnings []string
+	named    namedRoots // of roots, once they are wired
 	// pullSecrets are those among the Secrets that hold credentials of registries.
 	pullSecrets pullSecrets
 }
@@ -81,19 +77,19 @@ func (d *documents) read(file string, names map[string]string) error {
 		d.roots = append(d.roots, resource)
 	}
 	for _, secret := range parsed.Secrets {
-		if err := once("Secret", namespaced(secret.System(), secret.Namespace, secret.Name)); err != nil {
+		if err := once("Secret", secret.FullName()); err != nil {
 			return err
 		}
-		d.secrets = append(d.secrets, secret)
+		d.sources.Secrets = append(d.sources.Secrets, secret)
 		if err := d.pullSecrets.add(secret.Namespace, secret.Name, secret.Type, secret.Data); err != nil {
 			return err
 		}
 	}
 	for _, configMap := range parsed.ConfigMaps {
-		if err := once("ConfigMap", namespaced(configMap.System(), configMap.Namespace, configMap.Name)); err != nil {
+		if err := once("ConfigMap", configMap.FullName()); err != nil {
 			return err
 		}
-		d.configMaps = append(d.configMaps, configMap)
+		d.sources.ConfigMaps = append(d.sources.ConfigMaps, configMap)
 	}
 	for _, warning := range parsed.Warnings {
 		d.warnings = append(d.warnings, file+": "+warning)
@@ -101,19 +97,10 @@ func (d *documents) read(file string, names map[string]string) error {
 	return nil
 }
 
-// namespaced names an object so that two which one reference could mean have one
-// name.
-func namespaced(system bool, namespace, name string) string {
-	if system {
-		return name
-	}
-	return namespace + "/" + name
-}
-
 // resolve puts in place what the policies refer to. What cannot be read is a gap
 // of its policy, and no reason to leave the policy out.
 func (d *documents) resolve(ctx context.Context, resolver *keys.Resolver) {
-	policies, warnings := resolver.Resolve(ctx, d.policies, keys.Sources{Secrets: d.secrets, ConfigMaps: d.configMaps})
+	policies, warnings := resolver.Resolve(ctx, d.policies, d.sources)
 	d.policies, d.warnings = policies, append(d.warnings, warnings...)
 }
 
@@ -144,16 +131,7 @@ func (d *documents) undefined(names map[string]string) {
 
 // generation names the content of what is no part of the compiled policies: the
 // TrustRoots, and the Secrets, whose credentials may be for registries.
-func (d *documents) generation() string {
-	sum := sha256.New()
-	for _, secret := range d.secrets {
-		fmt.Fprintf(sum, "%q %q %q\n", secret.Namespace, secret.Name, secret.Type)
-		for _, key := range slices.Sorted(maps.Keys(secret.Data)) {
-			fmt.Fprintf(sum, "%q %q\n", key, secret.Data[key])
-		}
-	}
-	return contentOf(d.roots...) + hex.EncodeToString(sum.Sum(nil))
-}
+func (d *documents) generation() string { return contentOf(d.roots...) + d.sources.Generation() }
 
 // policyFiles lists the files of the paths in order; a directory stands for the
 // YAML and JSON files directly in it.

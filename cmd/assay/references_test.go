@@ -16,7 +16,6 @@ import (
 
 	"github.com/assay-dev/assay/builtins/keys"
 	"github.com/assay-dev/assay/cmd/assay/reviews"
-	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/server"
 )
 
@@ -86,25 +85,6 @@ func TestReloadBesideDecisions(t *testing.T) {
 	}
 	if want := "down; the last good key serves"; !strings.Contains(log.String(), want) {
 		t.Errorf("got log %s, want it to say %q", log.String(), want)
-	}
-}
-
-// TestGenerationNamesSecrets: credentials that change are no part of any compiled
-// policy, and a reload has to take them all the same.
-func TestGenerationNamesSecrets(t *testing.T) {
-	t.Parallel()
-	of := func(namespace, kind, key, value string) string {
-		d := &documents{secrets: []cip.Secret{{Name: "s", Namespace: namespace, Type: kind, Data: map[string][]byte{key: []byte(value)}}}}
-		return d.generation()
-	}
-	first := of("a", "t", "k", "v")
-	if again := of("a", "t", "k", "v"); again != first {
-		t.Errorf("got %s and %s of the same Secret, want one", first, again)
-	}
-	for _, other := range []string{of("b", "t", "k", "v"), of("a", "u", "k", "v"), of("a", "t", "l", "v"), of("a", "t", "k", "w"), (&documents{}).generation()} {
-		if other == first {
-			t.Errorf("got %s of two Secrets, want two", first)
-		}
 	}
 }
 

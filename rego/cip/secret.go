@@ -34,6 +34,10 @@ func (s Secret) GoString() string { return s.String() }
 // System reports whether a secretRef may mean this Secret.
 func (s Secret) System() bool { return inSystem(s.Namespace) }
 
+// FullName is NAMESPACE/NAME. Two that one reference could mean have one FullName:
+// where no namespace is said it is the system namespace.
+func (s Secret) FullName() string { return cmp.Or(s.Namespace, systemNamespace) + "/" + s.Name }
+
 // ConfigMap is a v1 ConfigMap without its binaryData: policies are text.
 type ConfigMap struct {
 	Name string `json:"name"`
@@ -44,6 +48,9 @@ type ConfigMap struct {
 
 // System reports whether a configMapRef may mean this ConfigMap.
 func (c ConfigMap) System() bool { return inSystem(c.Namespace) }
+
+// FullName is that of [Secret.FullName].
+func (c ConfigMap) FullName() string { return cmp.Or(c.Namespace, systemNamespace) + "/" + c.Name }
 
 func inSystem(namespace string) bool { return namespace == "" || namespace == systemNamespace }
 
