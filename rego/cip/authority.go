@@ -120,14 +120,17 @@ type StaticRef struct {
 
 // Source is another place for signatures than beside the image.
 type Source struct {
-	// OCI is the repository of signatures and attestations. Default: that of the
-	// image.
+	// OCI is the repository of signatures, attestations and bundles. A registry
+	// alone is a repository of Docker Hub, as in policy-controller. Default: that of
+	// the image.
 	OCI string `json:"oci,omitempty"`
 	// SignaturePullSecrets are Secrets of the workload's namespace, of type
-	// "kubernetes.io/dockerconfigjson", with credentials for it.
+	// "kubernetes.io/dockerconfigjson" or "kubernetes.io/dockercfg", with credentials
+	// for it. Those that do not exist are left out; without any it is asked
+	// anonymously.
 	SignaturePullSecrets []ObjectReference `json:"signaturePullSecrets,omitempty"`
 	// TagPrefix stands before the digest in the tags, as in
-	// "PREFIXsha256-<hex>.sig".
+	// "PREFIXsha256-<hex>.sig"; at most 53 characters. Bundles have no tags.
 	TagPrefix *string `json:"tagPrefix,omitempty"`
 }
 
