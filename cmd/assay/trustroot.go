@@ -42,14 +42,17 @@ func (r noRoot) serving() (*trust.Root, string) { return nil, r.cause }
 func (r noRoot) refresh(context.Context) error  { return nil }
 
 // rootsOf makes the sources of TrustRoots. One that says what it said before is the
-// one of before, with all that it has fetched.
+// one of before, with all that it has fetched; one that could not be made is tried
+// again, for the clock may have been wrong.
 func (w *wiring) rootsOf(resources []cip.TrustRoot) namedRoots {
 	out := namedRoots{}
 	for _, resource := range resources {
 		made := contentOf(resource)
 		if before, ok := w.named[resource.Name]; ok && before.made == made {
-			out[resource.Name] = before
-			continue
+			if _, failed := before.rootSource.(noRoot); !failed {
+				out[resource.Name] = before
+				continue
+			}
 		}
 		source, err := w.rootOf(resource)
 		if err != nil {

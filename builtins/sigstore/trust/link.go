@@ -9,18 +9,18 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 )
 
-// Linked is a certificate authority of which the way from the intermediates to
+// linked is a certificate authority of which the way from the intermediates to
 // the root was verified once, when the root was read: two P-384 signatures are
 // half of what a verification costs, and one of them is always the same. All
 // windows of time are checked at every call.
-type Linked struct {
+type linked struct {
 	*root.FulcioCertificateAuthority
 	anchors *x509.CertPool // the root and the intermediates that it issued
 }
 
-// Link is the authority with its links verified. One that says more than "root
+// link is the authority with its links verified. One that says more than "root
 // issues intermediates" stays as it is.
-func Link(ca root.CertificateAuthority) root.CertificateAuthority {
+func link(ca root.CertificateAuthority) root.CertificateAuthority {
 	fulcio, ok := ca.(*root.FulcioCertificateAuthority)
 	if !ok || len(fulcio.Intermediates) == 0 || !unconstrained(fulcio.Root) {
 		return ca
@@ -35,7 +35,7 @@ func Link(ca root.CertificateAuthority) root.CertificateAuthority {
 		}
 		anchors.AddCert(intermediate)
 	}
-	return &Linked{fulcio, anchors}
+	return &linked{fulcio, anchors}
 }
 
 // unconstrained reports whether a root limits nothing below it, so that a chain
@@ -51,7 +51,7 @@ func unconstrained(certificate *x509.Certificate) bool {
 }
 
 // Verify is what FulcioCertificateAuthority does, without the link to the root.
-func (l *Linked) Verify(leaf *x509.Certificate, at time.Time) ([][]*x509.Certificate, error) {
+func (l *linked) Verify(leaf *x509.Certificate, at time.Time) ([][]*x509.Certificate, error) {
 	if at.Before(l.ValidityPeriodStart) || at.Before(l.Root.NotBefore) {
 		return nil, errors.New("certificate authority is not valid yet")
 	}
@@ -75,7 +75,7 @@ func (l *Linked) Verify(leaf *x509.Certificate, at time.Time) ([][]*x509.Certifi
 // End is when an authority ends to be trusted by its root, zero for never.
 func End(authority root.CertificateAuthority) time.Time {
 	switch authority := authority.(type) {
-	case *Linked:
+	case *linked:
 		return authority.ValidityPeriodEnd
 	case *root.FulcioCertificateAuthority:
 		return authority.ValidityPeriodEnd

@@ -20,7 +20,7 @@ type Root struct {
 func New(material root.TrustedMaterial, content []byte) *Root {
 	out := &Root{material: material, hash: contentHash(content)}
 	for _, authority := range material.FulcioCertificateAuthorities() {
-		out.authorities = append(out.authorities, Link(authority))
+		out.authorities = append(out.authorities, link(authority))
 	}
 	return out
 }

@@ -1,4 +1,4 @@
-package sigstore
+package trust
 
 import (
 	"crypto/elliptic"
@@ -9,8 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/sigstore/sigstore-go/pkg/root"
-
-	"github.com/assay-dev/assay/builtins/sigstore/trust"
 )
 
 // TestLinkedAuthorityVerifiesAsTheWhole compares the authority with its links
@@ -19,12 +17,12 @@ func TestLinkedAuthorityVerifiesAsTheWhole(t *testing.T) {
 	t.Parallel()
 	day := 24 * time.Hour
 	own, other := newAuthority(t, elliptic.P384(), clock().Add(10*day)), newAuthority(t, elliptic.P384(), clock().Add(10*day))
-	_, leaf := own.leaf(t, clock().Add(20*day))
-	_, stranger := other.leaf(t, clock().Add(20*day))
-	_, short := own.leaf(t, clock().Add(time.Hour))
+	leaf := own.leaf(t, clock().Add(20*day))
+	stranger := other.leaf(t, clock().Add(20*day))
+	short := own.leaf(t, clock().Add(time.Hour))
 	direct := own
-	direct.intermediate, direct.forger = own.root, forger{own.rootKey}
-	_, fromRoot := direct.leaf(t, clock().Add(20*day))
+	direct.intermediate, direct.key = own.root, own.rootKey
+	fromRoot := direct.leaf(t, clock().Add(20*day))
 	leaves := map[string]*x509.Certificate{
 		"leaf": leaf, "short": short, "stranger": stranger, "of the root itself": fromRoot, "intermediate": own.intermediate, "root": own.root,
 	}
@@ -41,7 +39,7 @@ func TestLinkedAuthorityVerifiesAsTheWhole(t *testing.T) {
 			Root: window.root, Intermediates: []*x509.Certificate{own.intermediate},
 			ValidityPeriodStart: window.start, ValidityPeriodEnd: window.end,
 		}
-		pinned, ok := trust.Link(whole).(*trust.Linked)
+		pinned, ok := link(whole).(*linked)
 		if !ok {
 			t.Fatal("got an authority without its links verified")
 		}
@@ -84,9 +82,9 @@ func names(chains [][]*x509.Certificate) (out [][]string) {
 
 func TestLinkLeavesAloneWhatSaysMore(t *testing.T) {
 	t.Parallel()
-	a, b := newAuthority(t, elliptic.P256(), today()), newAuthority(t, elliptic.P256(), today())
+	a, b := newAuthority(t, elliptic.P256(), clock().Add(24*time.Hour)), newAuthority(t, elliptic.P256(), clock().Add(24*time.Hour))
 	limited := func(change func(*x509.Certificate)) *x509.Certificate {
-		template := &x509.Certificate{Subject: pkix.Name{CommonName: "root"}, NotAfter: today(), IsCA: true, KeyUsage: x509.KeyUsageCertSign}
+		template := &x509.Certificate{Subject: pkix.Name{CommonName: "root"}, NotAfter: clock().Add(24 * time.Hour), IsCA: true, KeyUsage: x509.KeyUsageCertSign}
 		change(template)
 		return issue(t, template, nil, a.rootKey, a.rootKey)
 	}
@@ -100,12 +98,12 @@ func TestLinkLeavesAloneWhatSaysMore(t *testing.T) {
 		"usage": {Root: limited(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }),
 			Intermediates: []*x509.Certificate{a.intermediate}},
 	} {
-		if _, ok := trust.Link(ca).(*trust.Linked); ok {
+		if _, ok := link(ca).(*linked); ok {
 			t.Errorf("%s: got links that were verified beforehand", name)
 		}
 	}
 	sound := &root.FulcioCertificateAuthority{Root: limited(func(*x509.Certificate) {}), Intermediates: []*x509.Certificate{a.intermediate}}
-	if _, ok := trust.Link(sound).(*trust.Linked); !ok {
+	if _, ok := link(sound).(*linked); !ok {
 		t.Error("got no links for the sound one")
 	}
 }
