@@ -2,6 +2,7 @@ package rego
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -107,6 +108,23 @@ func (t *Text) addInline(ctx context.Context, p cip.Policy) (cip.Policy, error) 
 		}
 	}
 	return p, nil
+}
+
+// Manifest is the .manifest of a bundle of the modules: which Rego they are written
+// in (OPA, bundles, file_rego_versions).
+func (t *Text) Manifest() []byte {
+	manifest := struct {
+		RegoVersion      int            `json:"rego_version"`
+		FileRegoVersions map[string]int `json:"file_rego_versions,omitempty"`
+	}{RegoVersion: 1, FileRegoVersions: map[string]int{}}
+	for _, path := range t.V0 {
+		manifest.FileRegoVersions["/"+path] = 0
+	}
+	out, err := json.MarshalIndent(manifest, "", "  ")
+	if err != nil {
+		panic("manifest: " + err.Error()) // numbers and strings marshal
+	}
+	return append(out, '\n')
 }
 
 // compiled are the modules that decide together: all but those that policies

@@ -241,14 +241,14 @@ _warnings contains {"message": message, "details": _shown(subject), "path": subj
 	message := sprintf("policy %s: %s", [policy, warning])
 }
 
-_cautions(name, policy) := {warning | some warning in _judged[name][policy].warnings} | {warning |
-	some authority in _outcomes[name][policy]
-	some warning in authority.warnings
-}
-
 _warnings contains entry if {
 	data.assay.config.no_match == "warn"
 	some entry in _uncovered
+}
+
+_cautions(name, policy) := {warning | some warning in _judged[name][policy].warnings} | {warning |
+	some authority in _outcomes[name][policy]
+	some warning in authority.warnings
 }
 
 _uncovered contains {"message": "no matching policies", "details": _shown(subject), "path": subject.path} if {

@@ -227,7 +227,10 @@ _inside := {
 		"warnings": [],
 	},
 	"warnings of what passed are told": {
-		"policy": _judging([object.union(_passed("a"), {"warnings": ["old key"]})], {"outcome": "passed", "warnings": ["old base"]}),
+		"policy": _judging(
+			[object.union(_passed("a"), {"warnings": ["old key"]})],
+			{"outcome": "passed", "warnings": ["old base"]},
+		),
 		"allowed": true,
 		"reasons": [],
 		"warnings": [
@@ -263,7 +266,8 @@ test_the_verdict_says_what_the_digest_names if {
 
 # A registry is not asked on behalf of policies that ask it nothing.
 test_static_policies_ask_no_registry if {
-	got := _decision(given.running([_app]), {"p": _policy("enforce", [_passed("a")])}, _strict) with oci.manifest as mock_index
+	policies := {"p": _policy("enforce", [_passed("a")])}
+	got := _decision(given.running([_app]), policies, _strict) with oci.manifest as mock_index
 	object.get(got.images[0], "manifest", "none") == "none"
 }
 

@@ -12,12 +12,17 @@ import data.assay.images
 # description: |
 #   The parts of the review that a policy includes; `subjects` are the places
 #   that name the image.
-of(includes, subjects) := object.union_n([
-	{"spec": _spec | "spec" in includes},
-	{"metadata": images.object_under_review.metadata | "metadata" in includes},
-	{"typemeta": _typemeta | "typemeta" in includes},
+of(includes, subjects) := object.union(
+	object.filter(_parts, includes),
 	{"assay": _assay(subjects) | "assay" in includes},
-])
+)
+
+_parts["spec"] := _spec
+
+_parts["metadata"] := images.object_under_review.metadata
+
+# Unlike upstream, which leaves it out for Pods (IN-7).
+_parts["typemeta"] := {"kind": input.request.kind.kind, "apiVersion": _version(input.request.kind)}
 
 # Upstream knows some kinds by their Pod template alone (IN-5).
 _spec := object.filter(images.object_under_review.spec, _known[input.request.kind.kind]) if {
@@ -32,9 +37,6 @@ _known := {
 	"DaemonSet": ["template"],
 	"Job": ["template"],
 }
-
-# Unlike upstream, which leaves it out for Pods (IN-7).
-_typemeta := {"kind": input.request.kind.kind, "apiVersion": _version(input.request.kind)}
 
 _version(kind) := kind.version if {
 	kind.group == ""

@@ -26,8 +26,9 @@ of(includes, config, asked, authorities) := object.union_n([
 # description: |
 #   What the policy of an attestation sees: the in-toto statement as upstream
 #   shows it.
-statement(policy, asked, value, fact) := object.union(value, {"assay": object.union(asked.context.assay, {"signer": fact})}) if {
+statement(policy, asked, value, fact) := object.union(value, {"assay": more}) if {
 	object.get(policy, "assay", false)
+	more := object.union(asked.context.assay, {"signer": fact})
 } else := value
 
 # Of two authorities of a name the later one counts, as upstream.
@@ -40,12 +41,16 @@ _match(facts) := {"static": true} if {
 	facts.static
 } else := {"attestations": object.union_n([{entry.name: found} |
 	some entry in facts.attestations
-	found := [object.union(_signature(fact), {"predicateType": entry.predicateType, "digest": object.get(fact, "digest", "")}) |
-		some fact in entry.found
-	]
+	found := [_attestation(fact, entry.predicateType) | some fact in entry.found]
 ])} if {
 	facts.attestations
 } else := {"signatures": [_signature(fact) | some fact in facts.signatures]}
+
+# ATT-8: the type is the one that the policy wrote.
+_attestation(fact, type) := object.union(_signature(fact), {
+	"predicateType": type,
+	"digest": object.get(fact, "digest", ""),
+})
 
 # IN-2. What is empty is absent, as upstream.
 _signature(fact) := {key: value |

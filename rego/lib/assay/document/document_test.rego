@@ -34,7 +34,12 @@ _passed(name, facts) := {"name": name, "outcome": "passed", "facts": facts}
 
 _signed := _passed("signed", {"signatures": [_fact, {"id": "2", "format": "legacy"}]})
 
-_scanned := _passed("scanned", {"attestations": [{"name": "scan", "predicateType": "vuln", "found": [_attested], "warnings": []}]})
+_scanned := _passed("scanned", {"attestations": [{
+	"name": "scan",
+	"predicateType": "vuln",
+	"found": [_attested],
+	"warnings": [],
+}]})
 
 _of(authorities) := document.of(set(), {}, {"image": "i"}, authorities)
 
@@ -51,7 +56,8 @@ test_attestations_are_shown_as_upstream_shows_them if {
 
 # IN-3: only authorities that passed, a static one by this alone.
 test_authorities_that_failed_are_not_shown if {
-	_of([_passed("s", {"static": true}), {"name": "f", "outcome": "failed", "error": {}}]) == {"authorityMatches": {"s": {"static": true}}}
+	got := _of([_passed("s", {"static": true}), {"name": "f", "outcome": "failed", "error": {}}])
+	got == {"authorityMatches": {"s": {"static": true}}}
 }
 
 test_of_two_authorities_of_a_name_the_later_counts if {

@@ -42,6 +42,7 @@ none := {"outcome": "passed"}
 # description: |
 #   The outcome of one policy over one document. `name` is the attestation's, or
 #   ClusterImagePolicy.
+# scope: document
 evaluate(policy, _, doc) := passed([]) if {
 	policy.type == "cue"
 	_cue(policy.text, doc).ok
@@ -106,7 +107,7 @@ _not_compliant(name, text) := failed("not_compliant", _rego_message(name, text))
 
 # The value of isCompliant is a boolean or a set of {result, error, warning}; sets
 # arrive as arrays in OPA's order. Everything else is no yes (REGO-2).
-_verdict(value, _) := passed([]) if value == true
+_verdict(true, _) := passed([])
 
 _verdict(value, name) := _not_compliant(name, sprintf("policy is not compliant for query '%s'", [_query])) if {
 	value != true
@@ -159,10 +160,11 @@ _settled(element, name) := _problem(element, name) if {
 	warning := _field(element, "warning", "")
 }
 
-_problem(element, name) := _unreadable(name, sprintf("json: cannot unmarshal %s into Go struct field CosignRuleResult.%s of type %s", [
-	type_name(_field(element, field, null)), field, _types[field],
+_problem(element, name) := _unreadable(name, sprintf("json: cannot unmarshal %s into Go struct field %s of type %s", [
+	type_name(_field(element, field, null)), concat(".", ["CosignRuleResult", field]), type,
 ])) if {
 	field := _mistyped(element)
+	type := _types[field]
 } else := _not_compliant(name, _message(element)) if {
 	_field(element, "result", false) != true
 }
@@ -172,7 +174,10 @@ _warned(warning) := passed([]) if {
 	warning == ""
 } else := failed("not_compliant", sprintf("warning: %s", [warning]))
 
-_message(element) := sprintf("policy is not compliant for query '%s' with errors: %s", [_query, _field(element, "error", "")])
+_message(element) := sprintf("policy is not compliant for query '%s' with errors: %s", [
+	_query,
+	_field(element, "error", ""),
+])
 
 _types := {"error": "string", "result": "bool", "warning": "string"}
 
@@ -189,10 +194,7 @@ _mistyped(element) := [field |
 # Fields are found as encoding/json finds them: whatever the case of their letters,
 # the last of several counts, and null is as good as absent.
 _field(element, name, otherwise) := value if {
-	found := [element[key] |
-		some key in sort(object.keys(element))
-		lower(key) == name
-		element[key] != null
-	]
-	value := found[count(found) - 1]
+	keys := sort([key | some key, held in element; lower(key) == name; held != null])
+	count(keys) > 0
+	value := element[keys[count(keys) - 1]]
 } else := otherwise

@@ -145,7 +145,11 @@ _authorities := [{"name": "a", "outcome": "passed", "facts": {"static": true}}]
 
 mock_configs(_) := {"ok": true, "value": {"linux/amd64": {"created": "today"}}, "error": null}
 
-mock_no_configs(_) := {"ok": false, "value": {}, "error": {"code": "not_found", "message": "failed to get ref x : gone"}}
+mock_no_configs(_) := {
+	"ok": false,
+	"value": {},
+	"error": {"code": "not_found", "message": "failed to get ref x : gone"},
+}
 
 test_the_policy_of_a_cip_sees_its_document if {
 	got := policies.judge(_cue, set(), {"image": "i"}, _authorities) with cue.validate as mock_invalid

@@ -163,7 +163,8 @@ test_attestations_want_every_entry[note] if {
 mock_rootless(_, authority, _) := object.union(mock_refused("", authority), {"attestations": []})
 
 test_attestations_without_their_trust_root_have_upstreams_text if {
-	got := verify.attestations({"image": _image}, _attested(_keyless("untrusted_root")), {}) with cosign.attestations as mock_rootless
+	authority := _attested(_keyless("untrusted_root"))
+	got := verify.attestations({"image": _image}, authority, {}) with cosign.attestations as mock_rootless
 	got == _failed(
 		"untrusted_root", "untrusted_root",
 		"creating CheckOpts: getting SigstoreKeys: trustRootRef mine not found",
@@ -205,7 +206,11 @@ mock_wants(module, doc) := {"ok": true, "value": doc.predicate == module, "error
 
 mock_document(statement, _) := {"ok": true, "value": statement, "error": null}
 
-mock_no_document(_, _) := {"ok": false, "value": null, "error": {"code": "malformed", "message": "unmarshaling Statement"}}
+mock_no_document(_, _) := {
+	"ok": false,
+	"value": null,
+	"error": {"code": "malformed", "message": "unmarshaling Statement"},
+}
 
 _about(id, predicate) := object.union(_signature(id), {"statement": {"predicate": predicate}})
 
@@ -249,7 +254,9 @@ test_an_attestation_may_warn_where_policies_are_strict if {
 }
 
 # A policy that says nothing at all is no yes.
-mock_silent(_, _) := {}[_]
+mock_silent(_, _) := answer if {
+	some answer in []
+}
 
 test_a_policy_without_an_answer_makes_no_outcome if {
 	outcomes := {outcome |
