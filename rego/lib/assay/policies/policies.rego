@@ -121,15 +121,16 @@ _verdict(value, name) := _not_compliant(name, sprintf("policy is not compliant f
 _verdict(value, name) := _chosen(value, name) if {
 	is_array(value)
 	count(value) > 0
-	not _foreign(value)
+	count(_foreign(value)) == 0
 }
 
 # Unlike upstream, which ends there with a panic (REGO-7).
-_verdict(value, name) := _unreadable(name, sprintf("unexpected result type %s", [type_name(_foreign(value))])) if {
+_verdict(value, name) := _unreadable(name, sprintf("unexpected result type %s", [_foreign(value)[0]])) if {
 	is_array(value)
 }
 
-_foreign(value) := [element | some element in value; not is_object(element)][0]
+# By type and not by value: false would not count as one.
+_foreign(value) := [type_name(element) | some element in value; not is_object(element)]
 
 _unreadable(name, text) := failed("malformed", _rego_message(
 	name,
@@ -191,6 +192,7 @@ _mistyped(element) := [field |
 _field(element, name, otherwise) := value if {
 	found := [element[key] |
 		some key in sort(object.keys(element))
+		is_string(key) # keys of Rego may be anything, which the error of lower would make everybody's
 		lower(key) == name
 		element[key] != null
 	]
