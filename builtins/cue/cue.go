@@ -33,7 +33,8 @@ type Options struct {
 	// for their turn. As many as there are processors.
 	Parallel int
 	// Abandoned is how many evaluations may run on that nobody waits for any more
-	// before others are refused. 4.
+	// before others are refused. 4. Half of them may be of one policy, so that it
+	// takes more than one to keep all others from being evaluated.
 	Abandoned int
 	// Verdicts is how many verdicts are kept. 1024.
 	Verdicts int
@@ -107,6 +108,15 @@ func (e *Evaluator) running() (n int) {
 	return n
 }
 
+func (e *Evaluator) runningOf(policy [sha256.Size]byte) (n int) {
+	for q, count := range e.abandoned {
+		if q.policy == policy {
+			n += count
+		}
+	}
+	return n
+}
+
 // Validate says why a JSON document does not comply with a policy, nil when it
 // does. What the policy wants and the document does not have complies, unless
 // concrete: then every value has to be there.
@@ -156,6 +166,9 @@ func (e *Evaluator) refused(q question) *Refusal {
 	defer e.mu.Unlock()
 	if e.abandoned[q] > 0 {
 		return refuse(Timeout, "the cue policy is still being evaluated, past its time")
+	}
+	if n, most := e.runningOf(q.policy), max(e.options.Abandoned/2, 1); n >= most {
+		return refuse(Timeout, "the cue policy was not evaluated: %d evaluations of it still run past their time, want less than %d", n, most)
 	}
 	if n := e.running(); n >= e.options.Abandoned {
 		return refuse(Timeout, "the cue policy was not evaluated: %d evaluations still run past their time, want less than %d", n, e.options.Abandoned)

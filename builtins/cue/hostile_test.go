@@ -155,6 +155,26 @@ func TestTooManyAbandoned(t *testing.T) {
 	}
 }
 
+// TestOnePolicyAbandoned: one that takes too long, whatever the document, keeps itself
+// from being evaluated and no other.
+func TestOnePolicyAbandoned(t *testing.T) {
+	t.Parallel()
+	e := evaluator(t, cue.Options{Timeout: 10 * time.Second, Abandoned: 4})
+	const want = "the cue policy was not evaluated: 2 evaluations of it still run past their time, want less than 2"
+	last := ""
+	for i := range 6 {
+		brief, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		last = message(e.Validate(brief, slow(0), fmt.Appendf(nil, `{"a": %d}`, i), false))
+		cancel()
+	}
+	if last != want {
+		t.Errorf("the same with another document: got %q, want %q", last, want)
+	}
+	if got := e.Validate(t.Context(), `a: 1`, []byte(`{"a": 2}`), false); got == nil || got.Code != cue.NotCompliant {
+		t.Errorf("another: got %v, want not_compliant", got)
+	}
+}
+
 // TestAbandonedEnd: what was given up is counted until it ends, and what it found
 // serves whoever asks again.
 func TestAbandonedEnd(t *testing.T) {
