@@ -57,23 +57,24 @@ func complies(bctx topdown.BuiltinContext, operands []*ast.Term, concrete bool) 
 	if p != nil {
 		return p
 	}
-	var evaluator *cue.Evaluator
-	ctx, cancel := bctx.Context, context.CancelFunc(func() {})
 	if s, ok := bctx.RequestMetadata[MetadataKey].(*Session); ok {
-		evaluator = s.facts.options.CUE
-		ctx, cancel = s.judging(ctx)
-	} else {
-		// Stock tools have no session, and this wants none but for its limits.
-		own, err := cue.New(cue.Options{})
-		if err != nil {
-			return problemOf(err)
-		}
-		evaluator = own
+		return s.judge(bctx.Context, "cue "+policy, func(ctx context.Context) *problem {
+			return validate(ctx, s.facts.options.CUE, policy, document, concrete)
+		})
 	}
-	defer cancel()
+	// Stock tools have no session, and this wants none but for its limits.
+	evaluator, err := cue.New(cue.Options{})
+	if err != nil {
+		return problemOf(err)
+	}
+	ctx := bctx.Context
 	if ctx == nil {
 		ctx = context.Background()
 	}
+	return validate(ctx, evaluator, policy, document, concrete)
+}
+
+func validate(ctx context.Context, evaluator *cue.Evaluator, policy string, document []byte, concrete bool) *problem {
 	if refusal := evaluator.Validate(ctx, policy, document, concrete); refusal != nil {
 		return problemOf(refusal)
 	}

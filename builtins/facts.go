@@ -100,7 +100,7 @@ func (f *Facts) Open(credentials oci.Credentials, namespace string) *Session {
 	roots := f.roots()
 	return &Session{
 		facts: f, credentials: credentials, namespace: namespace, roots: roots, generation: roots.Generation(), now: f.options.Now(),
-		answers: map[string]*ast.Term{}, waiting: map[string]question{},
+		answers: map[string]*ast.Term{}, waiting: map[string]question{}, runaways: map[string]bool{},
 	}
 }
 

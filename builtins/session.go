@@ -38,8 +38,9 @@ type Session struct {
 	waiting  map[string]question
 	order    []string // keys of waiting, as they were asked
 	blocking bool
-	end      time.Time // of all questions, see early
-	judged   time.Time // end of all policies inside policies, see judging
+	end      time.Time       // of all questions, see early
+	judged   time.Time       // end of all policies inside policies, see judging
+	runaways map[string]bool // policies inside policies that ran past their time
 }
 
 // question is what a builtin wants to know: of which registry, and how to get it.
@@ -203,6 +204,27 @@ func (s *Session) early(ctx context.Context) (context.Context, context.CancelFun
 // questions have their answers, and so have half of the margin.
 func (s *Session) judging(ctx context.Context) (context.Context, context.CancelFunc) {
 	return s.before(ctx, &s.judged, margin/2)
+}
+
+// judge runs a policy inside a policy, unless it ran past its time in this decision
+// before: it is asked for each image and attestation, and what it takes each time
+// would be missing for the policies of others.
+func (s *Session) judge(ctx context.Context, policy string, run func(context.Context) *problem) *problem {
+	s.mu.Lock()
+	late := s.runaways[policy]
+	s.mu.Unlock()
+	if late {
+		return &problem{Timeout, "not evaluated: in this decision it took too long before"}
+	}
+	ctx, cancel := s.judging(ctx)
+	defer cancel()
+	p := run(ctx)
+	if p != nil && p.Code == Timeout {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.runaways[policy] = true
+	}
+	return p
 }
 
 // before ends spare earlier than ctx. The end is set once, for all that comes: many

@@ -47,11 +47,16 @@ func sigstoreIsCompliant() builtin {
 		if !ok || s.inline == nil {
 			return blank(problem{Unsupported, "sigstore.is_compliant needs the engine: there are no modules in this evaluation"})
 		}
-		ctx, cancel := s.judging(bctx.Context)
-		defer cancel()
-		value, code, message := s.inline(ctx, module, operands[1].Value)
-		if code != "" {
-			return blank(problem{Code(code), message})
+		var value ast.Value
+		p := s.judge(bctx.Context, "rego "+module, func(ctx context.Context) *problem {
+			var code, message string
+			if value, code, message = s.inline(ctx, module, operands[1].Value); code != "" {
+				return &problem{Code(code), message}
+			}
+			return nil
+		})
+		if p != nil {
+			return blank(*p)
 		}
 		return iter(ast.ObjectTerm(
 			ast.Item(ast.StringTerm("ok"), ast.BooleanTerm(true)),

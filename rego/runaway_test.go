@@ -37,3 +37,23 @@ func TestRunawayPoliciesLeaveTimeToDecide(t *testing.T) {
 		}
 	}
 }
+
+// TestRunawayPolicyIsTriedOnce: a policy that never ends, and only is to warn, does
+// not use up the time of another team's, however many images there are.
+func TestRunawayPolicyIsTriedOnce(t *testing.T) {
+	t.Parallel()
+	const static = "apiVersion: policy.sigstore.dev/v1beta1\nkind: ClusterImagePolicy\nmetadata: {name: %s}\n" +
+		"spec:\n  mode: %s\n  images: [{glob: \"**\"}]\n  authorities: [{static: {action: pass}}]\n" +
+		"  policy:\n    type: rego\n    data: |\n      package sigstore\n      isCompliant { %s }\n"
+	w := openWorld(t, "images: {a: {}, b: {}, c: {}, d: {}, e: {}}")
+	r := open(t, w, setup{policies: fmt.Sprintf(static, "a-runaway", "warn", "n := numbers.range(1, 3000); count([1 | n[_]; n[_]; n[_]]) == 1") +
+		"---\n" + fmt.Sprintf(static, "good", "enforce", "true")})
+	var images []string
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		images = append(images, byDigest(t, w, name))
+	}
+	d := within(t, r, 8*time.Second, images...)
+	if !d.Allowed || !strings.Contains(strings.Join(d.Warnings, "\n"), "failed policy: a-runaway") {
+		t.Errorf("got allowed %t, reasons %q and warnings %q, want an admission with the runaway's warning", d.Allowed, d.Reasons, d.Warnings)
+	}
+}

@@ -70,6 +70,11 @@ func drain(rest *io.LimitedReader) error {
 func (f files) add(header *tar.Header, content io.Reader) error {
 	switch header.Typeflag {
 	case tar.TypeReg, tar.TypeDir:
+		// A sparse file is one of these too, and its holes are no bytes of the archive.
+		if header.PAXRecords["GNU.sparse.major"] != "" || header.PAXRecords["GNU.sparse.map"] != "" ||
+			header.PAXRecords["GNU.sparse.size"] != "" || header.PAXRecords["GNU.sparse.realsize"] != "" {
+			return errors.New("got a sparse file, want whole ones")
+		}
 	case tar.TypeXGlobalHeader: // a comment, as git archive writes one
 		return nil
 	default:

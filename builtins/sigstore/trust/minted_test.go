@@ -4,8 +4,10 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,6 +78,48 @@ func archiveOf(t testing.TB, entries ...entry) []byte {
 		t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// sparse is an archive of files that are one hole each, as large as a file may be
+// (GNU tar's sparse format 1.0). Nothing of a hole is in the archive.
+func sparse(t testing.TB, files int) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	archive := tar.NewWriter(&out)
+	add := func(name string, kind byte, content string) {
+		at := out.Len()
+		if err := archive.WriteHeader(&tar.Header{Name: name, Size: int64(len(content)), Format: tar.FormatUSTAR}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := archive.Write([]byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		if err := archive.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		// The writer makes no such entries: the type, and with it the checksum, is put in.
+		header := out.Bytes()[at : at+512]
+		header[156] = kind
+		copy(header[148:156], "        ")
+		sum := 0
+		for _, b := range header {
+			sum += int(b)
+		}
+		copy(header[148:156], fmt.Sprintf("%06o\x00 ", sum))
+	}
+	for i := range files {
+		record := func(key, value string) string { // its length counts itself
+			text := fmt.Sprintf(" %s=%s\n", key, value)
+			return fmt.Sprint(len(text)+2) + text
+		}
+		add("pax", 'x', record("GNU.sparse.major", "1")+record("GNU.sparse.minor", "0")+
+			record("GNU.sparse.name", fmt.Sprintf("f%06d", i))+record("GNU.sparse.realsize", fmt.Sprint(mostFileBytes)))
+		add("f", tar.TypeReg, "0\n"+strings.Repeat("\x00", 510))
+	}
+	if err := archive.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return gzipped(t, out.Bytes())
 }
 
 // trustedRoot is the trusted_root.json of a new Sigstore in memory.

@@ -129,6 +129,7 @@ func TestArchiveRefuses(t *testing.T) {
 		"a file twice":                     {with(file("a"), file("./a")), "the file stands twice"},
 		"a file that is too large":         {with(entry{tar.Header{Name: "a"}, make([]byte, mostFileBytes+1)}), "got 8388609 bytes"},
 		"a bomb of many bytes":             {with(large...), "got more than 33554432 bytes unpacked"},
+		"a bomb of holes":                  {sparse(t, 100), "got a sparse file, want whole ones"},
 		"a bomb behind the end":            {gzipped(t, append(make([]byte, 1024), make([]byte, mostUnpackedBytes)...)), "got more than 33554432 bytes unpacked"},
 		"too many entries":                 {with(many...), "got more than 2000 entries"},
 		"an archive that is too large":     {make([]byte, mostArchiveBytes+1), "got 4194305 bytes"},

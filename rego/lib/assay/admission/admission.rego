@@ -61,9 +61,11 @@ exempt if {
 	_goes_away
 }
 
+# Policies judge the Pod spec as well, so all of it has to be what it was.
 exempt if {
 	_images_kept
 	_shrinks
+	object.get(input.request.object, images.pod_spec_path, null) == object.get(input.request.oldObject, images.pod_spec_path, null)
 }
 
 # What cannot be told is no image kept.

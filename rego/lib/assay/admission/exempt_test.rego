@@ -69,6 +69,10 @@ _judged := {
 		_old,
 		{"spec": {"replicas": 2, "template": {"spec": {"initContainers": [{"image": _app}]}}}},
 	),
+	"scaled down into the host's network": given.update("apps/v1/Deployment", _old, {"spec": {
+		"replicas": 2,
+		"template": {"spec": {"hostNetwork": true, "containers": [{"image": _app}]}},
+	}}),
 	"scaled down with one image more": given.update("apps/v1/Deployment", _old, {"spec": {
 		"replicas": 2,
 		"template": {"spec": {"containers": [{"image": _app}, {"image": _app}]}},

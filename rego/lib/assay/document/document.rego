@@ -31,11 +31,7 @@ statement(policy, asked, value, fact) := object.union(value, {"assay": more}) if
 	more := object.union(asked.context.assay, {"signer": fact})
 } else := value
 
-# Of two authorities of a name the later one counts, as upstream.
-_matches(authorities) := object.union_n([{authority.name: _match(authority.facts)} |
-	some authority in authorities
-	authority.outcome == "passed"
-])
+_matches(authorities) := {name: _match(facts) | some name, facts in _evidence(authorities)}
 
 _match(facts) := {"static": true} if {
 	facts.static
@@ -70,7 +66,12 @@ _extensions := {
 }
 
 # All that was verified, with statements and extensions, by name of the authority.
-_evidence(authorities) := object.union_n([{authority.name: authority.facts} |
+# Of two of a name the later one counts, as upstream, and alone: what both say
+# together was verified for neither.
+_evidence(authorities) := {name: last |
 	some authority in authorities
 	authority.outcome == "passed"
-])
+	name := authority.name
+	all := [other.facts | some other in authorities; other.outcome == "passed"; other.name == name]
+	last := all[count(all) - 1]
+}

@@ -62,7 +62,15 @@ test_authorities_that_failed_are_not_shown if {
 
 test_of_two_authorities_of_a_name_the_later_counts if {
 	got := _of([_passed("a", {"static": true}), _passed("a", {"signatures": [{"id": "2"}]})])
-	got.authorityMatches.a.signatures == [{"id": "2"}]
+	got.authorityMatches.a == {"signatures": [{"id": "2"}]}
+}
+
+# Two that each verified one attestation are not one that verified both.
+test_two_authorities_of_a_name_are_not_one if {
+	other := {"name": "sbom", "predicateType": "spdx", "found": [_attested], "warnings": []}
+	got := document.of({"assay"}, {}, _asked, [_scanned, _passed("scanned", {"attestations": [other]})])
+	object.keys(got.authorityMatches.scanned.attestations) == {"sbom"}
+	got.assay.authorities.scanned.attestations == [other]
 }
 
 _asked := {"image": "i", "context": {

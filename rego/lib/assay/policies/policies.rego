@@ -122,15 +122,16 @@ _verdict(value, name) := _not_compliant(name, sprintf("policy is not compliant f
 _verdict(value, name) := _chosen(value, name) if {
 	is_array(value)
 	count(value) > 0
-	not _foreign(value)
+	count(_foreign(value)) == 0
 }
 
 # Unlike upstream, which ends there with a panic (REGO-7).
-_verdict(value, name) := _unreadable(name, sprintf("unexpected result type %s", [type_name(_foreign(value))])) if {
+_verdict(value, name) := _unreadable(name, sprintf("unexpected result type %s", [_foreign(value)[0]])) if {
 	is_array(value)
 }
 
-_foreign(value) := [element | some element in value; not is_object(element)][0]
+# By type and not by value: false would not count as one.
+_foreign(value) := [type_name(element) | some element in value; not is_object(element)]
 
 _unreadable(name, text) := failed("malformed", _rego_message(
 	name,
@@ -194,7 +195,8 @@ _mistyped(element) := [field |
 # Fields are found as encoding/json finds them: whatever the case of their letters,
 # the last of several counts, and null is as good as absent.
 _field(element, name, otherwise) := value if {
-	keys := sort([key | some key, held in element; lower(key) == name; held != null])
+	# Keys of Rego may be anything; an error of lower would be everybody's.
+	keys := sort([key | some key, held in element; is_string(key); lower(key) == name; held != null])
 	count(keys) > 0
 	value := element[keys[count(keys) - 1]]
 } else := otherwise

@@ -87,6 +87,14 @@ _values := {
 		"value": [{"result": true}, ["odd"]],
 		"want": _failed("malformed", _wrapped(sprintf("%s due to parsing errors: unexpected result type array", [_query]))),
 	},
+	"REGO-7: so is one that is false": {
+		"value": [{"result": true}, false],
+		"want": _failed("malformed", _wrapped(sprintf("%s due to parsing errors: unexpected result type boolean", [_query]))),
+	},
+	"REGO-3: keys that are no text are no fields": {
+		"value": [{1: "x", ["result"]: true, "result": true}],
+		"want": policies.passed([]),
+	},
 }
 
 test_values_are_read_as_upstream_reads_them[note] if {
