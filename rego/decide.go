@@ -83,6 +83,7 @@ func (e *Engine) run(ctx context.Context, set *Set, query *rego.PreparedEvalQuer
 		rego.EvalParsedInput(input),
 		rego.EvalRequestMetadata(answers.Metadata(set.asks(answers.Now()))),
 		rego.EvalTime(answers.Now()),
+		rego.EvalInterQueryBuiltinValueCache(set.expressions),
 	}
 	var seen Observation
 	defer func() { e.observe(seen) }()

@@ -2,8 +2,11 @@ package rego
 
 import (
 	"context"
+	"errors"
 
+	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
 // CompileFor is [Compile] with another decision in the place of the library's,
@@ -26,4 +29,44 @@ func CompileFor(ctx context.Context, source Source, query string) (*Set, error) 
 	}
 	set.decision, err = rego.New(rego.Compiler(compiler), rego.Query(query), rego.StrictBuiltinErrors(true)).PrepareForEval(ctx)
 	return set, err
+}
+
+// evaluations counts, by reference, the rules whose bodies are begun and the
+// functions that are called.
+type evaluations map[string]int
+
+// Enabled, Config and TraceEvent make it a tracer of OPA's.
+func (evaluations) Enabled() bool { return true }
+
+func (evaluations) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
+
+func (e evaluations) TraceEvent(event topdown.Event) {
+	switch node := event.Node.(type) {
+	case *ast.Rule:
+		if event.Op == topdown.EnterOp {
+			e[node.Ref().String()]++
+		}
+	case *ast.Expr:
+		if event.Op == topdown.EvalOp && node.IsCall() {
+			e[node.Operator().String()]++
+		}
+	}
+}
+
+// Counted is the last evaluation of a decision that has all its answers: how often
+// each rule was begun and each function called, by reference.
+func (s *Set) Counted(ctx context.Context, review []byte) (map[string]int, error) {
+	input, namespace, err := inputOf(review)
+	if err != nil {
+		return nil, err
+	}
+	answers, count := s.open(namespace), evaluations{}
+	_, err = evaluate(ctx, &s.decision, []rego.EvalOption{
+		rego.EvalParsedInput(input), rego.EvalTime(answers.Now()), rego.EvalRequestMetadata(answers.Metadata(s.asks(answers.Now()))),
+		rego.EvalQueryTracer(count),
+	})
+	if err == nil && answers.Pending() {
+		err = errors.New("got questions without an answer, want a warm decision")
+	}
+	return count, err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/topdown/cache"
 
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/rego/inline"
@@ -40,6 +41,8 @@ type Set struct {
 	inline   map[string]*inline.Module
 	open     func(namespace string) Answers
 	sources  []string // registries that policies name
+	// expressions are the regular expressions that have been compiled.
+	expressions cache.InterQueryValueCache
 
 	decision, mutation, registries rego.PreparedEvalQuery
 }
@@ -73,7 +76,7 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 	}
 	set := &Set{
 		hash: hashOf(text.Modules, source.Config), policies: text.policies, warnings: text.Warnings,
-		inline: text.inline, open: source.Open,
+		inline: text.inline, open: source.Open, expressions: expressions(ctx, source.Policies),
 	}
 	store := inmem.NewFromObjectWithOpts(map[string]any{"assay": map[string]any{"config": map[string]any{
 		"no_match": source.Config.NoMatch, "tags": source.Config.Tags, "policies": source.Config.Policies,
@@ -96,6 +99,19 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 	}
 	set.sources, err = sourceRegistries(ctx, compiler, source.Policies)
 	return set, err
+}
+
+// expressions keeps the regular expressions that globs become, each of which takes
+// longer to compile than a policy to be asked. OPA keeps a hundred of the process
+// by itself; as many are left here for those of other modules.
+func expressions(ctx context.Context, policies []cip.Policy) cache.InterQueryValueCache {
+	most := 100
+	for _, p := range policies {
+		most += len(p.Spec.Images)
+	}
+	return cache.NewInterQueryValueCache(ctx, &cache.Config{
+		InterQueryBuiltinValueCache: cache.InterQueryBuiltinValueCacheConfig{MaxNumEntries: &most},
+	})
 }
 
 // sourceRegistries are the registries in which policies look for evidence, spelled

@@ -23,7 +23,7 @@ type Authority struct {
 	// demanded of keyless without "trustRootRef" and timestamp, else not.
 	CTLog *TLog `json:"ctlog,omitempty"`
 	// Attestations are statements about the image that have to exist, all of
-	// them; the signature of the image is then not looked at.
+	// them; the signature of the image is then not looked at. At most 256.
 	Attestations []Attestation `json:"attestations,omitempty"`
 	// RFC3161Timestamp demands a timestamp. An object without "trustRootRef"
 	// demands nothing, with a warning.
@@ -81,8 +81,8 @@ type KeylessRef struct {
 	// URL is for people and never contacted: which authorities are believed is
 	// the trust root's to say. Default: "https://fulcio.sigstore.dev".
 	URL URL `json:"url,omitempty"`
-	// Identities are who may have signed; any one suffices. Required, at least
-	// one.
+	// Identities are who may have signed; any one suffices. At most 10,000.
+	// Required, at least one.
 	Identities []Identity `json:"identities"`
 	// CACert is certificates that take the place of the trust root's certificate
 	// authorities, and of nothing else.

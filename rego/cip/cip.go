@@ -52,18 +52,18 @@ type Policy struct {
 // made from the first paragraph of each.
 type Spec struct {
 	// Images are patterns of image names. An image is subject to the policy when
-	// any of them matches. Required, at least one.
+	// any of them matches. At most 10,000. Required, at least one.
 	Images []ImagePattern `json:"images"`
-	// Authorities are who may vouch for the image, and any one suffices.
-	// Required, at least one.
+	// Authorities are who may vouch for the image, and any one suffices. At most
+	// 256. Required, at least one.
 	Authorities []Authority `json:"authorities"`
 	// Policy is evaluated over what the authorities verified, once any of them
 	// is satisfied.
 	Policy *PolicyRef `json:"policy,omitempty"`
 	// Mode is what becomes of an image that fails the policy. Default: "enforce".
 	Mode Mode `json:"mode"`
-	// Match restricts the policy to some kinds of objects; any entry suffices.
-	// Default: all kinds.
+	// Match restricts the policy to some kinds of objects; any entry suffices. At
+	// most 1,000. Default: all kinds.
 	Match []Match `json:"match,omitempty"`
 }
 

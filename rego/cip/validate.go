@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -67,13 +66,13 @@ func (v *validation) add(message, details string, paths ...string) {
 
 func (v *validation) warn(value, path, details string) {
 	v.errs = append(v.errs, FieldError{
-		Level: WarningLevel, Message: "invalid value: " + value, Details: details, Paths: []string{path},
+		Level: WarningLevel, Message: "invalid value: " + excerpt(value), Details: details, Paths: []string{path},
 	})
 }
 
 func (v *validation) missing(paths ...string) { v.add("missing field(s)", "", paths...) }
 func (v *validation) invalid(value, path, details string) {
-	v.add("invalid value: "+value, details, path)
+	v.add("invalid value: "+excerpt(value), excerpt(details), path)
 }
 
 // exactlyOne expects one of the fields of an object, of which set are there.
@@ -101,11 +100,31 @@ func (v *validation) spec(s *Spec) {
 	if len(s.Images) == 0 {
 		v.missing("spec.images")
 	}
-	for i, image := range s.Images {
-		v.glob(at("spec.images", i)+".glob", image.Glob)
+	if !v.most("images", len(s.Images), mostImages, "spec.images") {
+		for i, image := range s.Images {
+			v.glob(at("spec.images", i)+".glob", image.Glob)
+		}
 	}
 	if len(s.Authorities) == 0 {
 		v.missing("spec.authorities")
+	}
+	v.authorities(s)
+	if s.Mode != ModeEnforce && s.Mode != ModeWarn {
+		v.invalid(string(s.Mode), "spec.mode", "unsupported mode")
+	}
+	if !v.most("entries", len(s.Match), mostMatch, "spec.match") {
+		for i, match := range s.Match {
+			v.match(at("spec.match", i), match)
+		}
+	}
+	if s.Policy != nil {
+		v.policy("spec.policy", s.Policy)
+	}
+}
+
+func (v *validation) authorities(s *Spec) {
+	if v.most("authorities", len(s.Authorities), mostAuthorities, "spec.authorities") {
+		return
 	}
 	seen := map[string]bool{}
 	for i := range s.Authorities {
@@ -115,15 +134,6 @@ func (v *validation) spec(s *Spec) {
 		}
 		seen[label] = true
 		v.authority(path, &s.Authorities[i])
-	}
-	if s.Mode != ModeEnforce && s.Mode != ModeWarn {
-		v.invalid(string(s.Mode), "spec.mode", "unsupported mode")
-	}
-	for i, match := range s.Match {
-		v.match(at("spec.match", i), match)
-	}
-	if s.Policy != nil {
-		v.policy("spec.policy", s.Policy)
 	}
 }
 
@@ -190,6 +200,9 @@ func (v *validation) keyless(path string, k *KeylessRef) {
 	if len(k.Identities) == 0 {
 		v.missing(path + ".identities")
 	}
+	if v.most("identities", len(k.Identities), mostIdentities, path+".identities") {
+		return
+	}
 	for i, identity := range k.Identities {
 		path := at(path+".identities", i)
 		v.identity(path+".issuer", identity.Issuer, identity.IssuerRegExp)
@@ -206,7 +219,7 @@ func (v *validation) identity(path, text, expression string) {
 	case text != "" && expression != "":
 		v.exactlyOne(2, path, path+"RegExp")
 	}
-	if _, err := regexp.Compile(expression); err != nil {
+	if err := checkExpression(expression); err != nil {
 		v.invalid(expression, path+"RegExp", "regex is invalid: "+err.Error())
 	}
 }
@@ -236,6 +249,9 @@ func checkRepository(oci string) error {
 }
 
 func (v *validation) attestations(path string, attestations []Attestation) {
+	if v.most("attestations", len(attestations), mostAttestations, path) {
+		return
+	}
 	seen := map[string]bool{}
 	for _, a := range attestations {
 		if a.Name == "" {

@@ -160,28 +160,28 @@ _asked(name, policy) := object.union(_policy_input(name), {"context": context.of
 	places := [subject | some subject in subjects; subject.name == name]
 } else := _policy_input(name)
 
-_outcomes[name][policy] := outcome if {
+# Both in one evaluation: a policy inside that was asked apart would have all
+# authorities judged again, and what they ask with them.
+_said[name][policy] := said if {
 	some name, names in matched
 	some policy in names
-	authorities := data.cip[policy].authorities with input as _asked(name, policy)
-	outcome := [authority | some authority in authorities]
+	said := _says(policy) with input as _asked(name, policy)
 }
 
-_authorized[name] contains policy if {
-	some name, policy
-	_outcomes[name][policy][_].outcome == "passed"
+_says(policy) := {"authorities": authorities, "judged": judged} if {
+	authorities := [authority | some authority in data.cip[policy].authorities]
+	judged := [outcome | _authorized(authorities); outcome := data.cip[policy].policy]
 }
 
-# What the policy inside a policy says, once an authority has passed (IN-9).
-_judged[name][policy] := outcome if {
-	some name, names in _authorized
-	some policy in names
-	outcome := data.cip[policy].policy with input as _asked(name, policy)
-}
+# What the policy inside a policy says counts once an authority has passed (IN-9).
+_authorized(authorities) if authorities[_].outcome == "passed"
+
+_outcomes[name][policy] := _said[name][policy].authorities
+
+_judged[name][policy] := _said[name][policy].judged[0]
 
 _satisfied[name] contains policy if {
-	some name, names in _authorized
-	some policy in names
+	some name, policy
 	_judged[name][policy].outcome == "passed"
 }
 

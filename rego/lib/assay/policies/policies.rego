@@ -55,17 +55,15 @@ evaluate(policy, name, doc) := failed(answer.error.code, message) if {
 	message := sprintf("failed evaluating cue policy for %s: %s", [name, answer.error.message])
 }
 
-evaluate(policy, name, doc) := failed(answer.error.code, _rego_message(name, answer.error.message)) if {
+evaluate(policy, name, doc) := _compliance(answer, name) if {
 	policy.type == "rego"
 	answer := sigstore.is_compliant(policy.module, doc)
-	not answer.ok
 }
 
-evaluate(policy, name, doc) := _verdict(answer.value, name) if {
-	policy.type == "rego"
-	answer := sigstore.is_compliant(policy.module, doc)
-	answer.ok
-}
+# Asked once: what the module says may take it its whole time.
+_compliance(answer, name) := failed(answer.error.code, _rego_message(name, answer.error.message)) if not answer.ok
+
+_compliance(answer, name) := _verdict(answer.value, name) if answer.ok
 
 # METADATA
 # title: Unresolved policy

@@ -40,10 +40,12 @@ attestations(asked, authority, judges) := _passed(authority, signers, {"attestat
 }
 
 # What became of each entry: the attestations found, or the error and its message.
-# An entry without an answer is not among them.
+# An entry without an answer is not among them. Each question is about its own
+# type: with the entries in it, a thousand of them would be a million.
 _entries(asked, authority, judges) := [entry |
+	by := object.remove(authority, ["attestations"])
 	some i, wanted in authority.attestations
-	answer := cosign.attestations(asked.image, authority, wanted.predicateType)
+	answer := cosign.attestations(asked.image, by, wanted.predicateType)
 	entry := _entry(asked, authority, wanted, answer, object.get(judges, i, null))
 ]
 

@@ -1,0 +1,71 @@
+package cip
+
+import (
+	"fmt"
+	"regexp/syntax"
+	"strings"
+)
+
+// This file bounds what one policy may hold. Upstream has no such bounds but that
+// of etcd, 1.5 MiB; nothing that was seen is near them.
+const (
+	// mostImages take a few seconds to compile and a tenth of one to ask.
+	mostImages = 10_000
+	// mostAuthorities and mostAttestations are each a question to a registry.
+	mostAuthorities  = 256
+	mostAttestations = 256
+	mostMatch        = 1_000
+	// mostIdentities go along with each question: a fifth of a second.
+	mostIdentities = 10_000
+	// maxExpression is read and compiled in milliseconds.
+	maxExpression = 64 << 10
+	// mostInstructions are executed for each character of an identity.
+	mostInstructions = 1 << 16
+	// mostPositions are what Go notes during a match, for each instruction the
+	// beginning and the end of each group: 32 MiB.
+	mostPositions = 1 << 22
+	// maxExcerpt is how much of a value, or of what a library says about it, is
+	// repeated in an error.
+	maxExcerpt = 512
+)
+
+// most reports a list that is too long, and whether it is: what else is wrong
+// with a list of that length is not said.
+func (v *validation) most(what string, got, most int, path string) bool {
+	if got > most {
+		v.add(fmt.Sprintf("too many %s: got %d, want at most %d", what, got, most), "", path)
+	}
+	return got > most
+}
+
+// excerpt is enough of a text to find it by.
+func excerpt(text string) string {
+	if len(text) <= maxExcerpt {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxExcerpt], "") + "…"
+}
+
+// checkExpression refuses what is no expression of RE2, or one that costs more
+// than a match may. RE2 is linear in the text, times an expression in which
+// x{1000} counts a thousand times.
+func checkExpression(expression string) error {
+	if len(expression) > maxExpression {
+		return fmt.Errorf("got %d characters, want at most %d", len(expression), maxExpression)
+	}
+	parsed, err := syntax.Parse(expression, syntax.Perl)
+	if err != nil {
+		return err
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return err
+	}
+	switch instructions, groups := len(program.Inst), program.NumCap/2-1; {
+	case instructions > mostInstructions:
+		return fmt.Errorf("got an expression of %d instructions, want at most %d", instructions, mostInstructions)
+	case instructions*program.NumCap > mostPositions:
+		return fmt.Errorf("got %d groups in an expression of %d instructions, want fewer, or (?:…) that capture nothing", groups, instructions)
+	}
+	return nil
+}
