@@ -56,7 +56,7 @@ type builtin struct {
 func table() []builtin {
 	return []builtin{
 		ociParse(), ociResolve(), ociManifest(), ociIndex(), ociConfigs(),
-		cosignVerify(), cosignAttestations(), cosignDocument(),
+		cosignVerify(), cosignAttestations(),
 		cueValidate(), cueValidateConcrete(), sigstoreIsCompliant(),
 	}
 }

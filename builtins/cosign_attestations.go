@@ -1,7 +1,9 @@
 package builtins
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -13,9 +15,45 @@ import (
 
 // attested is the answer of cosign.attestations.
 type attested struct {
-	OK           bool                 `json:"ok"`
-	Attestations []sigstore.Signature `json:"attestations"`
-	Error        *problem             `json:"error"`
+	OK           bool          `json:"ok"`
+	Attestations []attestation `json:"attestations"`
+	Error        *problem      `json:"error"`
+}
+
+// attestation is a verified one, and how policy-controller shows its statement to
+// policies: absent where that is the statement itself.
+type attestation struct {
+	sigstore.Signature
+	Document json.RawMessage `json:"document,omitempty"`
+	// DocumentError says why there is no document. The attestation is verified all
+	// the same; it satisfies no policy.
+	DocumentError string `json:"document_error,omitempty"`
+}
+
+// documented adds the documents to attestations, once for all evaluations: reading
+// a bill of materials takes longer than judging it.
+func documented(found []sigstore.Signature, asked string) []attestation {
+	out := make([]attestation, len(found))
+	for i, signature := range found {
+		out[i].Signature = signature
+		document, err := sigstore.Document(signature.Statement, asked)
+		switch {
+		case err != nil:
+			out[i].DocumentError = err.Error()
+		case !sameJSON(document, signature.Statement):
+			out[i].Document = document
+		}
+	}
+	return out
+}
+
+func sameJSON(a, b []byte) bool {
+	first, err := ast.ValueFromReader(bytes.NewReader(a))
+	if err != nil {
+		return false
+	}
+	second, err := ast.ValueFromReader(bytes.NewReader(b))
+	return err == nil && first.Compare(second) == 0
 }
 
 func cosignAttestations() builtin {
@@ -30,12 +68,12 @@ func cosignAttestations() builtin {
 				types.Named("predicate_type", types.S).Description("the predicate type, as a URI or as cosign's short name"),
 			),
 			types.Named("answer", closed(map[string]types.Type{
-				"ok": types.B, "attestations": types.NewArray(nil, signatureType()), "error": errorType(),
+				"ok": types.B, "attestations": types.NewArray(nil, attestationType()), "error": errorType(),
 			})).Description("the attestations of the type that the authority accepts, at least one when ok"),
 		),
 		Nondeterministic: true,
 	}
-	blank := func(p problem) any { return attested{Attestations: []sigstore.Signature{}, Error: &p} }
+	blank := func(p problem) any { return attested{Attestations: []attestation{}, Error: &p} }
 	return networked(declaration, blank, func(s *Session, operands []*ast.Term) (question, *problem) {
 		asked, ok := text(operands[2])
 		if !ok {
@@ -53,7 +91,7 @@ func cosignAttestations() builtin {
 			if refusal != nil {
 				return nil, time.Time{}, problemOf(refusal).lookedAt(seen.where)
 			}
-			return attested{OK: true, Attestations: found}, sigstore.ValidUntil(found), nil
+			return attested{OK: true, Attestations: documented(found, asked)}, sigstore.ValidUntil(found), nil
 		})
 	})
 }

@@ -114,11 +114,21 @@ func authorityType() types.Type {
 	return types.NewObject(nil, types.NewDynamicProperty(types.S, types.A))
 }
 
-// signatureType describes sigstore.Signature. Only id and format are always there:
-// a key has no subject, a Rekor v2 entry no integrated time.
-func signatureType() types.Type {
+// signatureType describes sigstore.Signature.
+func signatureType() types.Type { return closed(signatureMembers()) }
+
+// attestationType describes attestation.
+func attestationType() types.Type {
+	members := signatureMembers()
+	members["document"], members["document_error"] = types.A, types.S
+	return closed(members)
+}
+
+// signatureMembers are what a signature may have. Only id and format are always
+// there: a key has no subject, a Rekor v2 entry no integrated time.
+func signatureMembers() map[string]types.Type {
 	words := types.NewObject(nil, types.NewDynamicProperty(types.S, types.S))
-	return closed(map[string]types.Type{
+	return map[string]types.Type{
 		"id": types.S, "subject": types.S, "issuer": types.S, "extensions": words,
 		"log": types.NewArray(nil, closed(map[string]types.Type{
 			"log_id": types.S, "log_index": types.N, "integrated_time": types.S,
@@ -129,5 +139,5 @@ func signatureType() types.Type {
 		"weaker":         types.NewArray(nil, types.S),
 		"predicate_type": types.S,
 		"statement":      types.A,
-	})
+	}
 }

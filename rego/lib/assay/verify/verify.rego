@@ -90,13 +90,12 @@ _judged(asked, wanted, answer, judge) := [{"fact": fact, "verdict": verdict} |
 	verdict := _judgement(asked, wanted, fact, judge)
 ]
 
+# A statement that is no document of its type satisfies no policy (ATT-5).
+_judgement(_, _, fact, _) := policies.failed("malformed", fact.document_error)
+
 _judgement(asked, wanted, fact, judge) := policies.evaluate(judge, wanted.name, doc) if {
-	answer := cosign.document(fact.statement, wanted.predicateType)
-	answer.ok
-	doc := document.statement(judge, asked, answer.value, fact)
-} else := policies.failed(answer.error.code, answer.error.message) if {
-	answer := cosign.document(fact.statement, wanted.predicateType)
-	not answer.ok
+	not fact.document_error
+	doc := document.statement(judge, asked, object.get(fact, "document", fact.statement), fact)
 }
 
 # An answer without a signer says nothing, whatever its ok.

@@ -204,14 +204,6 @@ _judged(verdict) := {"type": "rego", "module": verdict}
 # The module of a test's policy is the predicate that it wants.
 mock_wants(module, doc) := {"ok": true, "value": doc.predicate == module, "error": null}
 
-mock_document(statement, _) := {"ok": true, "value": statement, "error": null}
-
-mock_no_document(_, _) := {
-	"ok": false,
-	"value": null,
-	"error": {"code": "malformed", "message": "unmarshaling Statement"},
-}
-
 _about(id, predicate) := object.union(_signature(id), {"statement": {"predicate": predicate}})
 
 mock_two(_, _, _) := {"ok": true, "attestations": [_about("1", "bad"), _about("2", "good")], "error": null}
@@ -221,7 +213,6 @@ _scanned := object.union(_key("a"), {"attestations": [{"name": "scan", "predicat
 # ATT-3: one that satisfies the policy suffices, and only that one counts.
 test_any_attestation_that_satisfies_the_policy_suffices if {
 	got := verify.attestations({"image": _image}, _scanned, {0: _judged("good")}) with cosign.attestations as mock_two
-		with cosign.document as mock_document
 		with sigstore.is_compliant as mock_wants
 	got == _passed("a", [_signer("2")], {"attestations": [_entry("scan", "vuln", [_about("2", "good")])]})
 }
@@ -229,17 +220,30 @@ test_any_attestation_that_satisfies_the_policy_suffices if {
 # ATT-3: where none does, the first one's cause is told.
 test_no_attestation_satisfies_the_policy if {
 	got := verify.attestations({"image": _image}, _scanned, {0: _judged("best")}) with cosign.attestations as mock_two
-		with cosign.document as mock_document
 		with sigstore.is_compliant as mock_wants
 	got.outcome == "failed"
 	got.error.code == "not_compliant"
 	startswith(got.error.message, "failed evaluating rego policy for type scan: policy is not compliant for query")
 }
 
+mock_odd(_, _, _) := {"ok": true, "attestations": [odd], "error": null} if {
+	odd := object.union(_about("1", "good"), {"document_error": "unmarshaling Statement"})
+}
+
+mock_typed(_, _, _) := {"ok": true, "attestations": [typed], "error": null} if {
+	typed := object.union(_about("1", "bad"), {"document": {"predicate": "good"}})
+}
+
+# ATT-5: where upstream shows another document than the statement, that is judged.
+test_the_document_is_judged_where_it_is_another_than_the_statement if {
+	got := verify.attestations({"image": _image}, _scanned, {0: _judged("good")}) with cosign.attestations as mock_typed
+		with sigstore.is_compliant as mock_wants
+	got.outcome == "passed"
+}
+
 # ATT-5: a statement that is no document of its type satisfies nothing.
 test_an_attestation_that_is_no_document_of_its_type_is_told if {
-	got := verify.attestations({"image": _image}, _scanned, {0: _judged("good")}) with cosign.attestations as mock_two
-		with cosign.document as mock_no_document
+	got := verify.attestations({"image": _image}, _scanned, {0: _judged("good")}) with cosign.attestations as mock_odd
 	got == _failed("a", "malformed", "unmarshaling Statement (malformed)")
 }
 
@@ -247,7 +251,6 @@ mock_warns(_, _) := {"ok": true, "value": [{"result": true, "warning": "old"}], 
 
 test_an_attestation_may_warn_where_policies_are_strict if {
 	got := verify.attestations({"image": _image}, _scanned, {0: _judged("any")}) with cosign.attestations as mock_two
-		with cosign.document as mock_document
 		with sigstore.is_compliant as mock_warns
 		with data.assay.config as {"policies": "strict"}
 	got.warnings == ["old", "old"]
@@ -261,7 +264,6 @@ mock_silent(_, _) := answer if {
 test_a_policy_without_an_answer_makes_no_outcome if {
 	outcomes := {outcome |
 		outcome := verify.attestations({"image": _image}, _scanned, {0: _judged("good")}) with cosign.attestations as mock_two
-			with cosign.document as mock_document
 			with sigstore.is_compliant as mock_silent
 	}
 	outcomes == set()
