@@ -64,19 +64,24 @@ type filler struct {
 	resolver   *Resolver
 	secrets    map[string]cip.Secret
 	configMaps map[string]cip.ConfigMap
+	elsewhere  map[string]string // namespaces of what is in none that counts, by kind and name
 }
 
 func newFiller(r *Resolver, sources Sources) *filler {
-	f := &filler{resolver: r, secrets: map[string]cip.Secret{}, configMaps: map[string]cip.ConfigMap{}}
+	f := &filler{resolver: r, secrets: map[string]cip.Secret{}, configMaps: map[string]cip.ConfigMap{}, elsewhere: map[string]string{}}
 	for _, secret := range sources.Secrets {
 		if secret.System() {
 			f.secrets[secret.Name] = secret
+			continue
 		}
+		f.elsewhere["secret "+secret.Name] = secret.Namespace
 	}
 	for _, configMap := range sources.ConfigMaps {
 		if configMap.System() {
 			f.configMaps[configMap.Name] = configMap
+			continue
 		}
+		f.elsewhere["configmap "+configMap.Name] = configMap.Namespace
 	}
 	return f
 }
@@ -128,6 +133,14 @@ func (f *filler) policy(ref *cip.PolicyRef) (err error) {
 	return err
 }
 
+// missing begins with upstream's words, and goes on with where was looked.
+func (f *filler) missing(kind, name string) error {
+	if namespace := f.elsewhere[kind+" "+name]; namespace != "" {
+		return fmt.Errorf("%s %q not found, the policy files have one in namespace %s, want cosign-system", kind, name, namespace)
+	}
+	return fmt.Errorf("%s %q not found, looked in the policy files for namespace cosign-system", kind, name)
+}
+
 // secret reads the public key of a Secret: its one entry, or cosign.pub where the
 // others are what "cosign generate-key-pair k8s://" writes beside it. Upstream
 // refuses those (KEY-2).
@@ -135,7 +148,7 @@ func (f *filler) secret(name string) (string, error) {
 	secret, ok := f.secrets[name]
 	switch {
 	case !ok:
-		return "", fmt.Errorf("secret %q not found", name)
+		return "", f.missing("secret", name)
 	case len(secret.Data) == 0:
 		return "", fmt.Errorf("secret %q contains no data", name)
 	}
@@ -167,7 +180,7 @@ func (f *filler) configMap(name, key string) (string, error) {
 	configMap, ok := f.configMaps[name]
 	switch {
 	case !ok:
-		return "", fmt.Errorf("configmap %q not found", name)
+		return "", f.missing("configmap", name)
 	case len(configMap.Data) == 0:
 		return "", fmt.Errorf("configmap %q contains no data", name)
 	}

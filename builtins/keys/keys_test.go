@@ -104,8 +104,9 @@ func TestSecrets(t *testing.T) {
 			[]cip.Secret{secret(map[string]string{"cosign.key": private, "cosign.password": "hunter2", "cosign.pub": public})}, public, ""},
 		{"KEY-2: cosign.pub and cosign.key", []cip.Secret{secret(map[string]string{"cosign.key": private, "cosign.pub": public})}, public, ""},
 		{"KEY-2: a private key behind the public one stays there", []cip.Secret{secret(map[string]string{"k": public + private})}, public, ""},
-		{"KEY-2: no Secret", nil, "", `secret "x" not found`},
-		{"KEY-2: a Secret of another namespace", []cip.Secret{elsewhere}, "", `secret "x" not found`},
+		{"KEY-2: no Secret", nil, "", `secret "x" not found, looked in the policy files for namespace cosign-system`},
+		{"KEY-2: a Secret of another namespace", []cip.Secret{elsewhere}, "",
+			`secret "x" not found, the policy files have one in namespace team, want cosign-system`},
 		{"KEY-2: a Secret without data", []cip.Secret{secret(nil)}, "", `secret "x" contains no data`},
 		{"KEY-2: a Secret with a null entry", []cip.Secret{{Name: "x", Data: map[string][]byte{"k": nil}}}, "",
 			`secret "x" contains an invalid public key: PEM decoding failed`},
@@ -151,8 +152,9 @@ func TestConfigMaps(t *testing.T) {
 	}{
 		{"POL-4: the entry", []cip.ConfigMap{{Name: "x", Data: map[string]string{"k": "text", "other": "o"}}}, "text", ""},
 		{"POL-4: the system namespace", []cip.ConfigMap{{Name: "x", Namespace: "cosign-system", Data: map[string]string{"k": "text"}}}, "text", ""},
-		{"POL-4: another namespace", []cip.ConfigMap{{Name: "x", Namespace: "team", Data: map[string]string{"k": "text"}}}, "", `configmap "x" not found`},
-		{"POL-4: no ConfigMap", nil, "", `configmap "x" not found`},
+		{"POL-4: another namespace", []cip.ConfigMap{{Name: "x", Namespace: "team", Data: map[string]string{"k": "text"}}}, "",
+			`configmap "x" not found, the policy files have one in namespace team, want cosign-system`},
+		{"POL-4: no ConfigMap", nil, "", `configmap "x" not found, looked in the policy files for namespace cosign-system`},
 		{"POL-4: no data", []cip.ConfigMap{{Name: "x"}}, "", `configmap "x" contains no data`},
 		{"POL-4: no such key", []cip.ConfigMap{{Name: "x", Data: map[string]string{"other": "o"}}}, "", `configmap "x" does not contain key k`},
 		{"POL-4: an empty entry is no policy", []cip.ConfigMap{{Name: "x", Data: map[string]string{"k": ""}}}, "", `configmap "x" key k: the entry is empty`},
@@ -189,7 +191,8 @@ func TestGapsOfOneAuthority(t *testing.T) {
 		Attestations: []cip.Attestation{{Policy: missing}, {Policy: missing}},
 	}}}}
 	got, _ := keys.New(keys.Options{KMS: none(t)}).Resolve(t.Context(), []cip.Policy{given}, keys.Sources{})
-	want := map[string]string{"spec.authorities[1]": `secret "s" not found; configmap "c" not found`}
+	want := map[string]string{"spec.authorities[1]": `secret "s" not found, looked in the policy files for namespace cosign-system; ` +
+		`configmap "c" not found, looked in the policy files for namespace cosign-system`}
 	if diff := cmp.Diff(want, got[0].Gaps); diff != "" {
 		t.Errorf("gaps (-want +got):\n%s", diff)
 	}

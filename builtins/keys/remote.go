@@ -39,18 +39,19 @@ func (r *Resolver) remote(ctx context.Context, ref reference) (string, error) {
 		return "", errors.New("policy url: host and https scheme are expected")
 	}
 	// A query may be a credential, and this text becomes part of a denial.
-	named := "policy url https://" + u.Host + u.EscapedPath()
+	place := "https://" + u.Host + u.EscapedPath()
+	named := "policy url " + place
 	body, err := r.get(ctx, u)
 	var status statusError
 	switch {
 	case errors.As(err, &status):
-		return "", err
+		return "", fmt.Errorf("%w: %s", err, place)
 	case err != nil:
 		return "", fmt.Errorf("%s: %w", named, err)
 	}
 	sum := sha256.Sum256(body)
 	if got := hex.EncodeToString(sum[:]); got != ref.sum {
-		return "", fmt.Errorf("failed to check sha256sum from policy remote: %s got %s", ref.sum, got)
+		return "", fmt.Errorf("failed to check sha256sum from policy remote: %s got %s: %s", ref.sum, got, place)
 	}
 	if !utf8.Valid(body) || strings.ContainsRune(string(body), 0) {
 		return "", fmt.Errorf("%s: %w", named, errNotText)

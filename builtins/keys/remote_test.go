@@ -78,8 +78,8 @@ func TestRemotePolicies(t *testing.T) {
 		{"POL-3: a digest in capitals", o.URL + "/policy", strings.ToUpper(good), policy, ""},
 		{"POL-3: a redirect over https", o.URL + "/moved", good, policy, ""},
 		{"POL-3: another digest", o.URL + "/policy", sumOf("x"), "",
-			"failed to check sha256sum from policy remote: " + sumOf("x") + " got " + good},
-		{"POL-3: not there", o.URL + "/absent", good, "", "failed to fetch content from policy url with code 404"},
+			"failed to check sha256sum from policy remote: " + sumOf("x") + " got " + good + ": https://" + host + "/policy"},
+		{"POL-3: not there", o.URL + "/absent", good, "", "failed to fetch content from policy url with code 404: https://" + host + "/absent"},
 		{"POL-2: not https", "http://" + host + "/policy", good, "", "policy url: host and https scheme are expected"},
 		{"a redirect to plain HTTP", o.URL + "/plain", good, "", "policy url https://" + host + "/plain: got a redirect to http, want https"},
 		{"redirects without end", o.URL + "/loop", good, "", "policy url https://" + host + "/loop: got more than 5 redirects"},
@@ -156,7 +156,7 @@ func TestRemoteIsTriedAgain(t *testing.T) {
 		got, _ := resolver.Resolve(t.Context(), []cip.Policy{remotePolicy(o.URL+"/policy", sumOf("package sigstore"))}, keys.Sources{})
 		return got[0].Gaps["spec.policy"]
 	}
-	const down = "failed to fetch content from policy url with code 503"
+	down := "failed to fetch content from policy url with code 503: " + o.URL + "/policy"
 	for i, want := range []string{down, down} {
 		if got := resolve(); got != want {
 			t.Errorf("load %d: got gap %q, want %q", i, got, want)

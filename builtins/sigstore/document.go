@@ -8,6 +8,19 @@ import (
 	"github.com/sigstore/cosign/v2/pkg/cosign/attestation"
 )
 
+// anyStatement is the statement whose predicate cosign has no type for.
+type anyStatement struct {
+	Type          string    `json:"_type"`
+	PredicateType string    `json:"predicateType"`
+	Subject       []subject `json:"subject"`
+	Predicate     any       `json:"predicate"`
+}
+
+type subject struct {
+	Name   string            `json:"name"`
+	Digest map[string]string `json:"digest"`
+}
+
 // Document is a statement as the policy of an attestation sees it (ATT-5): the
 // in-toto statement through cosign's Go types, so that a policy finds the fields
 // that policy-controller shows, and no others. asked is the predicate type as the
@@ -28,7 +41,7 @@ func Document(statement []byte, asked string) (json.RawMessage, error) {
 	case "vuln":
 		out, name = &attestation.CosignVulnStatement{}, "CosignVulnStatement"
 	default:
-		out = &in_toto.Statement{}
+		out = &anyStatement{}
 	}
 	if err := json.Unmarshal(statement, out); err != nil {
 		return nil, fmt.Errorf("unmarshaling %s: %w", name, err)

@@ -121,7 +121,7 @@ func (d *documents) undefined(names map[string]string) {
 			for _, ref := range sigstore.TrustRootRefs(authority) {
 				if _, ok := names["TrustRoot "+ref]; ref != "" && !ok {
 					d.warnings = append(d.warnings, fmt.Sprintf(
-						"%s: ClusterImagePolicy %s: spec.authorities[%d]: trustRootRef %s not found: whatever relies on it is denied",
+						"%s: policy %s: spec.authorities[%d]: trustRootRef %s not found in the policy files: whatever relies on it is denied",
 						names["ClusterImagePolicy "+policy.Name], policy.Name, i, ref))
 				}
 			}

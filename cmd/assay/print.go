@@ -51,7 +51,9 @@ func printDecision(w io.Writer, decision rego.Decision) error {
 
 func printAuthority(out *strings.Builder, authority rego.Authority) {
 	if authority.Error != nil {
-		fmt.Fprintf(out, "    authority %s: failed: %s\n", authority.Name, indented(authority.Error.Message))
+		// Some messages begin with what has just been said.
+		cause := strings.TrimPrefix(authority.Error.Message, "authority "+authority.Name+": ")
+		fmt.Fprintf(out, "    authority %s: failed: %s\n", authority.Name, indented(cause))
 		return
 	}
 	fmt.Fprintf(out, "    authority %s: %s\n", authority.Name, authority.Outcome)

@@ -261,8 +261,18 @@ func readHeader(index int, tree any) (header, *DocumentError) {
 		h.name = "" // not one to print as it is
 	}
 	failure := h.failure()
+	if h.list() {
+		failure.Refused = []string{"unknown type: " + h.groupVersionKind() + ": write each of its items as a document of its own"}
+		return h, failure
+	}
 	failure.Invalid = v.errs
 	return h, failure
+}
+
+// list says whether the document is what "kubectl get -o yaml" writes of several
+// resources: it has no name, and its items are not read.
+func (h header) list() bool {
+	return h.kind == "List" || strings.HasPrefix(h.apiVersion, group+"/") && strings.HasSuffix(h.kind, "List")
 }
 
 // at appends an index to a path.

@@ -8,6 +8,7 @@
 package compile
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,17 +79,40 @@ func Index(policies []cip.Policy) (Module, error) {
 	return w.module("cip/_index.rego") // a name that no policy can have
 }
 
-// writer collects the lines of a module.
-type writer struct{ text strings.Builder }
+// writer collects the lines of a module, in pieces that end between rules.
+type writer struct {
+	text   strings.Builder
+	pieces []string
+}
 
 func (w *writer) line(pattern string, args ...any) { fmt.Fprintf(&w.text, pattern+"\n", args...) }
 
+// cut ends a piece.
+func (w *writer) cut() {
+	w.pieces = append(w.pieces, w.text.String())
+	w.text.Reset()
+}
+
+// module formats piece by piece: OPA's formatter looks at all comments of a text at
+// each of its terms.
 func (w *writer) module(path string) (Module, error) {
-	text, err := format.SourceWithOpts(path, []byte(w.text.String()), format.Opts{RegoVersion: ast.RegoV1})
-	if err != nil {
-		return Module{}, fmt.Errorf("compiled module %s: %w", path, err)
+	w.cut()
+	const header = "package piece\n\n"
+	var out []string
+	for i, piece := range w.pieces {
+		if i > 0 {
+			piece = header + piece
+		}
+		text, err := format.SourceWithOpts(path, []byte(piece), format.Opts{RegoVersion: ast.RegoV1})
+		if err != nil {
+			return Module{}, fmt.Errorf("compiled module %s: %w", path, err)
+		}
+		if i > 0 {
+			text = bytes.TrimPrefix(text, []byte(header))
+		}
+		out = append(out, string(text))
 	}
-	return Module{Path: path, Text: string(text)}, nil
+	return Module{Path: path, Text: strings.Join(out, "\n")}, nil
 }
 
 // head writes what is known of the policy as a whole. Names are RFC 1123
@@ -118,6 +142,10 @@ func (w *writer) mode(mode cip.Mode) {
 	w.line("")
 }
 
+// manyImages is how many globs a policy may have that are all asked of an image.
+// Of more, OPA asks those whose literal beginning the image has.
+const manyImages = 100
+
 // images writes when the policy matches. input.image is host/repository@digest.
 func (w *writer) images(spec cip.Spec) error {
 	w.line("default matched := false")
@@ -128,15 +156,23 @@ func (w *writer) images(spec cip.Spec) error {
 			return fmt.Errorf("spec.images[%d].glob: %w", i, err)
 		}
 		w.line("# spec.images[%d].glob: %s", i, image.Glob)
-		if len(spec.Match) == 0 {
-			w.line("matched if regex.match(%s, input.image)", literal(glob.Regexp()))
+		var conditions []string
+		if prefix := glob.Prefix(); len(spec.Images) > manyImages && prefix != "" {
+			conditions = append(conditions, "startswith(input.image, "+literal(prefix)+")")
+		}
+		conditions = append(conditions, "regex.match("+literal(glob.Regexp())+", input.image)")
+		if len(spec.Match) > 0 {
+			conditions = append(conditions, "_resource_matched")
+		}
+		if len(conditions) == 1 {
+			w.line("matched if %s", conditions[0])
 		} else {
-			w.line("matched if {")
-			w.line("regex.match(%s, input.image)", literal(glob.Regexp()))
-			w.line("_resource_matched")
-			w.line("}")
+			w.line("matched if {\n%s\n}", strings.Join(conditions, "\n"))
 		}
 		w.line("")
+		if (i+1)%manyImages == 0 && i+1 < len(spec.Images) {
+			w.cut()
+		}
 	}
 	return nil
 }

@@ -44,6 +44,27 @@ func TestCompiledGlobsMatchWhatGlobsMatch(t *testing.T) {
 	checkGlobs(t, globs, names())
 }
 
+// TestManyGlobsOfOnePolicy: of more than a hundred globs OPA is told the beginnings,
+// and they match what they match alone.
+func TestManyGlobsOfOnePolicy(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 5 {
+		glob := randomGlob(random)
+		others := slices.Repeat([]cip.ImagePattern{{Glob: "nothing.example/of-this-name"}}, 100)
+		p := cip.Policy{Name: "p", Version: "v1beta1", Spec: cip.Spec{
+			Mode: cip.ModeEnforce, Images: append(others, cip.ImagePattern{Glob: glob}),
+			Authorities: []cip.Authority{{Static: &cip.StaticRef{Action: "pass"}}},
+		}}
+		checkModules(t, []cip.Policy{p})
+		for _, name := range names() {
+			if got, want := evaluate(t, []cip.Policy{p}, name, "data.cip.p.matched"), match(t, glob, name); got != want {
+				t.Errorf("glob %s, image %s: got %v, want %t", glob, name, got, want)
+			}
+		}
+	}
+}
+
 // randomGlob cuts a name into pieces and puts stars in the place of some.
 func randomGlob(random *rand.Rand) string {
 	name := names()[random.IntN(len(names()))]

@@ -25,6 +25,9 @@ func compiled(ctx context.Context, file, text string, module *ast.Module, own as
 			if err := checkData(c.Modules[file], own); err != nil {
 				return err
 			}
+			if err := checkMocks(c.Modules[file]); err != nil {
+				return err
+			}
 			return checkGrowth(c.Modules[file], own)
 		},
 	})

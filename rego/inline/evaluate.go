@@ -37,6 +37,7 @@ type program struct {
 	compiler *ast.Compiler
 	query    ast.Body
 	store    storage.Store
+	builtins map[string]*topdown.Builtin
 }
 
 // answer is the variable that has the value of the query.
@@ -44,7 +45,10 @@ const answer = ast.Var("answer")
 
 func prepare(compiler *ast.Compiler, own ast.Ref) (*program, error) {
 	entry := own.Append(ast.StringTerm("isCompliant"))
-	p := &program{compiler: compiler, store: inmem.New()}
+	p := &program{compiler: compiler, store: inmem.New(), builtins: bounded()}
+	for _, module := range compiler.Modules {
+		bind(module)
+	}
 	for _, rule := range compiler.GetRulesExact(entry) {
 		if len(rule.Head.Args) > 0 {
 			return p, nil
@@ -79,7 +83,7 @@ func (m *Module) Evaluate(ctx context.Context, document ast.Value, now time.Time
 	case <-ctx.Done():
 		return nil, &Failure{Timeout, fmt.Sprintf("evaluation did not begin: %d of this policy are running", len(m.running))}
 	}
-	stop := topdown.NewCancel()
+	stop := &purse{topdown.NewCancel(), mostMade}
 	done := make(chan outcome, 1)
 	go func() {
 		defer func() { <-m.running }()
@@ -100,7 +104,7 @@ type outcome struct {
 }
 
 // run evaluates the query once. OPA does not recover from panics of builtins.
-func (p *program) run(ctx context.Context, stop topdown.Cancel, document ast.Value, now time.Time) (out outcome) {
+func (p *program) run(ctx context.Context, stop *purse, document ast.Value, now time.Time) (out outcome) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			out = outcome{failure: &Failure{Malformed, fmt.Sprintf("evaluation panicked: %v", cause)}}
@@ -117,6 +121,7 @@ func (p *program) run(ctx context.Context, stop topdown.Cancel, document ast.Val
 		WithTransaction(txn).
 		WithInput(ast.NewTerm(document)).
 		WithTime(now).
+		WithBuiltins(p.builtins).
 		WithCancel(stop)
 	err = query.Iter(ctx, func(result topdown.QueryResult) error {
 		out.value = result[answer].Value
@@ -141,6 +146,8 @@ func failureOf(err error) *Failure {
 		return &Failure{Timeout, "evaluation was canceled"}
 	case topdown.IsCancel(err) || errors.Is(err, context.DeadlineExceeded):
 		return &Failure{Timeout, "evaluation took too long"}
+	case errors.Is(err, errMade):
+		return &Failure{TooLarge, err.Error()}
 	default:
 		return &Failure{Malformed, err.Error()}
 	}

@@ -72,7 +72,7 @@ func TestFailures(t *testing.T) {
 		"9e: two of a function":              {"f(x) = 1\nf(x) = 2\nisCompliant { f(input) }", inline.Malformed, conflict, nil},
 		"9e: one key twice":                  {`isCompliant = {"a": x | x := [1, 2][_]}`, inline.Malformed, conflict, nil},
 		"9e: a loop without end":             {loop(), inline.Timeout, "took too long", quick()},
-		"9e: a deaf builtin":                 {`isCompliant { x := numbers.range(1, 30000000); sum(x) > 0 }`, inline.Timeout, "took too long", quick()},
+		"9e: a deaf builtin":                 {`isCompliant { x := numbers.range(1, 1900000); sum(x) > 0 }`, inline.Timeout, "took too long", quick()},
 		"9e: strings that double":            {`isCompliant { x0 := "aaaaaaaa"; ` + doubling(18) + `x18 == "" }`, inline.Timeout, "", []inline.Option{inline.WithTimeout(time.Nanosecond)}},
 		"9e: a value of 2 MB":                {`isCompliant = x17 { x0 := "aaaaaaaaaaaaaaaa"; ` + doubling(17) + `true }`, inline.TooLarge, "isCompliant: got more than 1048576 bytes", nil},
 		"9e: an array that doubles":          {`isCompliant = x17 { x0 := [input.a, "aaaaaaaaaa"]; ` + strings.NewReplacer("[", "array.concat(", "]", ")").Replace(nesting(17)) + `true }`, inline.TooLarge, "isCompliant: got more", []inline.Option{inline.WithTimeout(time.Minute)}},

@@ -17,10 +17,10 @@
 // printed: the text is parsed and compiled anew, and must say what the source
 // said, rule by rule. It is Rego v1 where OPA's formatter can say it so, else v0.
 //
-// Evaluation is bounded in time, in the size of its document and of its value,
-// and in how many run at once for one module. It is not bounded in memory, since
-// OPA has no such limit: a policy that doubles a string until its time is over
-// has allocated some hundred MB. A builtin that does not look at the clock is
+// Evaluation is bounded in time, in the size of its document and of its value, in
+// what the builtins make that make much of little (see memory.go), and in how many
+// run at once for one module. What else it takes of memory is bounded by its time
+// alone, since OPA has no such limit. A builtin that does not look at the clock is
 // left behind at the deadline, and runs to its end in the background; capabilities
 // leave out those for which no end is in sight.
 //

@@ -15,7 +15,11 @@ var errFull = errors.New("full")
 // within says whether a value has at most that many bytes as JSON, without
 // spaces, escapes and exponents.
 func within(value ast.Value, bytes int) bool {
-	m := meter{left: bytes + 1} // a comma is counted behind every value
+	return newMeter(bytes).take(value) == nil
+}
+
+func newMeter(bytes int) *meter {
+	m := &meter{left: bytes + 1} // a comma is counted behind every value
 	m.each = func(t *ast.Term) error { return m.take(t.Value) }
 	m.pair = func(key, t *ast.Term) error {
 		if err := m.take(key.Value); err != nil {
@@ -23,7 +27,7 @@ func within(value ast.Value, bytes int) bool {
 		}
 		return m.take(t.Value)
 	}
-	return m.take(value) == nil
+	return m
 }
 
 // meter is what is left while a value is walked.
