@@ -26,12 +26,26 @@ func (a *Authority) advice(path string, say func(path, text string)) {
 		say(path+".rfc3161timestamp", "names no trustRootRef: timestamps are not checked; "+
 			"write the name of a TrustRoot with timestampAuthorities")
 	}
+	for i := range a.Sources {
+		a.Sources[i].advice(at(path+".source", i), a.SignatureFormat, say)
+	}
 	// Keyless without any trustRootRef has its log checked whatever ctlog says.
 	checked := a.Keyless != nil && a.Keyless.TrustRootRef == "" &&
 		(a.RFC3161Timestamp == nil || a.RFC3161Timestamp.TrustRootRef == "")
 	if l := a.CTLog; l != nil && l.URL == "" && l.TrustRootRef == "" && !checked {
 		say(path+".ctlog", "names neither url nor trustRootRef: the transparency log is not checked; "+
 			"write trustRootRef with the name of a TrustRoot, or a url for the default root")
+	}
+}
+
+// advice says what of a place is not where it seems to be.
+func (s *Source) advice(path string, format SignatureFormat, say func(path, text string)) {
+	if s.TagPrefix != nil && format == FormatBundle {
+		say(path+".tagPrefix", "bundles have no tags: it has no effect with signatureFormat bundle; leave it out")
+	}
+	if s.OCI != "" && !strings.Contains(s.OCI, "/") && strings.ContainsAny(s.OCI, ".:") {
+		say(path+".oci", fmt.Sprintf("%s is a registry alone, and with that the repository index.docker.io/library/%s; "+
+			"write the repository, as in %s/signatures", s.OCI, s.OCI, s.OCI))
 	}
 }
 

@@ -87,3 +87,25 @@ func TestChecksThatAskForNothingWarn(t *testing.T) {
 		{"keyless and an empty log, which is checked all the same", "{" + keyless + ", ctlog: {}}", ""},
 	}, "spec.authorities[0]", withAuthority)
 }
+
+func TestSourceThatIsElsewhereWarns(t *testing.T) {
+	t.Parallel()
+	checkAdvice(t, []advised{
+		{"SRC-1: a repository", "source: [{oci: ghcr.io/acme/signatures}]", ""},
+		{"SRC-1: a repository of Docker Hub", "source: [{oci: acme}]", ""},
+		{
+			"SRC-1: a registry alone", "source: [{oci: ghcr.io}]",
+			"….oci: ghcr.io is a registry alone, and with that the repository index.docker.io/library/ghcr.io; " +
+				"write the repository, as in ghcr.io/signatures",
+		},
+		{"SRC-2: a prefix of tags", "source: [{oci: ghcr.io/acme/s, tagPrefix: a}]", ""},
+		{"SRC-2: a prefix of tags, or of none", "signatureFormat: any\n    source: [{oci: ghcr.io/acme/s, tagPrefix: a}]", ""},
+		{
+			"SRC-2: a prefix where there are no tags", "signatureFormat: bundle\n    source: [{oci: ghcr.io/acme/s, tagPrefix: a}]",
+			"….tagPrefix: bundles have no tags: it has no effect with signatureFormat bundle; leave it out",
+		},
+	}, "spec.authorities[0].source[0]", func(yaml string) []byte {
+		return []byte("apiVersion: policy.sigstore.dev/v1beta1\nkind: ClusterImagePolicy\nmetadata: {name: p}\nspec:\n" +
+			"  images: [{glob: \"**\"}]\n  authorities:\n  - keyless: {identities: [{issuer: a, subject: b}]}\n    " + yaml + "\n")
+	})
+}

@@ -154,11 +154,14 @@ _out(policy, asked) if data.cip[policy].matched == false with input as asked
 
 _policy_input(name) := {"image": name, "resource": match.resource}
 
-# A policy sees more of the review only where it asks for more.
+# A policy sees more of the review only where it asks for more. Where that could not
+# be put together it sees nothing: CUE would pass over what is missing.
 _asked(name, policy) := object.union(_policy_input(name), {"context": context.of(includes, places)}) if {
 	includes := data.cip[policy].includes
 	places := [subject | some subject in subjects; subject.name == name]
-} else := _policy_input(name)
+}
+
+_asked(name, policy) := _policy_input(name) if not data.cip[policy].includes
 
 # Both in one evaluation: a policy inside that was asked apart would have all
 # authorities judged again, and what they ask with them.
