@@ -65,7 +65,8 @@ exempt if {
 exempt if {
 	_images_kept
 	_shrinks
-	object.get(input.request.object, images.pod_spec_path, null) == object.get(input.request.oldObject, images.pod_spec_path, null)
+	path := images.pod_spec_path
+	object.get(input.request.object, path, null) == object.get(input.request.oldObject, path, null)
 }
 
 # What cannot be told is no image kept.
@@ -179,9 +180,15 @@ _says(policy) := {"authorities": authorities, "judged": judged} if {
 # What the policy inside a policy says counts once an authority has passed (IN-9).
 _authorized(authorities) if authorities[_].outcome == "passed"
 
-_outcomes[name][policy] := _said[name][policy].authorities
+_outcomes[name][policy] := said.authorities if {
+	some name, all_said in _said
+	some policy, said in all_said
+}
 
-_judged[name][policy] := _said[name][policy].judged[0]
+_judged[name][policy] := said.judged[0] if {
+	some name, all_said in _said
+	some policy, said in all_said
+}
 
 _satisfied[name] contains policy if {
 	some name, policy

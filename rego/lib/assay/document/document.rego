@@ -68,10 +68,8 @@ _extensions := {
 # All that was verified, with statements and extensions, by name of the authority.
 # Of two of a name the later one counts, as upstream, and alone: what both say
 # together was verified for neither.
-_evidence(authorities) := {name: last |
+_evidence(authorities) := {authority.name: same[count(same) - 1] |
 	some authority in authorities
 	authority.outcome == "passed"
-	name := authority.name
-	all := [other.facts | some other in authorities; other.outcome == "passed"; other.name == name]
-	last := all[count(all) - 1]
+	same := [other.facts | some other in authorities; other.outcome == "passed"; other.name == authority.name]
 }
