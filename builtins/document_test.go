@@ -22,10 +22,10 @@ signers:
 images:
   scanned:
     attestations:
-      - {signer: release, predicateType: "` + vuln + `", predicate: {scanner: {uri: trivy, result: {high: 1}}, extra: 1}}
+      - {signer: release, predicateType: "`+vuln+`", predicate: {scanner: {uri: trivy, result: {high: 1}}, extra: 1}}
   odd:
     attestations:
-      - {signer: release, predicateType: "` + vuln + `", predicate: {scanner: none}}
+      - {signer: release, predicateType: "`+vuln+`", predicate: {scanner: none}}
 `)
 	signed := map[string]any{"scanner": map[string]any{"uri": "trivy", "result": map[string]any{"high": json.Number("1")}}, "extra": json.Number("1")}
 	for _, tt := range []struct {

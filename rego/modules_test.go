@@ -117,7 +117,7 @@ func TestModulesAreABundle(t *testing.T) {
 	}
 	var v0 []string
 	for path, module := range modules {
-		if module.RegoVersion() == ast.RegoV0 {
+		if module.RegoVersionSpan() == ast.RegoVersionSpanOf(ast.RegoV0) {
 			v0 = append(v0, path)
 		}
 	}
