@@ -208,7 +208,8 @@ func (s *Session) judging(ctx context.Context) (context.Context, context.CancelF
 
 // judge runs a policy inside a policy, unless it ran past its time in this decision
 // before: it is asked for each image and attestation, and what it takes each time
-// would be missing for the policies of others.
+// would be missing for the policies of others. For the same reason it never gets more
+// than half of the time that is left.
 func (s *Session) judge(ctx context.Context, policy string, run func(context.Context) *problem) *problem {
 	s.mu.Lock()
 	late := s.runaways[policy]
@@ -218,6 +219,10 @@ func (s *Session) judge(ctx context.Context, policy string, run func(context.Con
 	}
 	ctx, cancel := s.judging(ctx)
 	defer cancel()
+	if end, ok := ctx.Deadline(); ok {
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/2)
+		defer cancel()
+	}
 	p := run(ctx)
 	if p != nil && p.Code == Timeout {
 		s.mu.Lock()

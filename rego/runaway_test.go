@@ -1,6 +1,7 @@
 package rego_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -55,5 +56,31 @@ func TestRunawayPolicyIsTriedOnce(t *testing.T) {
 	d := within(t, r, 8*time.Second, images...)
 	if !d.Allowed || !strings.Contains(strings.Join(d.Warnings, "\n"), "failed policy: a-runaway") {
 		t.Errorf("got allowed %t, reasons %q and warnings %q, want an admission with the runaway's warning", d.Allowed, d.Reasons, d.Warnings)
+	}
+}
+
+// TestRunawayReadsOn is for the race detector: a policy that was left behind goes on
+// reading the object under review while the decision does, and after it.
+func TestRunawayReadsOn(t *testing.T) {
+	t.Parallel()
+	const inside = "apiVersion: policy.sigstore.dev/v1beta1\nkind: ClusterImagePolicy\nmetadata: {name: %s}\n" +
+		"spec:\n  mode: warn\n  images: [{glob: \"**\"}]\n  authorities: [{static: {action: pass}}]\n" +
+		"  policy:\n    type: rego\n    includeSpec: true\n    includeObjectMeta: true\n    data: |\n" +
+		"      # assay\n      package sigstore\n      isCompliant { %s }\n"
+	const reads = "n := numbers.range(1, 3000); count([1 | n[_]; n[_]; input.spec.containers[_].env[_].value; walk(input, [_, _])]) == 1"
+	w := openWorld(t, "images: {app: {}}")
+	r := open(t, w, setup{policies: fmt.Sprintf(inside, "a", reads) + "---\n" + fmt.Sprintf(inside, "b", reads) +
+		"---\n" + fmt.Sprintf(inside, "c", "input.spec.containers[_].env[_].value == \"v\"; input.metadata.labels.a")})
+	object := map[string]any{
+		"metadata": map[string]any{"labels": map[string]any{"a": "b"}},
+		"spec": map[string]any{"containers": []any{map[string]any{
+			"name": "c", "image": byDigest(t, w, "app"), "env": []any{map[string]any{"name": "e", "value": "v"}},
+		}}},
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	d, err := r.Decide(ctx, review("", "Pod", object))
+	if err != nil || !d.Allowed || len(d.Warnings) != 2 {
+		t.Errorf("got %+v and %v, want an admission that warns of two", d, err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -38,6 +39,9 @@ const (
 	// refreshAfter is how often a key is fetched anew: KMS requests cost money, and
 	// keys are rotated in months.
 	refreshAfter = time.Hour
+	// maxStale is how long a key serves that cannot be fetched anew, as long as a
+	// trust root does.
+	maxStale = 7 * 24 * time.Hour
 	// retryFailed is how soon it is tried again where there is nothing that serves.
 	retryFailed = 30 * time.Second
 	// parallel is how many fetches are under way at one time.
@@ -193,13 +197,16 @@ func (r *Resolver) content(ref reference) (string, error) {
 	if m.content == "" {
 		return "", fmt.Errorf("%s", cmp.Or(m.cause, ref.String()+": not fetched yet"))
 	}
+	if cause := m.ended(r.now()); cause != "" {
+		return "", errors.New(cause)
+	}
 	return m.content, nil
 }
 
 // stale says what serves although the last refresh failed.
 func (r *Resolver) stale() (lines []string) {
 	for _, m := range r.known {
-		if m.content != "" && m.cause != "" {
+		if m.content != "" && m.cause != "" && m.ended(r.now()) == "" {
 			lines = append(lines, m.cause+"; the last good key serves")
 		}
 	}

@@ -67,6 +67,11 @@ func TestKMSKeysAreKept(t *testing.T) {
 		{"at most once an hour", time.Minute, second, nil, 4, publicPEM(t, first), "", stale},
 		{"still down, in the same words", time.Hour, nil, errors.New("down, request 2222"), 5, publicPEM(t, first), "", stale},
 		{"KEY-3: another key", time.Hour, second, nil, 6, publicPEM(t, second), "", ""},
+		{"a key that is gone serves for a week", 7 * 24 * time.Hour, nil, errors.New("key is disabled"), 7, publicPEM(t, second), "",
+			`kms key "gcpkms://projects/p": key is disabled; the last good key serves`},
+		{"and no longer", time.Hour, nil, errors.New("key is disabled"), 8, "",
+			`kms key "gcpkms://projects/p": key is disabled; the last good key is of 1970-01-01T03:03:01Z, want none older than 168h0m0s`, ""},
+		{"it is asked for as if there were none", time.Minute, first, nil, 9, publicPEM(t, first), "", ""},
 	} {
 		now = now.Add(step.after)
 		kms.set(step.key, step.err)

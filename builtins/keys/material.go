@@ -28,6 +28,7 @@ type material struct {
 	content string
 	cause   string
 	asked   time.Time
+	good    time.Time // when content was fetched last
 }
 
 func (m *material) read() string {
@@ -36,13 +37,22 @@ func (m *material) read() string {
 	return m.content
 }
 
+// ended says why a key serves no longer that cannot be fetched any more: a KMS that
+// has disabled or destroyed it answers like one that is down.
+func (m *material) ended(now time.Time) string {
+	if m.cause == "" || now.Sub(m.good) <= maxStale {
+		return ""
+	}
+	return fmt.Sprintf("%s; the last good key is of %s, want none older than %s", m.cause, m.good.UTC().Format(time.RFC3339), maxStale)
+}
+
 // due reports whether it is time to fetch. A policy with its digest is never due
 // again: its reference is asked for by sum first.
 func (m *material) due(now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	wait := retryFailed
-	if m.content != "" {
+	if m.content != "" && m.ended(now) == "" {
 		wait = refreshAfter
 	}
 	return m.asked.IsZero() || now.Sub(m.asked) >= wait
@@ -55,7 +65,7 @@ func (m *material) take(now time.Time, content string, err error) {
 	defer m.mu.Unlock()
 	m.asked = now
 	if err == nil {
-		m.content, m.cause = content, ""
+		m.content, m.cause, m.good = content, "", now
 		return
 	}
 	if cause := brief(err.Error()); !alike(cause, m.cause) {
