@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -145,14 +146,49 @@ const manyImages = `images:
   broken: {signatures: [{signer: release, fault: set-tampered}, {signer: release, fault: other-image}]}
 `
 
+// manyCauses are policies inside that fail for several causes each, and warn. Sets
+// and objects have no order of their own.
+func manyCauses() []string {
+	return []string{
+		`  policy:
+    type: rego
+    data: |
+      package sigstore
+      isCompliant[response] {
+        cause := ["zeta", "alpha", "mid", "beta", "omega"][_]
+        response := {"result": false, "error": cause, "warning": sprintf("beware of %s", [cause])}
+      }
+`,
+		`  policy:
+    type: cue
+    data: |
+      authorityMatches: main: signatures: [{id: =~"^no$", subject: "nobody", issuer: "none"}]
+`,
+		`  policy:
+    type: rego
+    data: |
+      package sigstore
+      isCompliant[{"result": true, "warning": w, "error": ""}] { w := {"one", "two", "three", "four"}[_] }
+`,
+		`  policy:
+    type: rego
+    data: |
+      package sigstore
+      isCompliant { data.other }
+`,
+	}
+}
+
 // COMB-4, MSG-24: one text in a hundred runs, cold or warm, whatever the order of the policies and
 // however the answers arrive, equal reviews give equal bytes.
 func TestHundredRunsOneText(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t, manyImages)
 	var documents string
-	for i, mode := range []string{"", "  mode: warn\n", ""} {
-		documents += policy(fmt.Sprintf("policy-%d", i), mode, "  - name: second\n    static: {action: fail, message: no}\n") + "---\n"
+	for i, inside := range append(manyCauses(), "") {
+		for mode, spec := range map[string]string{"enforce": "", "warn": "  mode: warn\n"} {
+			documents += policy(fmt.Sprintf("policy-%d-%s", i, mode), spec, "  - name: second\n    static: {action: fail, message: no}\n"+inside) + "---\n"
+		}
 	}
 	images := []string{byDigest(t, w, "app"), byDigest(t, w, "bare"), byDigest(t, w, "laptop"), byDigest(t, w, "broken"), "bad ref"}
 	setup := setup{policies: documents, clock: newClock()}
@@ -160,6 +196,11 @@ func TestHundredRunsOneText(t *testing.T) {
 	facts := r.facts
 	r.source.Open = func(namespace string) rego.Answers { return facts.Open(oci.Credentials{}, namespace) }
 	want := encode(t, r.decide(t, images...))
+	for _, text := range []string{"zeta", "(not_compliant)", "four", "authorityMatches.main.signatures.0.id: invalid value", "got a reference to data.other", "bad ref", "no_signatures"} {
+		if !strings.Contains(want, text) {
+			t.Errorf("got %s, want %s among the texts", want, text)
+		}
+	}
 	for run := range 100 {
 		switch {
 		case run%25 == 0:

@@ -114,3 +114,101 @@ func liveHeap() int64 {
 	runtime.ReadMemStats(&stats)
 	return int64(stats.HeapAlloc)
 }
+
+// TestOnlyCandidatesAreAsked: what a decision asks of policies grows with those that
+// match, however many others there are.
+func TestOnlyCandidatesAreAsked(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t, signedApp)
+	image := byDigest(t, w, "app")
+	for _, tt := range []struct{ policies, matching int }{{10, 1}, {300, 1}, {300, 10}, {300, 300}} {
+		t.Run(fmt.Sprintf("%d of %d", tt.matching, tt.policies), func(t *testing.T) {
+			t.Parallel()
+			r := open(t, w, setup{policies: crowd(tt.policies, tt.matching, w.Registry(), "")})
+			if d := r.decide(t, image); !d.Allowed || len(d.Images[0].Policies) != tt.matching {
+				t.Fatalf("got %t and %d policies", d.Allowed, len(d.Images[0].Policies))
+			}
+			counted, err := r.Set().Counted(t.Context(), pod(image))
+			if err != nil {
+				t.Fatal(err)
+			}
+			asked := map[string]int{}
+			for rule, n := range counted {
+				if _, of, ok := strings.Cut(rule, `data.cip["`); ok {
+					name, _, _ := strings.Cut(of, `"`)
+					asked[name] += n
+				}
+			}
+			if len(asked) != tt.matching {
+				t.Errorf("got %d policies asked, want %d", len(asked), tt.matching)
+			}
+			if got, want := counted["cosign.verify"], tt.matching; got != want {
+				t.Errorf("got %d signatures asked for, want %d", got, want)
+			}
+			// As written, and without the port that https has anyway.
+			if got, want := counted["regex.match"], 2*tt.matching; got != want {
+				t.Errorf("got %d globs asked, want %d", got, want)
+			}
+		})
+	}
+}
+
+// TestPoliciesInsideAreAskedOnce: a warm decision asks each once for each image of
+// which an authority has passed, the policies of attestations for each attestation,
+// and none of the others.
+func TestPoliciesInsideAreAskedOnce(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t, "images:\n  app: {signatures: [{signer: release}], attestations: [{signer: release, predicateType: "+provenance+", predicate: {}}]}\n"+
+		"  db: {signatures: [{signer: release}]}\n  bare: {}\n")
+	images := []string{byDigest(t, w, "app"), byDigest(t, w, "db"), byDigest(t, w, "bare")}
+	judged := strings.Replace(attested, "}]", ", policy: {type: %s, data: '%s'}}]", 1)
+	const rego, cue = "package sigstore\n\n      isCompliant { true }", "predicateType: string"
+	for _, tt := range []struct {
+		name, policies   string
+		modules, schemas int
+	}{
+		{"nothing inside", crowd(20, 5, w.Registry(), ""), 0, 0},
+		{"Rego, two images of three", crowd(20, 5, w.Registry(), insideRego), 10, 0},
+		{"CUE, two images of three", crowd(20, 5, w.Registry(), insideCUE), 0, 10},
+		{"an authority beside that fails", crowd(5, 5, w.Registry(), "  - {name: no, static: {action: fail}}\n"+insideRego), 10, 0},
+		{"of an attestation, which one image has", policy("a", "", fmt.Sprintf(judged, "rego", rego)), 1, 0},
+		{"of an attestation, in CUE", policy("a", "", fmt.Sprintf(judged, "cue", cue)), 0, 1},
+		{"both", policy("a", "", fmt.Sprintf(judged, "rego", rego)) + fmt.Sprintf(insideRego, 1), 2, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := open(t, w, setup{policies: tt.policies})
+			d := r.decide(t, append(images, images...)...)
+			counted, err := r.Set().Counted(t.Context(), pod(append(images, images...)...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := [2]int{counted["sigstore.is_compliant"], counted["cue.validate"]}; got != [2]int{tt.modules, tt.schemas} {
+				t.Errorf("got %v modules and schemas asked, want %v; reasons %q", got, [2]int{tt.modules, tt.schemas}, d.Reasons)
+			}
+		})
+	}
+}
+
+// TestManyGlobsOfOnePolicyAreIndexed: of ten thousand globs those are asked whose
+// beginning the image has.
+func TestManyGlobsOfOnePolicyAreIndexed(t *testing.T) {
+	t.Parallel()
+	var globs strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&globs, "{glob: registry.example/team-%d/**}, ", i)
+	}
+	w := openWorld(t, "images: {}")
+	r := open(t, w, setup{policies: strings.Replace(static("many", "**", "pass", ""), `{glob: "**"}`, globs.String(), 1)})
+	image := strings.Replace(someApp, "/app", "/team-9999/app", 1)
+	if d := r.decide(t, image); !d.Allowed {
+		t.Errorf("got %q, want it admitted", d.Reasons)
+	}
+	counted, err := r.Set().Counted(t.Context(), pod(image))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := counted["regex.match"]; got != 1 {
+		t.Errorf("got %d globs asked, want 1", got)
+	}
+}
