@@ -84,8 +84,9 @@ type KeylessRef struct {
 	// Identities are who may have signed; any one suffices. At most 10,000.
 	// Required, at least one.
 	Identities []Identity `json:"identities"`
-	// CACert is certificates that take the place of the trust root's certificate
-	// authorities, and of nothing else.
+	// CACert is certificates, or one public key, that take the place of the trust
+	// root's certificate authorities, and of nothing else. A key, as a KMS has it,
+	// trusts what it signed itself.
 	CACert *KeyRef `json:"ca-cert,omitempty"`
 	// TrustRootRef is the name of the TrustRoot for certificates and SCT;
 	// without "ctlog" the log is then not checked. Default: the default root.
