@@ -59,26 +59,12 @@ func verify(ctx context.Context, flags *verifyFlags, stdout, stderr io.Writer) e
 	}
 	ctx, cancel := context.WithTimeout(ctx, flags.timeout)
 	defer cancel()
-	w, err := wire(flags.engineFlags, "resolve", flags.timeout)
+	engine, err := flags.engine(ctx, stderr)
 	if err != nil {
 		return err
-	}
-	documents, err := w.read(ctx)
-	if err != nil {
-		return err
-	}
-	if err := w.refresh(ctx, documents, flags.timeout/2, stderr); err != nil {
-		return err
-	}
-	set, err := w.compile(ctx, documents)
-	if err != nil {
-		return err
-	}
-	for _, warning := range slices.Concat(documents.warnings, set.Warnings()) {
-		fmt.Fprintln(stderr, "warning:", warning)
 	}
 	stop := progress(stderr)
-	decision, err := rego.NewEngine(set, nil).Decide(ctx, review)
+	decision, err := engine.Decide(ctx, review)
 	stop()
 	if err != nil {
 		return err
@@ -90,6 +76,30 @@ func verify(ctx context.Context, flags *verifyFlags, stdout, stderr io.Writer) e
 		return errDenied
 	}
 	return nil
+}
+
+// engine reads what the flags name and makes it ready to decide. What is worth
+// knowing of it goes to stderr.
+func (f *verifyFlags) engine(ctx context.Context, stderr io.Writer) (*rego.Engine, error) {
+	w, err := wire(f.engineFlags, "resolve", f.timeout)
+	if err != nil {
+		return nil, err
+	}
+	documents, err := w.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.refresh(ctx, documents, f.timeout/2, stderr); err != nil {
+		return nil, err
+	}
+	set, err := w.compile(ctx, documents)
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range slices.Concat(documents.warnings, set.Warnings()) {
+		fmt.Fprintln(stderr, "warning:", warning)
+	}
+	return rego.NewEngine(set, nil), nil
 }
 
 // refresh gets the roots that policies name, once and within the time.
