@@ -28,6 +28,7 @@ type material struct {
 	content string
 	cause   string
 	asked   time.Time
+	told    time.Time // since when cause has its words
 	good    time.Time // when content was fetched last
 }
 
@@ -68,10 +69,15 @@ func (m *material) take(now time.Time, content string, err error) {
 		m.content, m.cause, m.good = content, "", now
 		return
 	}
-	if cause := brief(err.Error()); !alike(cause, m.cause) {
-		m.cause = cause
+	if cause := brief(err.Error()); m.cause == "" || !alike(cause, m.cause) && now.Sub(m.told) >= retell {
+		m.cause, m.told = cause, now
 	}
 }
+
+// retell is how long a cause keeps its words at least. Each other text is another
+// policy set, which is compiled and knows no answers yet: whoever serves a policy
+// badly in two ways in turn must not have that happen with every poll.
+const retell = 10 * time.Minute
 
 // varying is what differs between two equal errors: ports, times, request ids. A
 // status code is shorter.
