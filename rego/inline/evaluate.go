@@ -76,6 +76,9 @@ func (m *Module) Evaluate(ctx context.Context, document ast.Value, now time.Time
 	if m.program.query == nil {
 		return nil, nil
 	}
+	if late := m.late.Load(); late >= maxLate {
+		return nil, &Failure{Timeout, fmt.Sprintf("evaluation did not begin: %d of this policy still run past their time", late)}
+	}
 	ctx, cancel := context.WithTimeout(ctx, m.limits.timeout)
 	defer cancel()
 	select {
@@ -94,6 +97,11 @@ func (m *Module) Evaluate(ctx context.Context, document ast.Value, now time.Time
 		return out.value, out.failure
 	case <-ctx.Done():
 		stop.Cancel()
+		m.late.Add(1)
+		go func() {
+			<-done
+			m.late.Add(-1)
+		}()
 		return nil, failureOf(ctx.Err())
 	}
 }

@@ -311,3 +311,26 @@ func TestLazyDocument(t *testing.T) {
 		t.Error("got a value for 21 bytes, want at most 20")
 	}
 }
+
+// TestLateEvaluations: what is deaf to its deadline is not begun again and again.
+func TestLateEvaluations(t *testing.T) {
+	t.Parallel()
+	// Two values that are equal, and larger than they look: one comparison.
+	double := func(name string) string {
+		var out strings.Builder
+		fmt.Fprintf(&out, "%s0 := [input.a]\n", name)
+		for i := range 27 {
+			fmt.Fprintf(&out, "%[1]s%[2]d := array.concat([%[1]s%[3]d], [%[1]s%[3]d])\n", name, i+1, i)
+		}
+		return out.String()
+	}
+	module := compile(t, "isCompliant {\n"+double("x")+double("y")+"count(sort([x27, y27])) == 2\n}", quick()...)
+	var last *inline.Failure
+	for range 8 {
+		_, last = module.Evaluate(t.Context(), documentOf(""), at())
+	}
+	const want = "evaluation did not begin: 4 of this policy still run past their time"
+	if last == nil || last.Code != inline.Timeout || last.Message != want {
+		t.Errorf("got %v, want timeout: %s", last, want)
+	}
+}

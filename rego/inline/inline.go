@@ -32,6 +32,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -58,6 +59,10 @@ const (
 	// maxAtOnce bounds the evaluations of one module, those included that were
 	// left behind at their deadline: a module that hangs soon hangs nobody else.
 	maxAtOnce = 16
+	// maxLate bounds those that were left behind alone: an evaluation ends a moment
+	// after its deadline, or is in something that does not look at the clock and may
+	// take a processor for ever.
+	maxLate = 4
 )
 
 // Module is one inline module, compiled and ready. It is immutable and safe for
@@ -68,6 +73,7 @@ type Module struct {
 	version int
 	limits  limits
 	running chan struct{}
+	late    atomic.Int32
 	program *program
 }
 
