@@ -186,9 +186,8 @@ func TestHundredRunsOneText(t *testing.T) {
 	w := openWorld(t, manyImages)
 	var documents string
 	for i, inside := range append(manyCauses(), "") {
-		for mode, spec := range map[string]string{"enforce": "", "warn": "  mode: warn\n"} {
-			documents += policy(fmt.Sprintf("policy-%d-%s", i, mode), spec, "  - name: second\n    static: {action: fail, message: no}\n"+inside) + "---\n"
-		}
+		mode := []string{"", "  mode: warn\n"}[i%2]
+		documents += policy(fmt.Sprintf("policy-%d", i), mode, "  - name: second\n    static: {action: fail, message: no}\n"+inside) + "---\n"
 	}
 	images := []string{byDigest(t, w, "app"), byDigest(t, w, "bare"), byDigest(t, w, "laptop"), byDigest(t, w, "broken"), "bad ref"}
 	setup := setup{policies: documents, clock: newClock()}

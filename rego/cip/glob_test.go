@@ -98,7 +98,11 @@ func checkGlob(t *testing.T, source, image string, want bool) {
 	}
 	matched := false
 	for _, name := range names {
-		if regexp.MustCompile(glob.Regexp()).MatchString(name) {
+		got := regexp.MustCompile(glob.Regexp()).MatchString(name)
+		if want := stands(glob.Normalized(), name); got != want {
+			t.Errorf("Regexp %s over %s: got %t, want %t", glob.Regexp(), name, got, want)
+		}
+		if got {
 			matched = true
 			if !strings.HasPrefix(name, glob.Prefix()) {
 				t.Errorf("%s matches %s, which lacks its prefix %q", glob, name, glob.Prefix())
@@ -108,6 +112,34 @@ func checkGlob(t *testing.T, source, image string, want bool) {
 	if matched != want {
 		t.Errorf("Regexp %s over %v: got %t, want %t", glob.Regexp(), names, matched, want)
 	}
+}
+
+// stands is what a glob means, without expressions: reached[i] says that the glob so
+// far can stand for the first i bytes of the name.
+func stands(glob, name string) bool {
+	reached := make([]bool, len(name)+1)
+	reached[0] = true
+	for len(glob) > 0 {
+		next := make([]bool, len(name)+1)
+		step := 1
+		switch {
+		case strings.HasPrefix(glob, "**"):
+			step = 2
+			for i := range next {
+				next[i] = reached[i] || i > 0 && next[i-1]
+			}
+		case glob[0] == '*':
+			for i := range next {
+				next[i] = reached[i] || i > 0 && next[i-1] && name[i-1] != '/'
+			}
+		default:
+			for i := 1; i < len(next); i++ {
+				next[i] = reached[i-1] && name[i-1] == glob[0]
+			}
+		}
+		glob, reached = glob[step:], next
+	}
+	return reached[len(name)]
 }
 
 // GLOB-4: what is no reference matches nothing and is an error.

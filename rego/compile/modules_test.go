@@ -3,6 +3,7 @@ package compile_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -29,8 +30,53 @@ func checkModules(t *testing.T, policies []cip.Policy) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkValues(t, p, parse(t, module))
+		parsed := parse(t, module)
+		checkValues(t, p, parsed)
+		checkRules(t, p, parsed)
 	}
+}
+
+// checkRules wants a rule for each part of a policy, no others, and no call but of
+// the library and of what globs are compared with: a text that ended its literal
+// would have to add one.
+func checkRules(t *testing.T, p cip.Policy, module *ast.Module) {
+	t.Helper()
+	got := map[string]int{}
+	for _, rule := range module.Rules {
+		got[rule.Head.Ref()[0].Value.String()]++
+	}
+	want := map[string]int{
+		"mode": 1, "matched": 1 + len(p.Spec.Images), "_resource_matched": len(p.Spec.Match),
+		"authorities": len(p.Spec.Authorities), "policy": 1,
+	}
+	_, judges := wantAuthorities(p)
+	if _, gap := p.Gaps["spec.policy"]; p.Spec.Policy != nil && !gap {
+		want["_judge"] = 1
+	}
+	want["_judges"] = len(judges) - want["_judge"]
+	for _, optional := range []string{"includes", "verifies"} {
+		want[optional] = min(got[optional], 1)
+	}
+	maps.DeleteFunc(want, func(_ string, n int) bool { return n == 0 })
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s: rules (-policy +module):\n%s", p.Name, diff)
+	}
+	known := []string{
+		"eq", "equal", "regex.match", "startswith", "match.selects", "policies.judge", "policies.unresolved",
+		"verify.attestations", "verify.signatures", "verify.static", "verify.unresolved",
+	}
+	ast.WalkTerms(module, func(term *ast.Term) bool {
+		if call, ok := term.Value.(ast.Call); ok && !slices.Contains(known, call[0].String()) {
+			t.Errorf("%s: got a call of %s, want one of %v", p.Name, call[0], known)
+		}
+		return false
+	})
+	ast.WalkExprs(module, func(e *ast.Expr) bool {
+		if e.IsCall() && !slices.Contains(known, e.Operator().String()) || len(e.With) > 0 || e.Negated {
+			t.Errorf("%s: got %s, want a call of one of %v", p.Name, e, known)
+		}
+		return false
+	})
 }
 
 // parse also wants the text to be what opa fmt leaves alone.
