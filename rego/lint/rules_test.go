@@ -79,6 +79,11 @@ func TestEvidence(t *testing.T) {
 				"warning trust-root-missing p " + a + ".rfc3161timestamp.trustRootRef | none of the files defines TrustRoot mine: the authority fails for every image",
 			},
 		}, {
+			"VAL-16: a short name with a slip of the pen", []string{everywhere("p", strings.TrimSuffix(signed, "}")+`, attestations: [{name: a, predicateType: vulns}]}`)},
+			[]string{
+				"warning deprecated-predicate-type p " + a + ".attestations[0].predicateType | vulns is neither a URI nor one of the short names: only attestations that say just that have it",
+			},
+		}, {
 			"VAL-16: short names and old types", []string{everywhere("p", strings.TrimSuffix(signed, "}")+
 				`, attestations: [{name: a, predicateType: vuln}, {name: b, predicateType: cosign.sigstore.dev/attestation/v1}, {name: c, predicateType: https://slsa.dev/provenance/v1}, {name: d, predicateType: "urn:x"}]}`)},
 			[]string{
