@@ -101,6 +101,9 @@ func (t *Text) addInline(ctx context.Context, p cip.Policy) (cip.Policy, error) 
 			p.Gaps[source.Gap] = cause
 			continue
 		}
+		if !module.Answers() {
+			t.Warnings = append(t.Warnings, fmt.Sprintf("policy %s: %s fails whatever it judges: no rule isCompliant", p.Name, source.Field))
+		}
 		t.inline[source.Module()] = module
 		t.Modules[module.Path()] = module.Text()
 		if module.Version() == 0 {

@@ -45,7 +45,11 @@ func compileCommand() *cobra.Command {
 				if i > 0 {
 					fmt.Fprintln(cmd.OutOrStdout())
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "# %s\n\n%s", path, text.Modules[path])
+				version := ""
+				if slices.Contains(text.V0, path) {
+					version = " (Rego v0)"
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "# %s%s\n\n%s", path, version, text.Modules[path])
 			}
 			return nil
 		},

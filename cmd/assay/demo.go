@@ -64,8 +64,8 @@ func demo(ctx context.Context, keep bool, out, log io.Writer) error {
 	if !keep {
 		return nil
 	}
-	fmt.Fprintf(out, "\nEverything is running; interrupt to end it. Edit %s and see the answers change:\n\n  %s\n",
-		filepath.Join(s.dir, "policies"), s.curl())
+	fmt.Fprintf(out, "\nEverything is running; interrupt to end it. Edit %s and see the answers change:\n\n  %s\n\n  %s\n",
+		filepath.Join(s.dir, "policies"), s.curl(), s.verify())
 	<-ctx.Done()
 	return nil
 }
@@ -206,6 +206,13 @@ func (s *stage) curl() string {
 	var compact json.RawMessage = review
 	return fmt.Sprintf("curl --cacert %s -H 'Content-Type: application/json' -d '%s' %s/validate",
 		filepath.Join(s.dir, "tls.crt"), compact, s.webhook.url)
+}
+
+// verify is a command with which a reader can ask about an image without the webhook.
+func (s *stage) verify() string {
+	ref, _, _ := s.world.Image("unsigned")
+	return fmt.Sprintf("assay verify --policy %s --trusted-root %s %s",
+		filepath.Join(s.dir, "policies"), filepath.Join(s.dir, "trusted_root.json"), ref)
 }
 
 // settleTime bounds how long the demo waits for its own webhook.

@@ -56,10 +56,13 @@ func TestDemoTellsItsStory(t *testing.T) {
 	}
 }
 
-// curlPattern reads the command that the demo prints.
-var curlPattern = regexp.MustCompile(`(?m)^  curl --cacert (\S+) -H 'Content-Type: application/json' -d '([^']+)' (https://\S+)$`)
+// curlPattern and verifyPattern read the commands that the demo prints.
+var (
+	verifyPattern = regexp.MustCompile(`(?m)^  assay (verify --policy \S+ --trusted-root \S+ \S+)$`)
+	curlPattern   = regexp.MustCompile(`(?m)^  curl --cacert (\S+) -H 'Content-Type: application/json' -d '([^']+)' (https://\S+)$`)
+)
 
-// TestDemoKeepsRunning does what the printed curl command does while the demo is
+// TestDemoKeepsRunning does what the printed commands do while the demo is
 // left running, and then ends it.
 func TestDemoKeepsRunning(t *testing.T) {
 	t.Parallel()
@@ -88,6 +91,13 @@ func TestDemoKeepsRunning(t *testing.T) {
 	want := `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"command-line","allowed":true}}`
 	if got := strings.TrimSpace(string(body)); err != nil || got != want {
 		t.Errorf("got %s %v, want %s", got, err, want)
+	}
+	verify, err := out.wait(verifyPattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := run(t.Context(), strings.Fields(verify[1]), io.Discard, io.Discard); code != exitDenied {
+		t.Errorf("%s: got exit code %d, want that of a denial", verify[1], code)
 	}
 	interrupt()
 	if code := <-ended; code != exitAdmitted {

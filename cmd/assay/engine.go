@@ -31,7 +31,7 @@ type engineFlags struct {
 
 func (f *engineFlags) add(cmd *cobra.Command, privateRegistries bool) {
 	flags := cmd.Flags()
-	flags.StringArrayVar(&f.policies, "policy", nil, "`path` of a file or directory with ClusterImagePolicies and TrustRoots (repeatable)")
+	flags.StringArrayVar(&f.policies, "policy", nil, "`path` of a file or directory with ClusterImagePolicies, TrustRoots, Secrets and ConfigMaps (repeatable)")
 	flags.StringArrayVar(&f.trustRoots, "trustroot", nil, "`file` with TrustRoot resources (repeatable)")
 	flags.StringVar(&f.trustedRoot, "trusted-root", "", "trusted_root.json `file` for authorities without trustRootRef, instead of public-good Sigstore by TUF")
 	flags.StringVar(&f.noMatch, "no-match", "deny", "what becomes of an image that no policy matches: deny, warn or allow")

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/keys"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/rego/cip"
@@ -102,6 +103,24 @@ func (d *documents) read(file string, names map[string]string) error {
 func (d *documents) resolve(ctx context.Context, resolver *keys.Resolver) {
 	policies, warnings := resolver.Resolve(ctx, d.policies, d.sources)
 	d.policies, d.warnings = policies, append(d.warnings, warnings...)
+	for _, policy := range policies {
+		for i, authority := range policy.Spec.Authorities {
+			for j, attestation := range authority.Attestations {
+				d.checkCUE(policy.Name, fmt.Sprintf("spec.authorities[%d].attestations[%d].policy", i, j), attestation.Policy)
+			}
+		}
+		d.checkCUE(policy.Name, "spec.policy", policy.Spec.Policy)
+	}
+}
+
+// checkCUE warns of CUE that cannot be read, as compiling does of Rego.
+func (d *documents) checkCUE(name, path string, policy *cip.PolicyRef) {
+	if policy == nil || policy.Type != "cue" {
+		return
+	}
+	if refusal := cue.Check(policy.Data); refusal != nil {
+		d.warnings = append(d.warnings, fmt.Sprintf("policy %s: %s fails whatever it judges: %s", name, path, refusal.Message))
+	}
 }
 
 // needs reports whether any policy relies on the root; the empty name is the

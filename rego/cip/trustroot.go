@@ -239,9 +239,7 @@ func (v *validation) log(path string, l TransparencyLog) {
 	})
 	v.validity(path+".validFor", l.ValidFor)
 	switch l.HashAlgorithm { // ours: upstream stores others as unspecified
-	case "", "sha-256":
-	case "sha-384", "sha-512": // upstream stores these; verification here is by SHA-256
-		v.invalid(l.HashAlgorithm, path+".hashAlgorithm", "not supported yet")
+	case "", "sha-256": // upstream takes sha-384 and sha-512; verification here is by SHA-256
 	default:
 		v.invalid(l.HashAlgorithm, path+".hashAlgorithm", "only [sha-256] is supported")
 	}

@@ -31,6 +31,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -71,6 +72,7 @@ type Module struct {
 	path    string
 	text    string
 	version int
+	answers bool
 	limits  limits
 	running chan struct{}
 	late    atomic.Int32
@@ -86,6 +88,10 @@ func (m *Module) Text() string { return m.text }
 // Version is the version of Rego that Text is written in, 0 or 1. A bundle lists
 // the files of version 0 in file_rego_versions of its manifest.
 func (m *Module) Version() int { return m.version }
+
+// Answers says whether any rule of it is isCompliant: without one it complies with
+// nothing, which upstream takes in silence.
+func (m *Module) Answers() bool { return m.answers }
 
 type limits struct {
 	compile  time.Duration
@@ -144,7 +150,7 @@ func Compile(ctx context.Context, path []string, source string, options ...Optio
 	if err != nil {
 		return nil, err
 	}
-	m.text, m.version, m.program = out.text, out.version, out.program
+	m.text, m.version, m.answers, m.program = out.text, out.version, out.answers, out.program
 	return m, nil
 }
 
@@ -163,7 +169,14 @@ func compile(ctx context.Context, file string, to ast.Ref, source string) (*prin
 	if err := relocate(module, hidesData(compiler, module), to); err != nil {
 		return nil, err
 	}
-	return printAndCompile(ctx, file, to, module)
+	out, err := printAndCompile(ctx, file, to, module)
+	if err != nil {
+		return nil, err
+	}
+	out.answers = slices.ContainsFunc(module.Rules, func(rule *ast.Rule) bool {
+		return len(rule.Head.Args) == 0 && rule.Head.Ref()[0].Value.Compare(ast.Var("isCompliant")) == 0
+	})
+	return out, nil
 }
 
 // beside runs a function and does not wait for it longer than its context lives:

@@ -15,6 +15,7 @@ import (
 type printed struct {
 	text    string
 	version int
+	answers bool // has a rule isCompliant
 	program *program
 }
 

@@ -68,6 +68,11 @@ func (l *linter) predicate(path, predicateType string) {
 	if scheme, _, found := strings.Cut(predicateType, ":"); found && scheme != "" && !strings.ContainsAny(scheme, "/.") {
 		return
 	}
+	if !strings.ContainsAny(predicateType, "/.:") {
+		l.report(rulePredicate, path, "write the type as the attestations say it",
+			"%s is neither a URI nor one of the short names: only attestations that say just that have it", predicateType)
+		return
+	}
 	l.reportAs(Note, rulePredicate, path, "write https://"+predicateType+" where the attestations say so",
 		"%s is not a URI; it is compared as it is with what the attestation says", predicateType)
 }

@@ -92,6 +92,7 @@ func Run(files []File) []Finding {
 	}
 	l.resources(files)
 	l.trustRoots(files)
+	l.references(files)
 	slices.SortStableFunc(l.findings, func(a, b Finding) int {
 		return cmp.Or(
 			strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),

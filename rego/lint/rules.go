@@ -31,6 +31,7 @@ const (
 	ruleStaticBeside = "static-pass-beside"
 	ruleExemption    = "static-pass-exempts-nothing"
 	ruleTrustRoot    = "trust-root-missing"
+	ruleReference    = "reference-missing"
 	ruleCUE          = "cue-missing-fields"
 	ruleRego         = "rego-or-semantics"
 	ruleIgnore       = "unknown-ignore"
@@ -69,6 +70,8 @@ func Rules() []Rule {
 			"An image has to satisfy every policy that matches it."},
 		{ruleTrustRoot, Warning, "The TrustRoot is not among the given files",
 			"An authority that names a TrustRoot which does not exist fails for every image."},
+		{ruleReference, Warning, "The Secret or ConfigMap is not among the given files",
+			"What a policy refers to is read from the files beside it. Where it is missing, what needs it fails for every image."},
 		{ruleCUE, Note, "The CUE policy passes when fields are absent",
 			"CUE unifies: a regular field that the document lacks is no conflict."},
 		{ruleRego, Note, "The Rego policy passes when any of its answers does, or fails for a warning",

@@ -79,6 +79,11 @@ func TestEvidence(t *testing.T) {
 				"warning trust-root-missing p " + a + ".rfc3161timestamp.trustRootRef | none of the files defines TrustRoot mine: the authority fails for every image",
 			},
 		}, {
+			"VAL-16: a short name with a slip of the pen", []string{everywhere("p", strings.TrimSuffix(signed, "}")+`, attestations: [{name: a, predicateType: vulns}]}`)},
+			[]string{
+				"warning deprecated-predicate-type p " + a + ".attestations[0].predicateType | vulns is neither a URI nor one of the short names: only attestations that say just that have it",
+			},
+		}, {
 			"VAL-16: short names and old types", []string{everywhere("p", strings.TrimSuffix(signed, "}")+
 				`, attestations: [{name: a, predicateType: vuln}, {name: b, predicateType: cosign.sigstore.dev/attestation/v1}, {name: c, predicateType: https://slsa.dev/provenance/v1}, {name: d, predicateType: "urn:x"}]}`)},
 			[]string{
@@ -240,4 +245,33 @@ func TestRules(t *testing.T) {
 		}
 		seen[rule.ID] = true
 	}
+}
+
+func TestReferences(t *testing.T) {
+	t.Parallel()
+	policy := func(rest string) string {
+		return everywhere("p", `{key: {secretRef: {name: k}}}, {keyless: {identities: [{issuer: https://i.example, subject: s}], ca-cert: {secretRef: {name: ca}}},`+
+			` attestations: [{name: a, predicateType: "urn:x", policy: {type: cue, configMapRef: {name: c, key: x}}}]}`) + rest
+	}
+	const (
+		secrets = "{apiVersion: v1, kind: Secret, metadata: {name: k}}\n---\n{apiVersion: v1, kind: Secret, metadata: {name: ca, namespace: cosign-system}}"
+		texts   = "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {x: \"a: 1\"}}"
+		a       = "spec.authorities[1].attestations[0].policy"
+		log     = "note no-log p spec.authorities[0].key | a signature by this key needs no entry in a transparency log"
+	)
+	secret := func(path, name string) string {
+		return "warning reference-missing p " + path + ".secretRef.name | none of the files has Secret " + name +
+			" of namespace cosign-system: the authority fails for every image"
+	}
+	configMap := "warning reference-missing p " + a + ".configMapRef.name | none of the files has ConfigMap c of namespace cosign-system: the authority fails for every image"
+	checkRules(t, []ruleCase{
+		{"KEY-2, POL-4: all there", []string{policy(""), secrets, texts}, []string{log}},
+		{"KEY-2, POL-4: nothing there", []string{policy("")}, []string{
+			log, secret("spec.authorities[0].key", "k"), configMap, secret("spec.authorities[1].keyless.ca-cert", "ca"),
+		}},
+		{"POL-4: another namespace", []string{policy(""), secrets, strings.Replace(texts, "name: c", "name: c, namespace: team", 1)}, []string{log, configMap}},
+		{"POL-4: another key", []string{policy(""), secrets, strings.Replace(texts, "x:", "y:", 1)}, []string{
+			log, "warning reference-missing p " + a + ".configMapRef.key | ConfigMap c has no text under x: the authority fails for every image",
+		}},
+	})
 }
