@@ -64,16 +64,16 @@ func ParseKey(data []byte) (string, error) {
 	return string(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})), nil
 }
 
-// mostCertificates bounds a chain; three are common.
-const mostCertificates = 16
+// MostCertificates bounds a chain that a [KeyRef] holds; three are common.
+const MostCertificates = 16
 
 func parseChain(data []byte) (string, error) {
 	certificates, err := parseCertificates(data)
 	if err != nil {
 		return "", err
 	}
-	if len(certificates) > mostCertificates {
-		return "", fmt.Errorf("got %d certificates, want at most %d", len(certificates), mostCertificates)
+	if len(certificates) > MostCertificates {
+		return "", fmt.Errorf("got %d certificates, want at most %d", len(certificates), MostCertificates)
 	}
 	var out bytes.Buffer
 	for _, certificate := range certificates {

@@ -97,8 +97,8 @@ func TestTrustRootRefuses(t *testing.T) {
 		{"TR-7: log hashes that are not SHA-256", "{sigstoreKeys: {certificateAuthorities: [" + authority(ca) + "], tLogs: [" +
 			strings.Replace(log(keyPEM()), "sha-256", "sha-512", 1) + "], ctLogs: [" + log(keyPEM()) + ", " +
 			strings.Replace(log(keyPEM()), "sha-256", "sha-384", 1) + "]}}",
-			"invalid value: sha-384: spec.sigstoreKeys.ctLogs[1].hashAlgorithm\nnot supported yet\n" +
-				"invalid value: sha-512: spec.sigstoreKeys.tLogs[0].hashAlgorithm\nnot supported yet"},
+			"invalid value: sha-384: spec.sigstoreKeys.ctLogs[1].hashAlgorithm\nonly [sha-256] is supported\n" +
+				"invalid value: sha-512: spec.sigstoreKeys.tLogs[0].hashAlgorithm\nonly [sha-256] is supported"},
 		{"TR-7: validity that ends before it starts", "{sigstoreKeys: {certificateAuthorities: [" +
 			strings.Replace(authority(ca), "{", "{validFor: {start: 2023-01-01T00:00:00Z, end: 2022-01-01T00:00:00Z}, ", 1) + "]}}",
 			"invalid value: 2022-01-01T00:00:00Z: spec.sigstoreKeys.certificateAuthorities[0].validFor.end\nthe end is before the start"},

@@ -110,7 +110,7 @@ func FuzzParseCA(f *testing.F) {
 	f.Add(keys.TLogs[0].PublicKey)
 	f.Add(append(append([]byte{}, chain...), keys.TLogs[0].PublicKey...))
 	f.Add([]byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"))
-	certificates, err := ParseCertificates(chain, mostCertificates)
+	certificates, err := ParseCertificates(chain, cip.MostCertificates)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func FuzzParseCA(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	others, err := ParseCertificates(stranger.TrustRoots[0].Spec.SigstoreKeys.CertificateAuthorities[0].CertChain, mostCertificates)
+	others, err := ParseCertificates(stranger.TrustRoots[0].Spec.SigstoreKeys.CertificateAuthorities[0].CertChain, cip.MostCertificates)
 	if err != nil {
 		f.Fatal(err)
 	}
