@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assay-dev/assay/rego/cip/pubkey"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/assay-dev/assay/builtins/keys"
@@ -250,7 +252,7 @@ func checkForm(t *testing.T, name string, public crypto.PublicKey, text string) 
 		for i, p := range got {
 			if data := p.Spec.Authorities[0].Key.Data; data != text {
 				t.Errorf("policy %d: got %q, want %q", i, data, text)
-			} else if _, err := cip.ParseKey([]byte(data)); err != nil {
+			} else if _, err := pubkey.Parse([]byte(data)); err != nil {
 				t.Errorf("policy %d: %v", i, err)
 			}
 			_, refusal := sigstore.NewCheck(p.Spec.Authorities[0], trust.Roots{}, sigstore.Options{Now: time.Unix(1<<30, 0)})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/cip/pubkey"
 )
 
 // publicKey reads a key: a PEM public key, of which the first block counts (KEY-1),
@@ -43,7 +44,7 @@ func publicKey(data, algorithm string) (signature.Verifier, *x509.Certificate, e
 // not make the key of a whole authority the one that signs. The chain is no reason
 // to trust the key, the policy is.
 func keyLeaf(data string) (*x509.Certificate, error) {
-	chain, err := trust.ParseCertificates([]byte(data), cip.MostCertificates)
+	chain, err := trust.ParseCertificates([]byte(data), pubkey.MostCertificates)
 	if err != nil {
 		return nil, err
 	}

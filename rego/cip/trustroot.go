@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
-	"fmt"
 	"time"
+
+	"github.com/assay-dev/assay/rego/cip/pubkey"
 )
 
 // TrustRoot says which certificate authorities, logs and timestamp authorities
@@ -200,7 +199,7 @@ func (v *validation) certificateAuthority(path string, ca CertificateAuthority) 
 		"certchain":            string(ca.CertChain), // upstream's spelling
 	})
 	v.validity(path+".validFor", ca.ValidFor)
-	certificates, err := parseCertificates(ca.CertChain)
+	certificates, err := pubkey.Certificates(ca.CertChain)
 	if err != nil {
 		v.invalid("error splitting the certificates", path+".certChain", err.Error())
 	}
@@ -210,25 +209,6 @@ func (v *validation) certificateAuthority(path string, ca CertificateAuthority) 
 		}
 	}
 	return leaves
-}
-
-func parseCertificates(data []byte) ([]*x509.Certificate, error) {
-	var certificates []*x509.Certificate
-	for data = bytes.TrimSpace(data); len(data) > 0; {
-		var block *pem.Block
-		if block, data = pem.Decode(data); block == nil {
-			return nil, errPEM
-		}
-		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("got a PEM block of type %s, want CERTIFICATE", blockType(block))
-		}
-		certificate, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		certificates = append(certificates, certificate)
-	}
-	return certificates, nil
 }
 
 func (v *validation) log(path string, l TransparencyLog) {
@@ -244,7 +224,7 @@ func (v *validation) log(path string, l TransparencyLog) {
 		v.invalid(l.HashAlgorithm, path+".hashAlgorithm", "only [sha-256] is supported")
 	}
 	if len(l.PublicKey) > 0 {
-		if err := checkPublicKey(l.PublicKey); err != nil { // ours: upstream finds out later
+		if err := pubkey.Check(l.PublicKey); err != nil { // ours: upstream finds out later
 			v.invalid("not a public key", path+".publicKey", err.Error())
 		}
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
-	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/cip/pubkey"
 )
 
 // mostCertificateBytes bounds certificates that come in a row, whatever their number.
@@ -53,7 +53,7 @@ func ParseCA(data []byte) (*PrivateCA, error) {
 	if block.Type != "CERTIFICATE" {
 		return keyCA(data)
 	}
-	chain, err := ParseCertificates(data, cip.MostCertificates)
+	chain, err := ParseCertificates(data, pubkey.MostCertificates)
 	if err != nil {
 		return nil, err
 	}
