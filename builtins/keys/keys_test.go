@@ -15,14 +15,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/assay-dev/assay/rego/cip/pubkey"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/assay-dev/assay/builtins/keys"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/cip/pubkey"
 )
 
 func newKey(t *testing.T) crypto.Signer {
