@@ -60,7 +60,7 @@ func (f *Facts) verified(ctx context.Context, s *Session, o origin, a cip.Author
 }
 
 // verdictKey names everything that a verdict depends on, so that a verdict about
-// one image, tenant, policy or root never serves another (architecture, section 5).
+// one image, tenant, policy or root never serves another.
 func verdictKey(s *Session, o origin, a cip.Authority, check *sigstore.Check, attestations bool, digests []string) (string, error) {
 	encoded, err := json.Marshal(a)
 	if err != nil {

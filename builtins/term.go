@@ -69,7 +69,7 @@ func authority(t *ast.Term) (out cip.Authority, p *problem) {
 	return out, enforced(out)
 }
 
-// enforced refuses what an authority may say and nothing here heeds yet. The
+// enforced refuses what an authority may say and nothing here heeds. The
 // compiler refuses the same of a ClusterImagePolicy; this is for authorities
 // that hand-written Rego made up.
 func enforced(a cip.Authority) *problem {

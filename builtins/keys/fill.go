@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/cip/pubkey"
 )
 
 // clone copies all of a policy that resolving changes.
@@ -156,7 +157,7 @@ func (f *filler) secret(name string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("secret %q contains multiple data entries, only one is supported", name)
 	}
-	key, err := cip.ParseKey(secret.Data[entry])
+	key, err := pubkey.Parse(secret.Data[entry])
 	if err != nil {
 		return "", fmt.Errorf("secret %q contains an invalid public key: %w", name, err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/cip/pubkey"
 )
 
 func newKey(t *testing.T) crypto.Signer {
@@ -250,7 +251,7 @@ func checkForm(t *testing.T, name string, public crypto.PublicKey, text string) 
 		for i, p := range got {
 			if data := p.Spec.Authorities[0].Key.Data; data != text {
 				t.Errorf("policy %d: got %q, want %q", i, data, text)
-			} else if _, err := cip.ParseKey([]byte(data)); err != nil {
+			} else if _, err := pubkey.Parse([]byte(data)); err != nil {
 				t.Errorf("policy %d: %v", i, err)
 			}
 			_, refusal := sigstore.NewCheck(p.Spec.Authorities[0], trust.Roots{}, sigstore.Options{Now: time.Unix(1<<30, 0)})

@@ -8,7 +8,7 @@ import (
 
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
-	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/cip/pubkey"
 )
 
 var errNoProviders = errors.New("this binary was built without KMS providers (build tag nokms)")
@@ -50,5 +50,5 @@ func encode(key crypto.PublicKey) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return cip.ParseKey(text)
+	return pubkey.Parse(text)
 }

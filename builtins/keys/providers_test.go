@@ -151,7 +151,7 @@ func TestAWS(t *testing.T) {
 	for name, value := range map[string]string{
 		"AWS_CA_BUNDLE": roots, "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "hunter2", "AWS_SESSION_TOKEN": "hunter3",
 		"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-		"AWS_EC2_METADATA_DISABLED": "true", "AWS_TLS_INSECURE_SKIP_VERIFY": "", "HTTPS_PROXY": "", "AWS_ENDPOINT_URL": "",
+		"AWS_EC2_METADATA_DISABLED": "true", "AWS_TLS_INSECURE_SKIP_VERIFY": "", "HTTPS_PROXY": "", "AWS_ENDPOINT_URL": "", "AWS_MAX_ATTEMPTS": "1",
 	} {
 		t.Setenv(name, value)
 	}

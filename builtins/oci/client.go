@@ -24,7 +24,6 @@ type Option func(*options) error
 type options struct {
 	guard       edge.Guard
 	roots       *x509.CertPool
-	wrap        func(http.RoundTripper) http.RoundTripper
 	now         func() time.Time
 	timeout     time.Duration
 	listTTL     time.Duration
@@ -64,12 +63,6 @@ func WithPrivateRegistries() Option {
 // WithRootCAs replaces the system's certificate authorities.
 func WithRootCAs(roots *x509.CertPool) Option {
 	return func(o *options) error { o.roots = roots; return nil }
-}
-
-// WithTransportWrapper puts wrap around the connection pool; it sees every request, those for tokens and along
-// redirects included, with their credentials.
-func WithTransportWrapper(wrap func(http.RoundTripper) http.RoundTripper) Option {
-	return func(o *options) error { o.wrap = wrap; return nil }
 }
 
 // WithClock replaces time.Now for everything that expires.
@@ -163,9 +156,6 @@ func New(opts ...Option) (*Client, error) {
 		return nil, err
 	}
 	c.transport = edge.Pool{Guard: c.guard, Roots: c.roots, Concurrency: c.concurrency}.Transport()
-	if c.wrap != nil {
-		c.transport = c.wrap(c.transport)
-	}
 	c.sharing.timeout = c.timeout
 	c.flying = flying{most: c.maxInFlight, free: semaphore.NewWeighted(c.maxInFlight)}
 	c.slots = slots{each: int64(c.concurrency), of: map[string]*slot{}}

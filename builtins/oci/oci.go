@@ -3,8 +3,10 @@
 //
 // What it is for. [Client.Resolve] answers which digest a tag names, [Client.Signatures] and [Client.Attestations]
 // read what cosign keeps under the tags sha256-<hex>.sig and sha256-<hex>.att, [Client.Bundles] reads Sigstore
-// bundles from the referrers API of OCI 1.1 or from its fallback tag. [Parse] says what a reference means, without
-// any network. Nothing here is verified: the bytes of a [List] are a claim until a signature was checked.
+// bundles from the referrers API of OCI 1.1 or from its fallback tag; a [Place] says where, if not beside the image.
+// [Client.Manifest], [Client.Index] and [Client.Configs] read what an image says of itself. [Parse] says what a
+// reference means, without any network. Nothing here is verified: the bytes of a [List] are a claim until a signature
+// was checked.
 //
 // What it refuses. Whoever may create a Pod chooses which hosts are dialled and what they answer, so every dial,
 // also of a redirect or of a token realm, passes a guard after DNS (see [WithPrivateRegistries]); every body is read

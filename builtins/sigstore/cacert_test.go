@@ -325,7 +325,7 @@ func TestCACertRefuses(t *testing.T) {
 		"a key behind":              {string(root) + string(publicPEM(t, a.root.PublicKey)), `type "PUBLIC KEY"`},
 		"a certificate that is not": {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "certificate 0: x509"},
 		"a private key":             {"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "keyless.ca-cert: "},
-		"too many":                  {string(bytes.Repeat(root, 33)), "got more than 32"},
+		"too many":                  {string(bytes.Repeat(root, 17)), "got more than 16"},
 		"too large":                 {string(root) + strings.Repeat("\n", 1<<18), "want at most 262144"},
 	} {
 		t.Run("KLS-2: "+name, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 )
 
 // composed takes each part of the trust material from the root that the
-// authority names for it (section 1.8 of the reference: KLS-4, TLOG-2, TSA-1).
+// authority names for it (KLS-4, TLOG-2, TSA-1).
 type composed struct {
 	root.BaseTrustedMaterial
 	certificates, log, timestamps root.TrustedMaterial

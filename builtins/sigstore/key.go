@@ -14,10 +14,8 @@ import (
 
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/cip/pubkey"
 )
-
-// mostInKey bounds a key that is written as a certificate with its chain.
-const mostInKey = 8
 
 // publicKey reads a key: a PEM public key, of which the first block counts (KEY-1),
 // or a certificate, alone or with its chain after it. The algorithm is the one of
@@ -46,7 +44,7 @@ func publicKey(data, algorithm string) (signature.Verifier, *x509.Certificate, e
 // not make the key of a whole authority the one that signs. The chain is no reason
 // to trust the key, the policy is.
 func keyLeaf(data string) (*x509.Certificate, error) {
-	chain, err := trust.ParseCertificates([]byte(data), mostInKey)
+	chain, err := trust.ParseCertificates([]byte(data), pubkey.MostCertificates)
 	if err != nil {
 		return nil, err
 	}

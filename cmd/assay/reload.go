@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -21,7 +22,7 @@ type reloader struct {
 	engine  *rego.Engine
 
 	generation string        // of the set that serves: policies and trust roots
-	wake       chan struct{} // tells keepTrust that another root is wanted now
+	wake       chan struct{} // tells keepTrust that other roots are wanted now
 	warned     []string      // the warnings that were logged last
 	mu         sync.Mutex
 	failure    error
@@ -91,8 +92,8 @@ func (r *reloader) reload(ctx context.Context) {
 }
 
 // took notes what became of reading the files, and reports whether policies rely on
-// a root that they did not rely on before.
-func (r *reloader) took(documents *documents, failure error) (more bool) {
+// other roots than before.
+func (r *reloader) took(documents *documents, failure error) (others bool) {
 	r.metrics.PolicyReloaded(failure)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,12 +102,10 @@ func (r *reloader) took(documents *documents, failure error) (more bool) {
 		before := r.roots
 		r.roots = documents.wanted(r.wiring.root)
 		_, r.needsRoot = r.roots[""]
-		for name, source := range r.roots {
-			more = more || before[name] != source
-		}
+		others = !maps.Equal(before, r.roots)
 	}
 	r.metrics.SetPolicies(len(r.engine.Set().Policies()), failure == nil)
-	return more
+	return others
 }
 
 // directories are where the files of the paths can change.

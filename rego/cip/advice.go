@@ -57,7 +57,7 @@ func (m *Match) advice(path string, say func(path, text string)) {
 	if m.Version == "" {
 		say(path, `names no version: it matches nothing; write one such as "v1", or "*" for any`)
 	}
-	home, known := homeGroup(m.Resource)
+	home, known := HomeGroup(m.Resource)
 	switch {
 	case !known || m.Group == home || strings.Contains(m.Group, "."):
 	case m.Group == "core" && home == "":

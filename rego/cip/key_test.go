@@ -1,55 +1,9 @@
 package cip_test
 
 import (
-	"bytes"
-	"encoding/pem"
 	"fmt"
-	"strings"
 	"testing"
-
-	"github.com/assay-dev/assay/rego/cip"
 )
-
-func TestParseKey(t *testing.T) {
-	t.Parallel()
-	key, certificate := string(keyPEM())+"\n", string(certificatePEM(t, true))
-	block := func(label string) string { return "-----BEGIN " + label + "-----\nAAAA\n-----END " + label + "-----\n" }
-	private := block("PRIVATE KEY")
-	for _, tt := range []struct{ name, data, want, wantErr string }{
-		{"public key", key, key, ""},
-		{"public key without a line end", strings.TrimSpace(key), key, ""},
-		{"public key with lines of Windows", strings.ReplaceAll(key, "\n", "\r\n"), key, ""},
-		{"KEY-1: only the first block counts", key + private + "and more", key, ""},
-		{"text before the block", "a note\n" + key, key, ""},
-		{"certificate", certificate, certificate, ""},
-		{"chain", certificate + "\n" + certificate, certificate + certificate, ""},
-		{"nothing", "", "", "PEM decoding failed"},
-		{"no PEM", "hunter2", "", "PEM decoding failed"},
-		{"not UTF-8", "\xff\xfe", "", "PEM decoding failed"},
-		{"private key", private, "", `got a PEM block of type "PRIVATE KEY", want PUBLIC KEY`},
-		{"encrypted private key of cosign", block("ENCRYPTED SIGSTORE PRIVATE KEY"), "", `got a PEM block of type "ENCRYPTED SIGSTORE PRIVATE KEY", want PUBLIC KEY`},
-		{"label that is none", block("hunter2"), "", "got a PEM block of type unknown, want PUBLIC KEY"},
-		{"certificate and private key", certificate + private, "", `got a PEM block of type "PRIVATE KEY", want CERTIFICATE`},
-		{"certificate and text", certificate + "hunter2", "", "error during PEM decoding"},
-		{"certificate without one in it", block("CERTIFICATE"), "", "x509: malformed certificate"},
-		{"public key without one in it", block("PUBLIC KEY"), "", "asn1: "},
-		{"seventeen certificates", strings.Repeat(certificate, 17), "", "got 17 certificates, want at most 16"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			got, err := cip.ParseKey([]byte(tt.data))
-			if tt.wantErr == "" {
-				if err != nil || got != tt.want {
-					t.Errorf("got %q, %v, want %q", got, err, tt.want)
-				}
-				return
-			}
-			if got != "" || err == nil || !strings.HasPrefix(err.Error(), tt.wantErr) || strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("got %q and error %v, want %q", got, err, tt.wantErr)
-			}
-		})
-	}
-}
 
 // TestValidateCertificates: unlike upstream, where VAL-6 and VAL-11 refuse them.
 func TestValidateCertificates(t *testing.T) {
@@ -65,26 +19,4 @@ func TestValidateCertificates(t *testing.T) {
 		{"VAL-11: ca-cert.data may be a chain", fmt.Sprintf(caCert, certificate+certificate), ""},
 		{"VAL-11: ca-cert.data that is neither", fmt.Sprintf(caCert, "x"), "invalid value: x: ….keyless.ca-cert.data"},
 	}, withAuthority)
-}
-
-// FuzzParseKey holds what is accepted to be public, and to be read alike again.
-func FuzzParseKey(f *testing.F) {
-	f.Add(keyPEM())
-	f.Add([]byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"))
-	f.Add([]byte("-----BEGIN RSA PUBLIC KEY-----\nMAYCAQMCAQM=\n-----END RSA PUBLIC KEY-----\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := cip.ParseKey(data)
-		if err != nil {
-			return
-		}
-		for rest := []byte(got); len(bytes.TrimSpace(rest)) > 0; {
-			var block *pem.Block
-			if block, rest = pem.Decode(rest); block == nil || strings.Contains(block.Type, "PRIVATE") {
-				t.Fatalf("got %q, want public PEM alone", got)
-			}
-		}
-		if again, err := cip.ParseKey([]byte(got)); err != nil || again != got {
-			t.Fatalf("read again: got %q, %v, want %q", again, err, got)
-		}
-	})
 }

@@ -1,18 +1,12 @@
 package cip
 
 import (
-	"bytes"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
-	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-)
 
-var errPEM = errors.New("error during PEM decoding")
+	"github.com/assay-dev/assay/rego/cip/pubkey"
+)
 
 func (v *validation) key(path string, k *KeyRef) {
 	v.exactlyOne(count(k.Data != "", k.KMS != "", k.SecretRef != nil), path+".data", path+".kms", path+".secretref")
@@ -22,7 +16,7 @@ func (v *validation) key(path string, k *KeyRef) {
 		v.invalid(k.HashAlgorithm, path+".hashAlgorithm", "")
 	}
 	if k.Data != "" {
-		if _, err := ParseKey([]byte(k.Data)); err != nil {
+		if _, err := pubkey.Parse([]byte(k.Data)); err != nil {
 			v.invalid(k.Data, path+".data", "")
 		}
 	}
@@ -40,76 +34,6 @@ func (v *validation) key(path string, k *KeyRef) {
 				"If set, it should use the same namespace where the policy-controller was deployed")
 		}
 	}
-}
-
-// errPEMKey is upstream's text for what is no key at all.
-var errPEMKey = errors.New("PEM decoding failed")
-
-// ParseKey reads what the data of a [KeyRef] may hold, and returns that alone: the
-// first PEM block where it is a public key, or a chain of certificates (unlike
-// upstream, which refuses the certificates of ca-cert too) where it is one.
-// Anything else, a private key foremost, is an error that repeats none of it.
-func ParseKey(data []byte) (string, error) {
-	block, _ := pem.Decode(data)
-	if block == nil {
-		return "", errPEMKey
-	}
-	if block.Type == "CERTIFICATE" {
-		return parseChain(data)
-	}
-	if err := checkPublicKey(data); err != nil {
-		return "", err
-	}
-	// Written anew: what stands before and after the block is not wanted.
-	return string(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})), nil
-}
-
-// mostCertificates bounds a chain; three are common.
-const mostCertificates = 16
-
-func parseChain(data []byte) (string, error) {
-	certificates, err := parseCertificates(data)
-	if err != nil {
-		return "", err
-	}
-	if len(certificates) > mostCertificates {
-		return "", fmt.Errorf("got %d certificates, want at most %d", len(certificates), mostCertificates)
-	}
-	var out bytes.Buffer
-	for _, certificate := range certificates {
-		if err := pem.Encode(&out, &pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}); err != nil {
-			return "", err
-		}
-	}
-	return out.String(), nil
-}
-
-// checkPublicKey looks at the first PEM block only, as whoever uses the key will.
-func checkPublicKey(data []byte) error {
-	block, _ := pem.Decode(data)
-	if block == nil {
-		return errPEM
-	}
-	var err error
-	switch block.Type {
-	case "PUBLIC KEY":
-		_, err = x509.ParsePKIXPublicKey(block.Bytes)
-	case "RSA PUBLIC KEY":
-		_, err = x509.ParsePKCS1PublicKey(block.Bytes)
-	default:
-		err = fmt.Errorf("got a PEM block of type %s, want PUBLIC KEY", blockType(block))
-	}
-	return err
-}
-
-// blockLabel is what the labels of PEM look like; others may be a secret.
-var blockLabel = regexp.MustCompile(`^[A-Z0-9 ]{1,64}$`)
-
-func blockType(block *pem.Block) string {
-	if !blockLabel.MatchString(block.Type) {
-		return "unknown"
-	}
-	return strconv.Quote(block.Type)
 }
 
 // awsReference is awskms://HOST/KEY, where KEY is the id of a key, an alias, or

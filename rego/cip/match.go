@@ -23,12 +23,12 @@ func (v *validation) match(path string, m Match) {
 // a custom resource, and the two built-in workloads that upstream's webhook does
 // not look at are known as well.
 func knownResource(m Match) bool {
-	_, known := homeGroup(m.Resource)
+	_, known := HomeGroup(m.Resource)
 	return known || strings.Contains(m.Group, ".")
 }
 
-// homeGroup returns the group of one of Kubernetes' own workloads.
-func homeGroup(resource string) (group string, known bool) {
+// HomeGroup returns the group of one of Kubernetes' own workloads.
+func HomeGroup(resource string) (group string, known bool) {
 	switch resource {
 	case "pods", "podtemplates", "replicationcontrollers":
 		return "", true

@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
-	"fmt"
 	"time"
+
+	"github.com/assay-dev/assay/rego/cip/pubkey"
 )
 
 // TrustRoot says which certificate authorities, logs and timestamp authorities
@@ -200,7 +199,7 @@ func (v *validation) certificateAuthority(path string, ca CertificateAuthority) 
 		"certchain":            string(ca.CertChain), // upstream's spelling
 	})
 	v.validity(path+".validFor", ca.ValidFor)
-	certificates, err := parseCertificates(ca.CertChain)
+	certificates, err := pubkey.Certificates(ca.CertChain)
 	if err != nil {
 		v.invalid("error splitting the certificates", path+".certChain", err.Error())
 	}
@@ -212,25 +211,6 @@ func (v *validation) certificateAuthority(path string, ca CertificateAuthority) 
 	return leaves
 }
 
-func parseCertificates(data []byte) ([]*x509.Certificate, error) {
-	var certificates []*x509.Certificate
-	for data = bytes.TrimSpace(data); len(data) > 0; {
-		var block *pem.Block
-		if block, data = pem.Decode(data); block == nil {
-			return nil, errPEM
-		}
-		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("got a PEM block of type %s, want CERTIFICATE", blockType(block))
-		}
-		certificate, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		certificates = append(certificates, certificate)
-	}
-	return certificates, nil
-}
-
 func (v *validation) log(path string, l TransparencyLog) {
 	v.required(path, map[string]string{
 		"baseURL":       string(l.BaseURL),
@@ -238,13 +218,13 @@ func (v *validation) log(path string, l TransparencyLog) {
 		"publicKey":     string(l.PublicKey),
 	})
 	v.validity(path+".validFor", l.ValidFor)
-	switch l.HashAlgorithm { // ours: upstream stores others as unspecified
-	case "", "sha-256": // upstream takes sha-384 and sha-512; verification here is by SHA-256
-	default:
+	// Ours: upstream stores sha-384 and sha-512 too, and others as unspecified.
+	// Verification here is by SHA-256.
+	if l.HashAlgorithm != "" && l.HashAlgorithm != "sha-256" {
 		v.invalid(l.HashAlgorithm, path+".hashAlgorithm", "only [sha-256] is supported")
 	}
 	if len(l.PublicKey) > 0 {
-		if err := checkPublicKey(l.PublicKey); err != nil { // ours: upstream finds out later
+		if err := pubkey.Check(l.PublicKey); err != nil { // ours: upstream finds out later
 			v.invalid("not a public key", path+".publicKey", err.Error())
 		}
 	}

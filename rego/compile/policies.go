@@ -33,20 +33,24 @@ func Sources(p cip.Policy) []Source {
 	for i, a := range p.Spec.Authorities {
 		for j, attestation := range a.Attestations {
 			if isRego(attestation.Policy) && !hasGap(p, authorityPath(i)) {
-				out = append(out, source(p.Name, i, j, attestation))
+				out = append(out, attestationSource(p.Name, i, j, attestation))
 			}
 		}
 	}
 	if isRego(p.Spec.Policy) && !hasGap(p, policyPath) {
-		out = append(out, Source{
-			Field: policyPath, Gap: policyPath, Name: "ClusterImagePolicy",
-			Package: []string{"cip", p.Name, "spec", "policy"}, Text: p.Spec.Policy.Data,
-		})
+		out = append(out, specSource(p))
 	}
 	return out
 }
 
-func source(policy string, i, j int, attestation cip.Attestation) Source {
+func specSource(p cip.Policy) Source {
+	return Source{
+		Field: policyPath, Gap: policyPath, Name: "ClusterImagePolicy",
+		Package: []string{"cip", p.Name, "spec", "policy"}, Text: p.Spec.Policy.Data,
+	}
+}
+
+func attestationSource(policy string, i, j int, attestation cip.Attestation) Source {
 	return Source{
 		Field: fmt.Sprintf("%s.attestations[%d].policy", authorityPath(i), j), Gap: authorityPath(i), Name: attestation.Name,
 		Package: []string{
@@ -71,7 +75,7 @@ func (w *writer) judges(policy string, i int, a cip.Authority) string {
 			continue
 		}
 		w.line("# spec.authorities[%d].attestations[%d].policy", i, j)
-		w.line("_judges[%d][%d] := %s", i, j, judge(attestation.Policy, source(policy, i, j, attestation)))
+		w.line("_judges[%d][%d] := %s", i, j, judge(attestation.Policy, attestationSource(policy, i, j, attestation)))
 		w.line("")
 		out = fmt.Sprintf("_judges[%d]", i)
 	}
@@ -135,7 +139,7 @@ func (w *writer) policy(p cip.Policy) {
 		w.line("policy := policies.unresolved(%s, %s)", literal(p.Spec.Policy.Type), literal(cause))
 	default:
 		w.line("# spec.policy")
-		w.line("_judge := %s", judge(p.Spec.Policy, Source{Package: []string{"cip", p.Name, "spec", "policy"}}))
+		w.line("_judge := %s", judge(p.Spec.Policy, specSource(p)))
 		w.line("")
 		w.line("policy := policies.judge(_judge, includes, input, authorities)")
 	}

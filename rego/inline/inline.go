@@ -79,7 +79,7 @@ type Module struct {
 	program *program
 }
 
-// Path names the module in errors and in bundles: cip/NAME/policy.rego.
+// Path names the module in errors and in bundles: cip/NAME/spec/policy.rego.
 func (m *Module) Path() string { return m.path }
 
 // Text is what is printed and what runs.
@@ -126,7 +126,7 @@ func WithMaxInput(bytes int) Option {
 }
 
 // Compile checks one module of a ClusterImagePolicy and makes it ready. path is
-// the package it gets, below data: {"cip", "NAME", "policy"}. The error names the
+// the package it gets, below data: {"cip", "NAME", "spec", "policy"}. The error names the
 // line of the source.
 func Compile(ctx context.Context, path []string, source string, options ...Option) (*Module, error) {
 	limits := limits{compile: defaultCompile, timeout: defaultTimeout, maxInput: defaultMaxInput}

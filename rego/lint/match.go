@@ -8,19 +8,6 @@ import (
 	"github.com/assay-dev/assay/rego/cip"
 )
 
-// groupOf returns the group of one of Kubernetes' own workloads.
-func groupOf(resource string) (group string, known bool) {
-	switch resource {
-	case "pods", "podtemplates", "replicationcontrollers":
-		return "", true
-	case "deployments", "replicasets", "statefulsets", "daemonsets":
-		return "apps", true
-	case "jobs", "cronjobs":
-		return "batch", true
-	}
-	return "", false
-}
-
 // workloads are those that make Pods and that the webhook is asked about.
 func workloads() []string {
 	return []string{"deployments", "replicasets", "statefulsets", "daemonsets", "jobs", "cronjobs"}
@@ -69,7 +56,7 @@ func readsSpec(spec *cip.Spec) bool {
 func fixMatch(resources []string) string {
 	var entries []string
 	for _, resource := range resources {
-		group, _ := groupOf(resource)
+		group, _ := cip.HomeGroup(resource)
 		entries = append(entries, fmt.Sprintf("{group: %q, version: v1, resource: %s}", group, resource))
 	}
 	return "add " + strings.Join(entries, ", ") + ", or leave match out"
@@ -77,7 +64,7 @@ func fixMatch(resources []string) string {
 
 // covers says whether any entry is about a resource, whatever its selector.
 func covers(spec *cip.Spec, resource string) bool {
-	group, _ := groupOf(resource)
+	group, _ := cip.HomeGroup(resource)
 	return len(spec.Match) == 0 || slices.ContainsFunc(spec.Match, func(m cip.Match) bool {
 		return m.Resource == resource && m.Group == group && (m.Version == "v1" || m.Version == "*")
 	})
@@ -108,7 +95,7 @@ func (l *linter) matchNothing(path string, m cip.Match) {
 	if m.Version == "" {
 		l.report(ruleMatchNothing, path, `write a version, as in version: v1, or "*" for any`, "names no version: it matches nothing")
 	}
-	home, known := groupOf(m.Resource)
+	home, known := cip.HomeGroup(m.Resource)
 	if !known || m.Group == home || strings.Contains(m.Group, ".") {
 		return
 	}

@@ -34,7 +34,7 @@ func (l *linter) attestationNames(path string, attestations []cip.Attestation) {
 }
 
 // resources finds resources of one kind and name, over all files. The later one
-// replaces the earlier in a cluster, and the program refuses two that differ.
+// replaces the earlier in a cluster, and the program refuses both.
 func (l *linter) resources(files []File) {
 	first := map[string]string{}
 	for _, file := range files {

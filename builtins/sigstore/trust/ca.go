@@ -17,14 +17,12 @@ import (
 
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
+
+	"github.com/assay-dev/assay/rego/cip/pubkey"
 )
 
-// The bounds of certificates that come in a row. Private hierarchies are three or
-// four deep; every one may have a signature to verify.
-const (
-	mostCertificates     = 32
-	mostCertificateBytes = 256 << 10
-)
+// mostCertificateBytes bounds certificates that come in a row, whatever their number.
+const mostCertificateBytes = 256 << 10
 
 // MostAlong is how many intermediates that came along are looked at.
 const MostAlong = 8
@@ -55,7 +53,7 @@ func ParseCA(data []byte) (*PrivateCA, error) {
 	if block.Type != "CERTIFICATE" {
 		return keyCA(data)
 	}
-	chain, err := ParseCertificates(data, mostCertificates)
+	chain, err := ParseCertificates(data, pubkey.MostCertificates)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/cip/pubkey"
 )
 
 // FuzzUnpack reads archives that anybody wrote: an error, or files within all bounds
@@ -110,7 +111,7 @@ func FuzzParseCA(f *testing.F) {
 	f.Add(keys.TLogs[0].PublicKey)
 	f.Add(append(append([]byte{}, chain...), keys.TLogs[0].PublicKey...))
 	f.Add([]byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"))
-	certificates, err := ParseCertificates(chain, mostCertificates)
+	certificates, err := ParseCertificates(chain, pubkey.MostCertificates)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -118,7 +119,7 @@ func FuzzParseCA(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	others, err := ParseCertificates(stranger.TrustRoots[0].Spec.SigstoreKeys.CertificateAuthorities[0].CertChain, mostCertificates)
+	others, err := ParseCertificates(stranger.TrustRoots[0].Spec.SigstoreKeys.CertificateAuthorities[0].CertChain, pubkey.MostCertificates)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -22,7 +22,7 @@ type Roots struct {
 }
 
 // Lookup finds the root that a trustRootRef names; the empty name is the default.
-// The text of a name that nothing defines is policy-controller's (section 2.3).
+// The text of a name that nothing defines is policy-controller's.
 func (r Roots) Lookup(ref string) (*Root, error) {
 	if ref == "" {
 		switch {

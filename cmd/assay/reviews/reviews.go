@@ -11,22 +11,25 @@ import (
 	"github.com/assay-dev/assay/rego/cip/strict"
 )
 
-// Pod is the admission review of a Pod that runs the images: what a
-// command line image becomes.
+// Pod is the admission review of a Pod that runs the images.
 func Pod(images []string) ([]byte, error) {
-	containers := make([]any, len(images))
-	for i, image := range images {
-		containers[i] = map[string]any{"name": fmt.Sprintf("image-%d", i), "image": image}
-	}
 	return review("", "v1", "Pod", map[string]any{
 		"apiVersion": "v1", "kind": "Pod",
 		"metadata": map[string]any{"name": "command-line"},
-		"spec":     map[string]any{"containers": containers},
+		"spec":     map[string]any{"containers": containersOf(images)},
 	})
 }
 
-// Resource is the review of a manifest. With images, they take the place
-// of its own: of one image in every container, of several one for each.
+func containersOf(images []string) []any {
+	out := make([]any, len(images))
+	for i, image := range images {
+		out[i] = map[string]any{"name": fmt.Sprintf("image-%d", i), "image": image}
+	}
+	return out
+}
+
+// Resource is the review of a manifest. With images, they take the place of its own:
+// of one image in every container, of several one for each.
 func Resource(manifest []byte, images []string) ([]byte, error) {
 	encoded, err := strict.JSON(manifest)
 	if err != nil {
@@ -76,11 +79,7 @@ func replaceImages(object map[string]any, kind string, images []string) error {
 	}
 	places := placesOf(spec)
 	if len(places) == 0 {
-		containers := make([]any, len(images))
-		for i, image := range images {
-			containers[i] = map[string]any{"name": fmt.Sprintf("image-%d", i), "image": image}
-		}
-		spec["containers"] = containers
+		spec["containers"] = containersOf(images)
 		return nil
 	}
 	if len(images) > len(places) {

@@ -1,9 +1,8 @@
 # METADATA
 # title: Mutation
 # description: |
-#   Pins tags to digests (section 1.6 of policy-controller). It never denies:
-#   an image that could not be resolved stays as it is, is denied when it is
-#   validated, and the warning says why.
+#   Pins tags to digests. It never denies: an image that could not be resolved
+#   stays as it is, is denied when it is validated, and the warning says why.
 package assay.mutation
 
 import data.assay.admission

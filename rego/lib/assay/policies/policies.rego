@@ -1,9 +1,8 @@
 # METADATA
 # title: Policies
 # description: |
-#   What the CUE and Rego inside a ClusterImagePolicy say of a document (section
-#   1.10 of policy-controller). Whatever is not a clear yes is a failure that
-#   names its cause.
+#   What the CUE and Rego inside a ClusterImagePolicy say of a document.
+#   Whatever is not a clear yes is a failure that names its cause.
 package assay.policies
 
 import data.assay.document
