@@ -127,7 +127,7 @@ func TestVerifyWithTrustRootsOfAllKinds(t *testing.T) {
 		"a remote that is down": {strings.Replace(m.remote(t, "own"), m.url, "http://127.0.0.1:1", 1), rooted(w, "p", "acme/", "own"),
 			"trustRootRef own: TUF repository http://127.0.0.1:1: ", "warning: TrustRoot own: TUF repository http://127.0.0.1:1: ", errDenied},
 		"a name that nothing defines": {unused.remote(t, "own"), rooted(w, "p", "acme/", "other"),
-			"trustRootRef other not found", "ClusterImagePolicy p: spec.authorities[0]: trustRootRef other not found: ", errDenied},
+			"trustRootRef other not found", "policy p: spec.authorities[0]: trustRootRef other not found in the policy files: ", errDenied},
 		"a broken one that this image does not need": {m.broken(t, "own"), rooted(w, "p", "other/", "own") + "\n---\n" +
 			`{"apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": "q"}, "spec": {
 			"images": [{"glob": "**"}], "authorities": [{"static": {"action": "pass"}}]}}`, "admitted", "warning: TrustRoot own: ", nil},
