@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"path/filepath"
@@ -64,6 +65,9 @@ func (r *reloader) reload(ctx context.Context) {
 	if err == nil {
 		set, err = r.wiring.compile(ctx, documents)
 	}
+	if err == nil {
+		err = r.emptied(set)
+	}
 	if err != nil {
 		r.log.Error("policies refused, the last good set serves", "error", err)
 		r.took(nil, err)
@@ -89,6 +93,17 @@ func (r *reloader) reload(ctx context.Context) {
 		r.warn(warnings)
 		r.log.Info("policies loaded", "policies", len(set.Policies()), "hash", set.Hash())
 	}
+}
+
+// emptied refuses to go on without any policy where that would admit everything: a
+// directory that lost its files, as a mount may for a moment, is no decision of
+// whoever wrote them. Where images without a policy are denied it is obeyed.
+func (r *reloader) emptied(set *rego.Set) error {
+	if before := len(r.engine.Set().Policies()); before > 0 && len(set.Policies()) == 0 && r.wiring.flags.noMatch != "deny" {
+		return fmt.Errorf("got no policies, and %d serve: with --no-match %s nothing would be denied any more; start anew to serve none",
+			before, r.wiring.flags.noMatch)
+	}
+	return nil
 }
 
 // took notes what became of reading the files, and reports whether policies rely on

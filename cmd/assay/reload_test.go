@@ -80,3 +80,38 @@ func TestPolicyWarningsAreLoggedOnce(t *testing.T) {
 		t.Errorf("after a change: got %d warnings, want %d", got, 2*once)
 	}
 }
+
+// TestPoliciesThatAreAllGone go on to serve where nothing would be denied without
+// them, and are gone where everything would.
+func TestPoliciesThatAreAllGone(t *testing.T) {
+	t.Parallel()
+	for noMatch, want := range map[string]int{"deny": 0, "warn": 1, "allow": 1} {
+		t.Run(noMatch, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			file := filepath.Join(dir, "policy.yaml")
+			text := `{"apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": "p"}, "spec": {
+				"images": [{"glob": "**"}], "authorities": [{"static": {"action": "fail"}}]}}`
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			flags := engineFlags{policies: []string{dir}, noMatch: noMatch, identityRegexp: "upstream", inlinePolicies: "upstream"}
+			flags.tuf.cache = t.TempDir()
+			w, err := wire(flags, "deny", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &reloader{wiring: w, log: slog.New(slog.DiscardHandler), metrics: server.NewMetrics("test"), wake: make(chan struct{}, 1)}
+			if err := r.start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+			r.reload(t.Context())
+			if got := len(r.engine.Set().Policies()); got != want {
+				t.Errorf("got %d policies, want %d", got, want)
+			}
+		})
+	}
+}
