@@ -66,7 +66,6 @@ func checkFinding(t *testing.T, data string, f lint.Finding) {
 	if field, _, element := strings.Cut(field, "["); !element && !strings.Contains(lines[f.Line-1], field) {
 		t.Errorf("%s:%d: got %q, want a line with %s", f.File, f.Line, lines[f.Line-1], field)
 	}
-	t.Logf("%s:%d: %s: %s %s: %s | %s", f.File, f.Line, f.Severity, f.Rule, f.Path, f.Message, f.Fix)
 }
 
 // parseFile returns no file where policies are refused.
