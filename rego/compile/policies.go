@@ -115,6 +115,7 @@ func withoutPolicies(a cip.Authority) cip.Authority {
 // authorities alone does not.
 func (w *writer) verifies(p cip.Policy) {
 	if slices.ContainsFunc(p.Spec.Authorities, func(a cip.Authority) bool { return a.Static == nil }) {
+		w.line("# an authority asks for evidence")
 		w.line("verifies := true")
 		w.line("")
 	}
