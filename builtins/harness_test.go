@@ -75,6 +75,14 @@ func factsOf(t testing.TB, w *world.World) *builtins.Facts {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return factsFrom(t, w, client, builtins.Options{
+		Now: func() time.Time { return time.Date(2026, 6, 1, 12, 0, 1, 0, time.UTC) },
+	})
+}
+
+// factsFrom are facts that a client gets, judged by the world's root.
+func factsFrom(t testing.TB, w *world.World, client *oci.Client, options builtins.Options) *builtins.Facts {
+	t.Helper()
 	trusted, err := w.TrustedRoot()
 	if err != nil {
 		t.Fatal(err)
@@ -83,9 +91,7 @@ func factsOf(t testing.TB, w *world.World) *builtins.Facts {
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts, err := builtins.New(client, func() trust.Roots { return trust.Roots{Default: root} }, builtins.Options{
-		Now: func() time.Time { return time.Date(2026, 6, 1, 12, 0, 1, 0, time.UTC) },
-	})
+	facts, err := builtins.New(client, func() trust.Roots { return trust.Roots{Default: root} }, options)
 	if err != nil {
 		t.Fatal(err)
 	}

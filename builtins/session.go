@@ -18,6 +18,9 @@ import (
 // finds its [Session].
 const MetadataKey = "assay"
 
+// inlineKey is that of an [Inline].
+const inlineKey = MetadataKey + ".inline"
+
 // margin is kept free before the deadline of a decision, so that Rego still
 // decides and a policy in warn mode still warns.
 const margin = 500 * time.Millisecond
@@ -31,7 +34,6 @@ type Session struct {
 	roots       trust.Roots
 	generation  string // names roots
 	now         time.Time
-	inline      Inline // asks modules of the policy set; nil where there is none
 
 	mu       sync.Mutex
 	answers  map[string]*ast.Term
@@ -83,11 +85,10 @@ func networked(declaration *ast.Builtin, blank func(problem) any,
 }
 
 // Metadata is what every evaluation of the decision hands to the builtins; inline
-// asks the modules that the policies of the set brought along. It is to be called
-// before the first evaluation.
+// asks the modules that the policies of the set brought along, and is nil where
+// there are none.
 func (s *Session) Metadata(inline Inline) map[string]any {
-	s.inline = inline
-	return map[string]any{MetadataKey: s}
+	return map[string]any{MetadataKey: s, inlineKey: inline}
 }
 
 // Now is the time of the decision, the same for all its evaluations.

@@ -44,13 +44,14 @@ func sigstoreIsCompliant() builtin {
 			return blank(*wantString("module", operands[0]))
 		}
 		s, ok := bctx.RequestMetadata[MetadataKey].(*Session)
-		if !ok || s.inline == nil {
+		inline, _ := bctx.RequestMetadata[inlineKey].(Inline)
+		if !ok || inline == nil {
 			return blank(problem{Unsupported, "sigstore.is_compliant needs the engine: there are no modules in this evaluation"})
 		}
 		var value ast.Value
 		p := s.judge(bctx.Context, "rego "+module, func(ctx context.Context) *problem {
 			var code, message string
-			if value, code, message = s.inline(ctx, module, operands[1].Value); code != "" {
+			if value, code, message = inline(ctx, module, operands[1].Value); code != "" {
 				return &problem{Code(code), message}
 			}
 			return nil

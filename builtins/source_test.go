@@ -17,7 +17,6 @@ import (
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/oci/pullsecret"
-	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/world"
 )
 
@@ -177,15 +176,7 @@ func shop(t *testing.T, w *world.World, secrets map[string]pullsecret.Secret) *b
 	if err != nil {
 		t.Fatal(err)
 	}
-	trusted, err := w.TrustedRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, err := trust.Parse(trusted)
-	if err != nil {
-		t.Fatal(err)
-	}
-	facts, err := builtins.New(client, func() trust.Roots { return trust.Roots{Default: root} }, builtins.Options{
+	return factsFrom(t, w, client, builtins.Options{
 		Now: func() time.Time { return noon },
 		PullSecrets: func(namespace string, names []string) (oci.Credentials, error) {
 			var found []pullsecret.Secret
@@ -197,10 +188,6 @@ func shop(t *testing.T, w *world.World, secrets map[string]pullsecret.Secret) *b
 			return pullsecret.Credentials(namespace, found)
 		},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return facts
 }
 
 var noon = time.Date(2026, 6, 1, 12, 0, 1, 0, time.UTC)

@@ -84,7 +84,8 @@ type Signer struct {
 }
 
 // Error is a refusal with its code: one of the closed list that builtins
-// declares, or static_policy where the policy itself says no.
+// declares, static_policy where the policy itself says no, or unresolved where what
+// it refers to could not be read.
 type Error struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`

@@ -62,9 +62,6 @@ func Modules(ctx context.Context, policies []cip.Policy) (*Text, error) {
 }
 
 func (t *Text) add(ctx context.Context, p cip.Policy) error {
-	if slices.Contains(t.policies, p.Name) {
-		return fmt.Errorf("policy %s: there are two of that name", p.Name)
-	}
 	p, err := t.addInline(ctx, p)
 	if err != nil {
 		return err
@@ -72,6 +69,9 @@ func (t *Text) add(ctx context.Context, p cip.Policy) error {
 	module, err := compile.Policy(p)
 	if err != nil {
 		return err
+	}
+	if _, twice := t.Modules[module.Path]; twice {
+		return fmt.Errorf("policy %s: there are two of that name", p.Name)
 	}
 	t.policies = append(t.policies, p.Name)
 	t.Modules[module.Path] = module.Text
