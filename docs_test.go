@@ -193,7 +193,7 @@ func TestDocsListEveryBuiltin(t *testing.T) {
 func TestDocsListEveryCode(t *testing.T) {
 	t.Parallel()
 	present := []string{"static_policy", "unresolved"} // of the library alone
-	file, err := parser.ParseFile(token.NewFileSet(), "builtins/builtins.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "builtins/declare/problem.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,9 +79,13 @@ func rooms() []room {
 		owns: []string{opa + "plugins/...", opa + "storage/..."},
 	}, {
 		name:  "builtins", // what Rego may call
-		ours:  []string{"rego/cip", "builtins/cue", "builtins/oci", "builtins/sigstore"},
+		ours:  []string{"rego/cip", "builtins/cue", "builtins/declare", "builtins/oci", "builtins/sigstore"},
 		owns:  []string{opa + "ast", opa + "types", opa + "topdown/..."},
 		never: []string{"net/http/..."},
+	}, {
+		name:  "builtins/declare", // what declarations share
+		owns:  []string{opa + "ast", opa + "types", opa + "topdown"},
+		never: []string{"net", "net/http/...", "os/..."},
 	}, {
 		name:  "builtins/cue", // text in, verdict out
 		owns:  []string{"cuelang.org/go/cue", "cuelang.org/go/cue/cuecontext", "cuelang.org/go/cue/parser"},

@@ -21,40 +21,15 @@ package builtins
 import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"github.com/assay-dev/assay/builtins/declare"
 )
 
-// Code is the closed list of what can go wrong, as policies see it.
-type Code string
-
-// The codes. Each builtin documents which of them it answers.
-const (
-	NotFound         Code = "not_found"
-	Unauthorized     Code = "unauthorized"
-	RateLimited      Code = "rate_limited"
-	Timeout          Code = "timeout"
-	Unreachable      Code = "unreachable"
-	ForbiddenHost    Code = "forbidden_host"
-	Malformed        Code = "malformed"
-	DigestMismatch   Code = "digest_mismatch"
-	NoSignatures     Code = "no_signatures"
-	IdentityMismatch Code = "identity_mismatch"
-	UntrustedRoot    Code = "untrusted_root"
-	Expired          Code = "expired"
-	TLog             Code = "tlog"
-	Timestamp        Code = "timestamp"
-	Unsupported      Code = "unsupported"
-	TooLarge         Code = "too_large"
-	NotCompliant     Code = "not_compliant"
-)
-
-// builtin is one function that Rego may call: its declaration and its code.
-type builtin struct {
-	declaration *ast.Builtin
-	call        topdown.BuiltinFunc
-}
-
-func table() []builtin {
-	return []builtin{
+// All are the builtins, in the order of their documentation. Each has a file that
+// is named for it: here where it needs a [Session], in package pure where it does
+// not.
+func All() []declare.Builtin {
+	return []declare.Builtin{
 		ociParse(), ociResolve(), ociManifest(), ociIndex(), ociConfigs(),
 		cosignVerify(), cosignAttestations(),
 		cueValidate(), cueValidateConcrete(), sigstoreIsCompliant(),
@@ -65,17 +40,17 @@ func table() []builtin {
 // program's main function, before any policy is compiled: OPA's tables are not
 // locked.
 func Register() {
-	for _, b := range table() {
-		ast.RegisterBuiltin(b.declaration)
-		topdown.RegisterBuiltinFunc(b.declaration.Name, b.call)
+	for _, b := range All() {
+		ast.RegisterBuiltin(b.Declaration())
+		topdown.RegisterBuiltinFunc(b.Name, b.Call)
 	}
 }
 
 // Declarations are the builtins as OPA's capabilities list them.
 func Declarations() []*ast.Builtin {
 	var out []*ast.Builtin
-	for _, b := range table() {
-		out = append(out, b.declaration)
+	for _, b := range All() {
+		out = append(out, b.Declaration())
 	}
 	return out
 }

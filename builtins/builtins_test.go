@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/types"
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
@@ -66,6 +68,29 @@ func TestCallWithoutASession(t *testing.T) {
 	}
 	if got := answer(t, nil, `oci.parse("alpine").name`); got != "index.docker.io/library/alpine:latest" {
 		t.Errorf("oci.parse: got %v, want it to need no session", got)
+	}
+}
+
+// TestMembersCompareWithConstants: OPA's type checker panics where the type of a
+// member has a name.
+func TestMembersCompareWithConstants(t *testing.T) {
+	t.Parallel()
+	for _, b := range builtins.Declarations() {
+		arguments := make([]string, b.Decl.Arity())
+		for i, argument := range b.Decl.FuncArgs().Args {
+			arguments[i] = map[string]string{"string": `""`, "any": `""`}[argument.String()]
+			if arguments[i] == "" {
+				arguments[i] = "{}"
+			}
+		}
+		members := b.Decl.Result().(*types.Object).StaticProperties()
+		for _, member := range members {
+			for _, constant := range []string{"null", "true", "1", `"x"`, "[]", "{}"} {
+				// Whether the comparison is a type error depends on the member.
+				query := fmt.Sprintf("%s(%s).%s == %s", b.Name, strings.Join(arguments, ", "), member.Key, constant)
+				_, _ = rego.New(rego.Query(query)).PrepareForEval(t.Context())
+			}
+		}
 	}
 }
 

@@ -9,15 +9,16 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/types"
 
+	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
 // attested is the answer of cosign.attestations.
 type attested struct {
-	OK           bool          `json:"ok"`
-	Attestations []attestation `json:"attestations"`
-	Error        *problem      `json:"error"`
+	OK           bool             `json:"ok"`
+	Attestations []attestation    `json:"attestations"`
+	Error        *declare.Problem `json:"error"`
 }
 
 // attestation is a verified one, and how policy-controller shows its statement to
@@ -56,30 +57,23 @@ func sameJSON(a, b []byte) bool {
 	return err == nil && first.Compare(second) == 0
 }
 
-func cosignAttestations() builtin {
-	declaration := &ast.Builtin{
+func cosignAttestations() declare.Builtin {
+	blank := func(p *declare.Problem) any { return attested{Attestations: []attestation{}, Error: p} }
+	return networked(declare.Builtin{
 		Name: "cosign.attestations",
-		Description: "Verifies the attestations of an image for one authority and gives those of one predicate type. " +
-			"Answers what cosign.verify answers, and not_found when there are verified attestations but none of the type.",
-		Decl: types.NewFunction(
-			types.Args(
-				types.Named("ref", types.S).Description("the image, by digest"),
-				types.Named("authority", authorityType()).Description("the authority, with the CIP's own fields"),
-				types.Named("predicate_type", types.S).Description("the predicate type, as a URI or as cosign's short name"),
-			),
-			types.Named("answer", closed(map[string]types.Type{
-				"ok": types.B, "attestations": types.NewArray(nil, attestationType()), "error": errorType(),
-			})).Description("the attestations of the type that the authority accepts, at least one when ok"),
-		),
-		Nondeterministic: true,
-	}
-	blank := func(p problem) any { return attested{Attestations: []attestation{}, Error: &p} }
-	return networked(declaration, blank, func(s *Session, operands []*ast.Term) (question, *problem) {
-		asked, ok := text(operands[2])
-		if !ok {
-			return question{}, wantString("predicate_type", operands[2])
+		Text: "Verifies the attestations of an image for one authority, and answers with those of one predicate type. " +
+			"The type in the signed statement counts. `not_found` also says that there are verified attestations, none of the type.",
+		Args:   evidenceArgs(declare.Named("predicate_type", types.S, "a URI, or one of cosign's short names (`slsaprovenance1`, `spdx`, …)")),
+		Answer: "the attestations",
+		Members: []declare.Field{declare.Objects("attestations",
+			"those of the type that the authority accepts, at least one when `ok`", attestationMembers()...)},
+		Codes: evidenceCodes(),
+	}, blank, func(s *Session, operands []*ast.Term) (question, *declare.Problem) {
+		asked, p := declare.Text("predicate_type", operands[2])
+		if p != nil {
+			return question{}, p
 		}
-		return s.evidenceQuestion(operands, func(ctx context.Context, o origin, a cip.Authority) (any, time.Time, *problem) {
+		return s.evidenceQuestion(operands, func(ctx context.Context, o origin, a cip.Authority) (any, time.Time, *declare.Problem) {
 			attestations, seen, p := s.facts.verified(ctx, s, o, a, true)
 			if p != nil {
 				return nil, time.Time{}, p
@@ -89,9 +83,19 @@ func cosignAttestations() builtin {
 				return nil, time.Time{}, lacks // what could not be had may have been of the type
 			}
 			if refusal != nil {
-				return nil, time.Time{}, problemOf(refusal).lookedAt(seen.where)
+				return nil, time.Time{}, lookedAt(problemOf(refusal), seen.where)
 			}
 			return attested{OK: true, Attestations: documented(found, asked)}, sigstore.ValidUntil(found), nil
 		})
 	})
+}
+
+// attestationMembers are what an attestation may have.
+func attestationMembers() []declare.Field {
+	return append(signatureMembers(),
+		declare.Named("document", types.A, "the statement as policy-controller shows it to policies, where that is another: by one of cosign's short names "+
+			"(`vuln`, `slsaprovenance`, `cyclonedx`, `spdx`, `link`) the predicate has the fields that cosign knows and no others; "+
+			"what is beside `_type`, `predicateType`, `subject` and `predicate` is left out"),
+		declare.Named("document_error", types.S, "why there is no such document; the attestation then satisfies no policy"),
+	)
 }

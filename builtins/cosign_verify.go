@@ -8,6 +8,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/types"
 
+	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/rego/cip"
@@ -17,40 +18,75 @@ import (
 type verified struct {
 	OK         bool                 `json:"ok"`
 	Signatures []sigstore.Signature `json:"signatures"`
-	Error      *problem             `json:"error"`
+	Error      *declare.Problem     `json:"error"`
 }
 
-func cosignVerify() builtin {
-	declaration := &ast.Builtin{
-		Name: "cosign.verify",
-		Description: "Verifies the signatures of an image for one authority of a ClusterImagePolicy. " +
-			"Answers no_signatures, identity_mismatch, untrusted_root, expired, tlog, timestamp, digest_mismatch, malformed, " +
-			"unsupported and too_large, and what oci.resolve answers of a registry.",
-		Decl: types.NewFunction(
-			types.Args(
-				types.Named("ref", types.S).Description("the image, by digest"),
-				types.Named("authority", authorityType()).Description("the authority, with the CIP's own fields"),
-			),
-			types.Named("answer", closed(map[string]types.Type{
-				"ok": types.B, "signatures": types.NewArray(nil, signatureType()), "error": errorType(),
-			})).Description("the signers that the authority accepts, at least one when ok; what a signer has not, such as the subject of a key, is absent"),
-		),
-		Nondeterministic: true,
-	}
-	blank := func(p problem) any { return verified{Signatures: []sigstore.Signature{}, Error: &p} }
-	return networked(declaration, blank, func(s *Session, operands []*ast.Term) (question, *problem) {
-		return s.evidenceQuestion(operands, func(ctx context.Context, o origin, a cip.Authority) (any, time.Time, *problem) {
+func cosignVerify() declare.Builtin {
+	blank := func(p *declare.Problem) any { return verified{Signatures: []sigstore.Signature{}, Error: p} }
+	return networked(declare.Builtin{
+		Name:   "cosign.verify",
+		Text:   "Verifies the signatures of an image for one authority of a ClusterImagePolicy.",
+		Args:   evidenceArgs(),
+		Answer: "the signers",
+		Members: []declare.Field{declare.Objects("signatures",
+			"every signature that the authority accepts, at least one when `ok`; what a signer has not, such as the subject of a key, is absent",
+			signatureMembers()...)},
+		Codes: evidenceCodes(),
+	}, blank, func(s *Session, operands []*ast.Term) (question, *declare.Problem) {
+		return s.evidenceQuestion(operands, func(ctx context.Context, o origin, a cip.Authority) (any, time.Time, *declare.Problem) {
 			signatures, _, p := s.facts.verified(ctx, s, o, a, false)
 			return verified{OK: true, Signatures: signatures}, sigstore.ValidUntil(signatures), p
 		})
 	})
 }
 
+// evidenceArgs are the arguments that the two verifying builtins share.
+func evidenceArgs(more ...declare.Field) []declare.Field {
+	return append([]declare.Field{
+		declare.Named("ref", types.S, "the image, by digest"),
+		// Which fields it may have is checked when it is read, so that the message can
+		// name the one that is wrong.
+		declare.Named("authority", types.NewObject(nil, types.NewDynamicProperty(types.S, types.A)),
+			"the authority, with the fields of `spec.authorities[]` of a ClusterImagePolicy"),
+	}, more...)
+}
+
+// evidenceCodes are what they answer.
+func evidenceCodes() []declare.Code {
+	return registryCodes(declare.NoSignatures, declare.IdentityMismatch, declare.UntrustedRoot, declare.Expired, declare.TLog, declare.Timestamp)
+}
+
+// signatureMembers are what a signature may have, as sigstore.Signature writes it. Only id and format are always
+// there: a key has no subject, a Rekor v2 entry no integrated time.
+func signatureMembers() []declare.Field {
+	return []declare.Field{
+		declare.Named("id", types.S, "names the signature, SHA-256 in hex"),
+		declare.Named("subject", types.S, "of the certificate; absent for keys"),
+		declare.Named("issuer", types.S, "of the certificate; absent for keys"),
+		declare.Named("extensions", declare.Words(),
+			"the other Fulcio extensions of the certificate, by name: `githubWorkflowRepository`, `sourceRepositoryURI`, …"),
+		declare.Objects("log", "verified entries of transparency logs; absent when no log was asked for",
+			declare.Named("log_id", types.S, "of the log's key, in hex"),
+			declare.Named("log_index", types.N, "-1 where nothing that was signed says it"),
+			declare.Named("integrated_time", types.S, "when the log promised the entry; absent for Rekor v2"),
+		),
+		declare.Objects("timestamps", "verified RFC 3161 timestamps",
+			declare.Named("uri", types.S, "of the authority, where it is known"),
+			declare.Named("time", types.S, "RFC 3339"),
+		),
+		declare.Named("digest", types.S, "of an attestation's statement as it was signed, `sha256:…`"),
+		declare.Named("format", types.S, "`legacy` or `bundle`"),
+		declare.Named("weaker", declare.List(types.S), "what was not asked for, compared with identity, log and SCT"),
+		declare.Named("predicate_type", types.S, "of an attestation, as the statement has it"),
+		declare.Named("statement", types.A, "of an attestation, the whole in-toto statement"),
+	}
+}
+
 // evidenceQuestion reads the operands that the two verifying builtins share. get
 // gives an answer and the time at which it would change by time alone, or zero.
 func (s *Session) evidenceQuestion(operands []*ast.Term,
-	get func(context.Context, origin, cip.Authority) (any, time.Time, *problem),
-) (question, *problem) {
+	get func(context.Context, origin, cip.Authority) (any, time.Time, *declare.Problem),
+) (question, *declare.Problem) {
 	image, p := pinned(operands[0])
 	if p != nil {
 		return question{}, p
@@ -63,7 +99,7 @@ func (s *Session) evidenceQuestion(operands []*ast.Term,
 	if p != nil {
 		return question{}, p
 	}
-	q := question{host: o.place.Registry(image), lives: evidenceLives, get: func(ctx context.Context) (any, time.Time, *problem) {
+	q := question{host: o.place.Registry(image), lives: evidenceLives, get: func(ctx context.Context) (any, time.Time, *declare.Problem) {
 		return get(ctx, o, a)
 	}}
 	if o.credentials.ID != s.credentials.ID {
@@ -76,14 +112,14 @@ func (s *Session) evidenceQuestion(operands []*ast.Term,
 // origin reads the source of an authority: where its evidence is, and who asks
 // for it. Credentials of the source take the place of the session's and never
 // stand beside them (AUTH-4): without any the source is asked anonymously.
-func (s *Session) origin(image oci.Reference, a cip.Authority) (origin, *problem) {
+func (s *Session) origin(image oci.Reference, a cip.Authority) (origin, *declare.Problem) {
 	out := origin{image: image, credentials: s.credentials}
 	switch len(a.Sources) {
 	case 0:
 		return out, nil
 	case 1:
 	default:
-		return out, &problem{Malformed, fmt.Sprintf("authority: source: got %d, want at most 1", len(a.Sources))}
+		return out, declare.Refuse(declare.Malformed, fmt.Sprintf("authority: source: got %d, want at most 1", len(a.Sources)))
 	}
 	source, prefix := a.Sources[0], ""
 	if source.TagPrefix != nil {
@@ -91,7 +127,7 @@ func (s *Session) origin(image oci.Reference, a cip.Authority) (origin, *problem
 	}
 	var err error
 	if out.place, err = oci.ParsePlace(source.OCI, prefix); err != nil {
-		return out, &problem{Malformed, "authority: source[0]: " + problemOf(err).Message}
+		return out, declare.Refuse(declare.Malformed, "authority: source[0]: "+problemOf(err).Message)
 	}
 	if len(source.SignaturePullSecrets) == 0 {
 		return out, nil
@@ -106,7 +142,7 @@ func (s *Session) origin(image oci.Reference, a cip.Authority) (origin, *problem
 	}
 	if err != nil {
 		p := problemOf(err)
-		return out, &problem{p.Code, "signaturePullSecrets: " + p.Message}
+		return out, declare.Refuse(p.Code, "signaturePullSecrets: "+p.Message)
 	}
 	return out, nil
 }

@@ -8,57 +8,54 @@ import (
 	"github.com/open-policy-agent/opa/v1/types"
 
 	"github.com/assay-dev/assay/builtins/cue"
+	"github.com/assay-dev/assay/builtins/declare"
 )
 
 // validated is the answer of cue.validate and of cue.validate_concrete.
 type validated struct {
-	OK    bool     `json:"ok"`
-	Error *problem `json:"error"`
+	OK    bool             `json:"ok"`
+	Error *declare.Problem `json:"error"`
 }
 
-func cueValidate() builtin {
+func cueValidate() declare.Builtin {
 	return cueBuiltin("cue.validate", false,
-		"Decides whether a document complies with a CUE policy, as a ClusterImagePolicy asks: what the document lacks complies.")
+		"Decides whether a document complies with a policy in CUE. It asks no registry. What the document lacks complies.")
 }
 
-func cueValidateConcrete() builtin {
+func cueValidateConcrete() declare.Builtin {
 	return cueBuiltin("cue.validate_concrete", true,
-		"Decides whether a document complies with a CUE policy and has every value that the policy wants.")
+		"Is `cue.validate` that also wants every value to be there.")
 }
 
-func cueBuiltin(name string, concrete bool, description string) builtin {
-	declaration := &ast.Builtin{
-		Name:        name,
-		Description: description + " Asks no registry. Answers not_compliant, malformed, too_large and timeout.",
-		Decl: types.NewFunction(
-			types.Args(
-				types.Named("policy", types.S).Description("the policy, in CUE"),
-				types.Named("document", types.A).Description("what is judged, any JSON"),
-			),
-			types.Named("answer", closed(map[string]types.Type{
-				"ok": types.B, "error": errorType(),
-			})).Description("ok when the document complies"),
-		),
+func cueBuiltin(name string, concrete bool, text string) declare.Builtin {
+	return declare.Builtin{
+		Name: name,
+		Text: text,
+		Args: []declare.Field{
+			declare.Named("policy", types.S, "the policy, in CUE"),
+			declare.Named("document", types.A, "what is judged, any JSON"),
+		},
+		Answer: "`ok` when the document complies",
+		Codes:  []declare.Code{declare.NotCompliant, declare.Malformed, declare.TooLarge, declare.Timeout},
+		Call: func(bctx topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
+			p := complies(bctx, operands, concrete)
+			return iter(declare.Term(validated{OK: p == nil, Error: p}))
+		},
 	}
-	call := func(bctx topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
-		p := complies(bctx, operands, concrete)
-		return iter(term(validated{OK: p == nil, Error: p}))
-	}
-	return builtin{declaration, call}
 }
 
 // complies is nil when the document does.
-func complies(bctx topdown.BuiltinContext, operands []*ast.Term, concrete bool) *problem {
-	policy, ok := text(operands[0])
-	if !ok {
-		return wantString("policy", operands[0])
+func complies(bctx topdown.BuiltinContext, operands []*ast.Term, concrete bool) *declare.Problem {
+	policy, p := declare.Text("policy", operands[0])
+	if p != nil {
+		return p
 	}
-	document, p := encode("document", operands[1].Value)
+	document, p := declare.Encode("document", operands[1].Value)
 	if p != nil {
 		return p
 	}
 	if s, ok := bctx.RequestMetadata[MetadataKey].(*Session); ok {
-		return s.judge(bctx.Context, "cue "+policy, func(ctx context.Context) *problem {
+		return s.judge(bctx.Context, "cue "+policy, func(ctx context.Context) *declare.Problem {
 			return validate(ctx, s.facts.options.CUE, policy, document, concrete)
 		})
 	}
@@ -74,7 +71,7 @@ func complies(bctx topdown.BuiltinContext, operands []*ast.Term, concrete bool) 
 	return validate(ctx, evaluator, policy, document, concrete)
 }
 
-func validate(ctx context.Context, evaluator *cue.Evaluator, policy string, document []byte, concrete bool) *problem {
+func validate(ctx context.Context, evaluator *cue.Evaluator, policy string, document []byte, concrete bool) *declare.Problem {
 	if refusal := evaluator.Validate(ctx, policy, document, concrete); refusal != nil {
 		return problemOf(refusal)
 	}

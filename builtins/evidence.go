@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/rego/cip"
@@ -21,7 +22,7 @@ type origin struct {
 
 // verified fetches the evidence of an image and verifies it for an authority:
 // its attestations, or else its signatures. seen is what was looked at.
-func (f *Facts) verified(ctx context.Context, s *Session, o origin, a cip.Authority, attestations bool) (found []sigstore.Signature, seen evidence, _ *problem) {
+func (f *Facts) verified(ctx context.Context, s *Session, o origin, a cip.Authority, attestations bool) (found []sigstore.Signature, seen evidence, _ *declare.Problem) {
 	check, refusal := sigstore.NewCheck(a, s.roots, sigstore.Options{
 		AnchoredIdentities: f.options.AnchoredIdentities, Now: s.now,
 	})
@@ -46,7 +47,7 @@ func (f *Facts) verified(ctx context.Context, s *Session, o origin, a cip.Author
 	found, refusal = verify(o.image.Digest, seen.lists)
 	if refusal != nil {
 		p := problemOf(refusal)
-		if p.Code == NoSignatures {
+		if p.Code == declare.NoSignatures {
 			p = f.whereabouts(ctx, p, o, a.SignatureFormat, attestations, seen)
 		}
 		return nil, seen, p
@@ -135,7 +136,7 @@ func (f *Facts) evidence(ctx context.Context, o origin, format cip.SignatureForm
 }
 
 // lacks is why some of the evidence could not be had, nil when all is here.
-func (e evidence) lacks() *problem {
+func (e evidence) lacks() *declare.Problem {
 	for _, list := range e.lists {
 		for _, layer := range list.Layers {
 			if layer.Missing != nil {

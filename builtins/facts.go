@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/assay-dev/assay/builtins/cue"
+	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
@@ -112,7 +113,7 @@ func (f *Facts) known(key string) (*ast.Term, bool) { return f.answers.get(key, 
 // alone.
 func (f *Facts) get(ctx context.Context, key string, q question) *ast.Term {
 	late := func() *ast.Term {
-		return term(q.blank(problem{Timeout, q.host + " did not answer in time"}))
+		return declare.Term(q.blank(declare.Refuse(declare.Timeout, q.host+" did not answer in time")))
 	}
 	if ctx.Err() != nil {
 		return late()
@@ -153,19 +154,19 @@ func (f *Facts) fetch(ctx context.Context, key string, q question) (out *ast.Ter
 	// A panic here would be nobody's: the flight is not of any request.
 	defer func() {
 		if cause := recover(); cause != nil {
-			out = term(q.blank(problem{Malformed, fmt.Sprintf("answer panicked: %.80v", cause)}))
+			out = declare.Term(q.blank(declare.Refuse(declare.Malformed, fmt.Sprintf("answer panicked: %.80v", cause))))
 		}
 	}()
 	value, until, p := q.get(ctx)
 	lives := q.lives
 	switch {
 	case p == nil:
-	case p.kept():
-		value, lives = q.blank(*p), notThereLives
+	case p.Kept():
+		value, lives = q.blank(p), notThereLives
 	default:
-		return term(q.blank(*p))
+		return declare.Term(q.blank(p))
 	}
-	out, size := sized(value)
+	out, size := declare.Sized(value)
 	// The clock is read after the fetch, which may have taken its time: an answer
 	// serves no longer than what it says is true.
 	if end := f.options.Now().Add(lives); until.IsZero() || end.Before(until) {

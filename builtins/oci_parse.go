@@ -5,49 +5,52 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/types"
 
+	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/oci"
 )
 
 // parsed is the answer of oci.parse.
 type parsed struct {
-	OK         bool     `json:"ok"`
-	Registry   string   `json:"registry"`
-	Repository string   `json:"repository"`
-	Tag        string   `json:"tag"`
-	Digest     string   `json:"digest"`
-	Name       string   `json:"name"`
-	Error      *problem `json:"error"`
+	OK         bool             `json:"ok"`
+	Registry   string           `json:"registry"`
+	Repository string           `json:"repository"`
+	Tag        string           `json:"tag"`
+	Digest     string           `json:"digest"`
+	Name       string           `json:"name"`
+	Error      *declare.Problem `json:"error"`
 }
 
-func ociParse() builtin {
-	declaration := &ast.Builtin{
-		Name:        "oci.parse",
-		Description: "Parses an image reference. Pure. Answers malformed.",
-		Decl: types.NewFunction(
-			types.Args(types.Named("ref", types.S).Description("an image reference, with or without registry, tag and digest")),
-			types.Named("answer", closed(map[string]types.Type{
-				"ok": types.B, "registry": types.S, "repository": types.S, "tag": types.S, "digest": types.S,
-				"name": types.S, "error": errorType(),
-			})).Description("the parts of the reference; `name` is host/repository@digest, or host/repository:tag without a digest"),
-		),
+func ociParse() declare.Builtin {
+	return declare.Builtin{
+		Name:   "oci.parse",
+		Text:   "Takes an image reference apart. It is pure: no network, the same answer always.",
+		Args:   []declare.Field{declare.Named("ref", types.S, "an image reference, with or without registry, tag and digest")},
+		Answer: "the parts of the reference",
+		Members: []declare.Field{
+			declare.Named("registry", types.S, "host and port in lower case, `index.docker.io` where none is written"),
+			declare.Named("repository", types.S, "with `library/` where Docker Hub implies it"),
+			declare.Named("tag", types.S, "`latest` where neither tag nor digest is written; empty if there is only a digest"),
+			declare.Named("digest", types.S, "`sha256:…`, or empty"),
+			declare.Named("name", types.S, "`registry/repository@digest`, or `registry/repository:tag` without a digest"),
+		},
+		Codes: []declare.Code{declare.Malformed},
+		Call: func(_ topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
+			return iter(declare.Term(parse(operands[0])))
+		},
 	}
-	call := func(_ topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
-		return iter(parse(operands[0]))
-	}
-	return builtin{declaration, call}
 }
 
-func parse(operand *ast.Term) *ast.Term {
-	ref, ok := text(operand)
-	if !ok {
-		return term(parsed{Error: wantString("ref", operand)})
+func parse(operand *ast.Term) parsed {
+	ref, p := declare.Text("ref", operand)
+	if p != nil {
+		return parsed{Error: p}
 	}
 	reference, err := oci.Parse(ref)
 	if err != nil {
-		return term(parsed{Error: problemOf(err)})
+		return parsed{Error: problemOf(err)}
 	}
-	return term(parsed{
+	return parsed{
 		OK: true, Registry: reference.Registry, Repository: reference.Repository,
 		Tag: reference.Tag, Digest: reference.Digest, Name: reference.Name,
-	})
+	}
 }

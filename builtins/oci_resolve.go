@@ -2,48 +2,57 @@ package builtins
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/types"
 
+	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/oci"
 )
 
 // resolved is the answer of oci.resolve.
 type resolved struct {
-	OK     bool     `json:"ok"`
-	Digest string   `json:"digest"`
-	Ref    string   `json:"ref"`
-	Error  *problem `json:"error"`
+	OK     bool             `json:"ok"`
+	Digest string           `json:"digest"`
+	Ref    string           `json:"ref"`
+	Error  *declare.Problem `json:"error"`
 }
 
-func ociResolve() builtin {
-	declaration := &ast.Builtin{
+func ociResolve() declare.Builtin {
+	return networked(declare.Builtin{
 		Name: "oci.resolve",
-		Description: "Resolves a reference to the digest it names now: the only builtin that reads a tag. " +
-			"Answers not_found, unauthorized, rate_limited, timeout, unreachable, forbidden_host, malformed, digest_mismatch and too_large.",
-		Decl: types.NewFunction(
-			types.Args(types.Named("ref", types.S).Description("an image reference")),
-			types.Named("answer", closed(map[string]types.Type{
-				"ok": types.B, "digest": types.S, "ref": types.S, "error": errorType(),
-			})).Description("the digest, and the reference host/repository@digest"),
-		),
-		Nondeterministic: true,
-	}
-	return networked(declaration, func(p problem) any { return resolved{Error: &p} }, resolveQuestion)
+		Text: "Asks the registry which digest a tag names now. It is the only function that reads tags; a reference with a digest answers itself. " +
+			"The digest is computed from the manifest's bytes.",
+		Args:   []declare.Field{declare.Named("ref", types.S, "an image reference")},
+		Answer: "the digest",
+		Members: []declare.Field{
+			declare.Named("digest", types.S, "`sha256:…`"),
+			declare.Named("ref", types.S, "`registry/repository@digest`"),
+		},
+		Codes: registryCodes(),
+	}, func(p *declare.Problem) any { return resolved{Error: p} }, resolveQuestion)
 }
 
-func resolveQuestion(s *Session, operands []*ast.Term) (question, *problem) {
-	ref, ok := text(operands[0])
-	if !ok {
-		return question{}, wantString("ref", operands[0])
+// registryCodes are what can go wrong with a registry, and more of a builtin's own.
+func registryCodes(more ...declare.Code) []declare.Code {
+	return slices.Concat([]declare.Code{
+		declare.NotFound, declare.Unauthorized, declare.RateLimited, declare.Timeout, declare.Unreachable, declare.ForbiddenHost,
+		declare.Malformed, declare.DigestMismatch, declare.TooLarge,
+	}, more, []declare.Code{declare.Unsupported})
+}
+
+func resolveQuestion(s *Session, operands []*ast.Term) (question, *declare.Problem) {
+	ref, p := declare.Text("ref", operands[0])
+	if p != nil {
+		return question{}, p
 	}
 	reference, err := oci.Parse(ref)
 	if err != nil {
 		return question{}, problemOf(err)
 	}
-	return question{host: reference.Registry, lives: tagLives, get: func(ctx context.Context) (any, time.Time, *problem) {
+	return question{host: reference.Registry, lives: tagLives, get: func(ctx context.Context) (any, time.Time, *declare.Problem) {
 		digest, err := s.facts.registry.Resolve(ctx, s.credentials, ref)
 		if err != nil {
 			return nil, time.Time{}, problemOf(err)

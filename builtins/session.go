@@ -10,6 +10,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
+	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 )
@@ -54,25 +55,26 @@ type question struct {
 	lives time.Duration
 	// get answers and says when the answer ends to be true (zero for never), or
 	// gives a problem.
-	get   func(context.Context) (any, time.Time, *problem)
-	blank func(problem) any
+	get   func(context.Context) (any, time.Time, *declare.Problem)
+	blank func(*declare.Problem) any
 }
 
 // networked makes a builtin of a question to a registry.
-func networked(declaration *ast.Builtin, blank func(problem) any,
-	prepare func(*Session, []*ast.Term) (question, *problem),
-) builtin {
-	call := func(bctx topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
+func networked(b declare.Builtin, blank func(*declare.Problem) any,
+	prepare func(*Session, []*ast.Term) (question, *declare.Problem),
+) declare.Builtin {
+	b.Nondeterministic = true
+	b.Call = func(bctx topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
 		s, ok := bctx.RequestMetadata[MetadataKey].(*Session)
 		if !ok {
-			return iter(term(blank(problem{Unsupported, declaration.Name + " needs the engine: there are no facts in this evaluation"})))
+			return iter(declare.Term(blank(declare.Refuse(declare.Unsupported, b.Name+" needs the engine: there are no facts in this evaluation"))))
 		}
 		q, p := prepare(s, operands)
 		if p != nil {
-			return iter(term(blank(*p)))
+			return iter(declare.Term(blank(p)))
 		}
 		q.blank = blank
-		key := declaration.Name
+		key := b.Name
 		for _, operand := range operands {
 			key += "\x00" + operand.String()
 		}
@@ -81,7 +83,7 @@ func networked(declaration *ast.Builtin, blank func(problem) any,
 		}
 		return nil // not known yet: the expression is undefined in this evaluation
 	}
-	return builtin{declaration, call}
+	return b
 }
 
 // Metadata is what every evaluation of the decision hands to the builtins; inline
@@ -211,12 +213,12 @@ func (s *Session) judging(ctx context.Context) (context.Context, context.CancelF
 // before: it is asked for each image and attestation, and what it takes each time
 // would be missing for the policies of others. For the same reason it never gets more
 // than half of the time that is left.
-func (s *Session) judge(ctx context.Context, policy string, run func(context.Context) *problem) *problem {
+func (s *Session) judge(ctx context.Context, policy string, run func(context.Context) *declare.Problem) *declare.Problem {
 	s.mu.Lock()
 	late := s.runaways[policy]
 	s.mu.Unlock()
 	if late {
-		return &problem{Timeout, "not evaluated: in this decision it took too long before"}
+		return declare.Refuse(declare.Timeout, "not evaluated: in this decision it took too long before")
 	}
 	ctx, cancel := s.judging(ctx)
 	defer cancel()
@@ -225,7 +227,7 @@ func (s *Session) judge(ctx context.Context, policy string, run func(context.Con
 		defer cancel()
 	}
 	p := run(ctx)
-	if p != nil && p.Code == Timeout {
+	if p != nil && p.Code == declare.Timeout {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.runaways[policy] = true

@@ -6,6 +6,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/types"
+
+	"github.com/assay-dev/assay/builtins/declare"
 )
 
 // Inline asks isCompliant of one module that a ClusterImagePolicy brought along,
@@ -16,56 +18,58 @@ type Inline = func(ctx context.Context, module string, document ast.Value) (valu
 
 // complied is the answer of sigstore.is_compliant but for its value.
 type complied struct {
-	OK    bool     `json:"ok"`
-	Value any      `json:"value"`
-	Error *problem `json:"error"`
+	OK    bool             `json:"ok"`
+	Value any              `json:"value"`
+	Error *declare.Problem `json:"error"`
 }
 
-func sigstoreIsCompliant() builtin {
-	declaration := &ast.Builtin{
+func sigstoreIsCompliant() declare.Builtin {
+	return declare.Builtin{
 		Name: "sigstore.is_compliant",
-		Description: "Gives the value of isCompliant in a module of package sigstore that a ClusterImagePolicy brought along. " +
-			"Answers timeout, too_large, malformed when the evaluation ended in an error, and unsupported where there is no such module.",
-		Decl: types.NewFunction(
-			types.Args(
-				types.Named("module", types.S).Description("the module's package, as in cip/NAME/spec/policy"),
-				types.Named("document", types.A).Description("the input of the module"),
-			),
-			types.Named("answer", closed(map[string]types.Type{
-				"ok": types.B, "value": types.A, "error": errorType(),
-			})).Description("the value, null where the rule is undefined; a set is an array in OPA's order"),
-		),
+		Text: "Gives the value of `isCompliant` in a Rego module that a ClusterImagePolicy brought along, with the document as its `input`. " +
+			"`malformed` is an evaluation that ended in an error, `unsupported` that there is no such module.",
+		Args: []declare.Field{
+			declare.Named("module", types.S, "the package that the module was moved to, with slashes, as in cip/NAME/spec/policy"),
+			declare.Named("document", types.A, "the input of the module"),
+		},
+		Answer: "what the module says",
+		Members: []declare.Field{declare.Named("value", types.A,
+			"a boolean, or an array where the rule is a set, in OPA's order; null where it is undefined or not `ok`")},
+		Codes:            []declare.Code{declare.Timeout, declare.TooLarge, declare.Malformed, declare.Unsupported},
 		Nondeterministic: true, // the modules and the time are those of the decision
-	}
-	call := func(bctx topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
-		blank := func(p problem) error { return iter(term(complied{Error: &p})) }
-		module, ok := text(operands[0])
-		if !ok {
-			return blank(*wantString("module", operands[0]))
-		}
-		s, ok := bctx.RequestMetadata[MetadataKey].(*Session)
-		inline, _ := bctx.RequestMetadata[inlineKey].(Inline)
-		if !ok || inline == nil {
-			return blank(problem{Unsupported, "sigstore.is_compliant needs the engine: there are no modules in this evaluation"})
-		}
-		var value ast.Value
-		p := s.judge(bctx.Context, "rego "+module, func(ctx context.Context) *problem {
-			var code, message string
-			if value, code, message = inline(ctx, module, operands[1].Value); code != "" {
-				return &problem{Code(code), message}
+		Call: func(bctx topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
+			value, p := compliance(bctx, operands)
+			if p != nil {
+				return iter(declare.Term(complied{Error: p}))
 			}
-			return nil
-		})
-		if p != nil {
-			return blank(*p)
-		}
-		return iter(ast.ObjectTerm(
-			ast.Item(ast.StringTerm("ok"), ast.BooleanTerm(true)),
-			ast.Item(ast.StringTerm("value"), ast.NewTerm(shown(value))),
-			ast.Item(ast.StringTerm("error"), ast.NullTerm()),
-		))
+			return iter(ast.ObjectTerm(
+				ast.Item(ast.StringTerm("ok"), ast.BooleanTerm(true)),
+				ast.Item(ast.StringTerm("value"), ast.NewTerm(shown(value))),
+				ast.Item(ast.StringTerm("error"), ast.NullTerm()),
+			))
+		},
 	}
-	return builtin{declaration, call}
+}
+
+// compliance asks the module.
+func compliance(bctx topdown.BuiltinContext, operands []*ast.Term) (value ast.Value, p *declare.Problem) {
+	module, p := declare.Text("module", operands[0])
+	if p != nil {
+		return nil, p
+	}
+	s, ok := bctx.RequestMetadata[MetadataKey].(*Session)
+	inline, _ := bctx.RequestMetadata[inlineKey].(Inline)
+	if !ok || inline == nil {
+		return nil, declare.Refuse(declare.Unsupported, "sigstore.is_compliant needs the engine: there are no modules in this evaluation")
+	}
+	p = s.judge(bctx.Context, "rego "+module, func(ctx context.Context) *declare.Problem {
+		var code, message string
+		if value, code, message = inline(ctx, module, operands[1].Value); code != "" {
+			return declare.Refuse(declare.Code(code), message)
+		}
+		return nil
+	})
+	return value, p
 }
 
 // shown is a value as a policy's author would see it in JSON: undefined is null,

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/rego/cip"
@@ -14,19 +15,19 @@ import (
 
 // lookedAt says behind a message, which keeps policy-controller's text, where
 // the evidence was looked for.
-func (p *problem) lookedAt(where []string) *problem {
+func lookedAt(p *declare.Problem, where []string) *declare.Problem {
 	if len(where) == 0 {
 		return p
 	}
-	return &problem{p.Code, p.Message + "; looked at " + strings.Join(where, " and ")}
+	return declare.Refuse(p.Code, p.Message+"; looked at "+strings.Join(where, " and "))
 }
 
 // whereabouts explains that there is nothing: where it was looked for, and what
 // the storage has that the policy does not name, if anything. That is the
 // likeliest cause of all: cosign 3 writes bundles, and policies read legacy tags
 // unless they say otherwise.
-func (f *Facts) whereabouts(ctx context.Context, p *problem, o origin, format cip.SignatureFormat, attestations bool, seen evidence) *problem {
-	out := p.lookedAt(seen.where)
+func (f *Facts) whereabouts(ctx context.Context, p *declare.Problem, o origin, format cip.SignatureFormat, attestations bool, seen evidence) *declare.Problem {
+	out := lookedAt(p, seen.where)
 	// Something is there that is no signature: the place was right.
 	if slices.ContainsFunc(seen.lists, func(list sigstore.Evidence) bool { return len(list.Layers) > 0 }) {
 		return out
@@ -51,7 +52,7 @@ func (f *Facts) whereabouts(ctx context.Context, p *problem, o origin, format ci
 	if n > 1 {
 		has += "s"
 	}
-	return &problem{out.Code, fmt.Sprintf("%s; "+has+", which signatureFormat %s does not read", out.Message, n, read)}
+	return declare.Refuse(out.Code, fmt.Sprintf("%s; "+has+", which signatureFormat %s does not read", out.Message, n, read))
 }
 
 // hintTimeout is a fraction of what a decision may take by default.

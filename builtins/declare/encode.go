@@ -1,4 +1,4 @@
-package builtins
+package declare
 
 import (
 	"bytes"
@@ -23,8 +23,8 @@ type encoder struct {
 	out     bytes.Buffer
 }
 
-// encode is the JSON of an operand. Sets are not JSON, and are refused.
-func encode(operand string, v ast.Value) ([]byte, *problem) {
+// Encode is the JSON of an operand. Sets are not JSON, and are refused.
+func Encode(operand string, v ast.Value) ([]byte, *Problem) {
 	e := &encoder{operand: operand}
 	if p := e.value(v, 0); p != nil {
 		return nil, p
@@ -32,11 +32,11 @@ func encode(operand string, v ast.Value) ([]byte, *problem) {
 	return e.out.Bytes(), nil
 }
 
-func (e *encoder) fail(code Code, message string) *problem {
-	return &problem{code, e.operand + ": " + message}
+func (e *encoder) fail(code Code, message string) *Problem {
+	return Refuse(code, e.operand+": "+message)
 }
 
-func (e *encoder) value(v ast.Value, depth int) *problem {
+func (e *encoder) value(v ast.Value, depth int) *Problem {
 	if depth > deepest {
 		return e.fail(TooLarge, "got more than "+strconv.Itoa(deepest)+" values within each other")
 	}
@@ -62,7 +62,7 @@ func (e *encoder) value(v ast.Value, depth int) *problem {
 	return nil
 }
 
-func (e *encoder) array(v *ast.Array, depth int) *problem {
+func (e *encoder) array(v *ast.Array, depth int) *Problem {
 	e.out.WriteByte('[')
 	for i := range v.Len() {
 		if i > 0 {
@@ -76,7 +76,7 @@ func (e *encoder) array(v *ast.Array, depth int) *problem {
 	return nil
 }
 
-func (e *encoder) object(v ast.Object, depth int) *problem {
+func (e *encoder) object(v ast.Object, depth int) *Problem {
 	e.out.WriteByte('{')
 	for i, key := range v.Keys() { // sorted
 		if i > 0 {
@@ -98,7 +98,7 @@ func (e *encoder) object(v ast.Object, depth int) *problem {
 	return nil
 }
 
-func (e *encoder) text(s string) *problem {
+func (e *encoder) text(s string) *Problem {
 	encoded, err := json.Marshal(s)
 	if err != nil {
 		return e.fail(Malformed, err.Error())
@@ -109,7 +109,7 @@ func (e *encoder) text(s string) *problem {
 
 // number writes whole numbers as they are, and others as cosign passes them on:
 // 1.0 is 1, 1e3 is 1000. To CUE they are not the same.
-func (e *encoder) number(text string) *problem {
+func (e *encoder) number(text string) *Problem {
 	if len(text) > longestNumber {
 		return e.fail(TooLarge, "got a number of "+strconv.Itoa(len(text))+" characters, want at most "+strconv.Itoa(longestNumber))
 	}

@@ -1,0 +1,24 @@
+package builtins
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/open-policy-agent/opa/v1/types"
+
+	"github.com/assay-dev/assay/builtins/declare"
+	"github.com/assay-dev/assay/builtins/oci"
+)
+
+func ociIndex() declare.Builtin {
+	return byDigest(declare.Builtin{
+		Name:    "oci.index",
+		Text:    "Is `oci.manifest` for an index. Anything else is `malformed`.",
+		Answer:  "the index",
+		Members: []declare.Field{declare.Named("value", types.A, "the index as JSON; null when not `ok`")},
+		Codes:   registryCodes(),
+	}, nil, func(ctx context.Context, s *Session, image oci.Reference) (any, error) {
+		body, err := s.facts.registry.Index(ctx, s.credentials, image.Name)
+		return json.RawMessage(body), err
+	})
+}
