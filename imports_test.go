@@ -51,7 +51,7 @@ func rooms() []room {
 		},
 	}, {
 		name:  "rego", // the engine: facts arrive through one interface that it declares
-		ours:  []string{"rego/cip", "rego/compile", "rego/inline", "rego/lib"},
+		ours:  []string{"rego/apart", "rego/cip", "rego/compile", "rego/inline", "rego/lib", "rego/raw"},
 		owns:  []string{opa + "ast", opa + "rego", opa + "storage/...", opa + "topdown/...", opa + "metrics", opa + "util"},
 		never: []string{"net/http/..."},
 	}, {
@@ -64,8 +64,18 @@ func rooms() []room {
 		owns:  []string{opa + "ast", opa + "format"},
 		never: []string{"net", "net/http/...", "os/..."},
 	}, {
-		name:  "rego/inline", // the Rego that a policy carries, apart from all else
-		owns:  []string{opa + "ast", opa + "format", opa + "topdown", opa + "storage/..."},
+		name:  "rego/apart", // evaluates what others wrote: apart from all else, within bounds
+		owns:  []string{opa + "ast", opa + "topdown/...", opa + "storage/..."},
+		never: []string{"net", "net/http/...", "os/..."},
+	}, {
+		name:  "rego/inline", // the Rego that a ClusterImagePolicy carries
+		ours:  []string{"rego/apart"},
+		owns:  []string{opa + "ast", opa + "format", opa + "storage/..."},
+		never: []string{"net", "net/http/...", "os/..."},
+	}, {
+		name:  "rego/raw", // policies in plain Rego
+		ours:  []string{"rego/apart"},
+		owns:  []string{opa + "ast", opa + "topdown/...", opa + "storage/..."},
 		never: []string{"net", "net/http/...", "os/..."},
 	}, {
 		name:  "rego/lint", // reads policies as values: evaluates none

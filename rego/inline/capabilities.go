@@ -2,9 +2,10 @@ package inline
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/assay-dev/assay/rego/apart"
 )
 
 // impure are the builtins that reach the network, the process or chance, or that
@@ -19,41 +20,14 @@ func impure() []string {
 	}
 }
 
-// unbounded are the builtins that a few bytes keep busy for as long as one likes,
-// deaf to the deadline.
-func unbounded() []string {
-	return []string{
-		"bits.lsh",                // bits.lsh(1, 2e9)
-		"graph.reachable_paths",   // exponential: fourteen nodes that reach each other
-		"strings.render_template", // loops within loops of its own
-	}
-}
-
 // capabilities are what a module may use: of all that is pure and bounded, what
-// its text could name. A compiler keeps the types of all that it is given, which
-// is more than most modules are.
+// its text could name.
 func capabilities(text string) *ast.Capabilities {
 	out := ast.CapabilitiesForThisVersion()
 	out.AllowNet = []string{}
-	refused := slices.Concat(impure(), unbounded())
+	refused := impure()
 	out.Builtins = slices.DeleteFunc(out.Builtins, func(b *ast.Builtin) bool {
-		// GraphQL's parser calls itself as deep as its text nests, which ends the
-		// process and not the evaluation.
-		return slices.Contains(refused, b.Name) || strings.HasPrefix(b.Name, "graphql.") || !named(b, text)
+		return slices.Contains(refused, b.Name) || apart.Unbounded(b.Name) || !apart.Named(b, text)
 	})
 	return out
-}
-
-// named says whether a text has the parts of a builtin's name in it. Operators
-// have no name in a text, and what is internal the compiler writes itself.
-func named(b *ast.Builtin, text string) bool {
-	if b.Infix != "" || strings.HasPrefix(b.Name, "internal.") {
-		return true
-	}
-	for part := range strings.SplitSeq(b.Name, ".") {
-		if !strings.Contains(text, part) {
-			return false
-		}
-	}
-	return true
 }

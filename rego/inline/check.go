@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/assay-dev/assay/rego/apart"
 )
 
 // compiled compiles a module, which is what a text says, alone. It may read data
@@ -25,10 +27,10 @@ func compiled(ctx context.Context, file, text string, module *ast.Module, own as
 			if err := checkData(c.Modules[file], own); err != nil {
 				return err
 			}
-			if err := checkMocks(c.Modules[file]); err != nil {
+			if err := apart.CheckMocks(c.Modules[file]); err != nil {
 				return err
 			}
-			return checkGrowth(c.Modules[file], own)
+			return apart.CheckGrowth(c.Modules[file])
 		},
 	})
 	if compiler.Compile(map[string]*ast.Module{file: module}); compiler.Failed() {

@@ -9,6 +9,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
 
+	"github.com/assay-dev/assay/rego/apart"
 	"github.com/assay-dev/assay/rego/inline"
 )
 
@@ -46,7 +47,7 @@ func plain(ctx context.Context, t *testing.T, source, document string) (any, boo
 }
 
 // ours is the same of a compiled module.
-func ours(ctx context.Context, t *testing.T, module *inline.Module, document string) (any, *inline.Failure) {
+func ours(ctx context.Context, t *testing.T, module *inline.Module, document string) (any, *apart.Failure) {
 	t.Helper()
 	value, failure := module.Evaluate(ctx, ast.MustParseTerm(document).Value, at())
 	if failure != nil || value == nil {

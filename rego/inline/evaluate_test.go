@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"github.com/assay-dev/assay/rego/apart"
 	"github.com/assay-dev/assay/rego/inline"
 )
 
@@ -64,20 +65,20 @@ func TestFailures(t *testing.T) {
 	const conflict = "eval_conflict_error"
 	for name, c := range map[string]struct {
 		body    string
-		want    inline.Code
+		want    apart.Code
 		message string
 		options []inline.Option
 	}{
-		"9e: two values":                     {"isCompliant = 1\nisCompliant = 2", inline.Malformed, conflict, nil},
-		"9e: two of a function":              {"f(x) = 1\nf(x) = 2\nisCompliant { f(input) }", inline.Malformed, conflict, nil},
-		"9e: one key twice":                  {`isCompliant = {"a": x | x := [1, 2][_]}`, inline.Malformed, conflict, nil},
-		"9e: a loop without end":             {loop(), inline.Timeout, "took too long", quick()},
-		"9e: a deaf builtin":                 {`isCompliant { x := numbers.range(1, 1900000); sum(x) > 0 }`, inline.Timeout, "took too long", quick()},
-		"9e: strings that double":            {`isCompliant { x0 := "aaaaaaaa"; ` + doubling(18) + `x18 == "" }`, inline.Timeout, "", []inline.Option{inline.WithTimeout(time.Nanosecond)}},
-		"9e: a value of 2 MB":                {`isCompliant = x17 { x0 := "aaaaaaaaaaaaaaaa"; ` + doubling(17) + `true }`, inline.TooLarge, "isCompliant: got more than 1048576 bytes", nil},
-		"9e: an array that doubles":          {`isCompliant = x17 { x0 := [input.a, "aaaaaaaaaa"]; ` + strings.NewReplacer("[", "array.concat(", "]", ")").Replace(nesting(17)) + `true }`, inline.TooLarge, "isCompliant: got more", []inline.Option{inline.WithTimeout(time.Minute)}},
-		"9e: a number of ten thousand zeros": {`isCompliant { sum([x | x := input.b[_]]) > 0 }`, inline.TooLarge, "document: got more than 9999 bytes", []inline.Option{inline.WithMaxInput(9999)}},
-		"a document of 17 bytes":             {`isCompliant { true }`, inline.TooLarge, "document: got more than 16 bytes", []inline.Option{inline.WithMaxInput(16)}},
+		"9e: two values":                     {"isCompliant = 1\nisCompliant = 2", apart.Malformed, conflict, nil},
+		"9e: two of a function":              {"f(x) = 1\nf(x) = 2\nisCompliant { f(input) }", apart.Malformed, conflict, nil},
+		"9e: one key twice":                  {`isCompliant = {"a": x | x := [1, 2][_]}`, apart.Malformed, conflict, nil},
+		"9e: a loop without end":             {loop(), apart.Late, "took too long", quick()},
+		"9e: a deaf builtin":                 {`isCompliant { x := numbers.range(1, 1900000); sum(x) > 0 }`, apart.Late, "took too long", quick()},
+		"9e: strings that double":            {`isCompliant { x0 := "aaaaaaaa"; ` + doubling(18) + `x18 == "" }`, apart.Late, "", []inline.Option{inline.WithTimeout(time.Nanosecond)}},
+		"9e: a value of 2 MB":                {`isCompliant = x17 { x0 := "aaaaaaaaaaaaaaaa"; ` + doubling(17) + `true }`, apart.TooLarge, "isCompliant: got more than 1048576 bytes", nil},
+		"9e: an array that doubles":          {`isCompliant = x17 { x0 := [input.a, "aaaaaaaaaa"]; ` + strings.NewReplacer("[", "array.concat(", "]", ")").Replace(nesting(17)) + `true }`, apart.TooLarge, "isCompliant: got more", []inline.Option{inline.WithTimeout(time.Minute)}},
+		"9e: a number of ten thousand zeros": {`isCompliant { sum([x | x := input.b[_]]) > 0 }`, apart.TooLarge, "document: got more than 9999 bytes", []inline.Option{inline.WithMaxInput(9999)}},
+		"a document of 17 bytes":             {`isCompliant { true }`, apart.TooLarge, "document: got more than 16 bytes", []inline.Option{inline.WithMaxInput(16)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -116,7 +117,7 @@ func TestDeadlineOfTheCaller(t *testing.T) {
 	module := compile(t, loop(), inline.WithTimeout(time.Hour))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, failure := module.Evaluate(ctx, ast.NewObject(), at()); failure == nil || failure.Code != inline.Timeout {
+	if _, failure := module.Evaluate(ctx, ast.NewObject(), at()); failure == nil || failure.Code != apart.Late {
 		t.Errorf("got %v, want a timeout", failure)
 	}
 	quick := compile(t, `isCompliant { not input.bad }`)
@@ -124,7 +125,7 @@ func TestDeadlineOfTheCaller(t *testing.T) {
 	stop()
 	for range 100 {
 		value, failure := quick.Evaluate(cancelled, ast.NewObject(), at())
-		if failure == nil || failure.Code != inline.Timeout || value != nil {
+		if failure == nil || failure.Code != apart.Late || value != nil {
 			t.Fatalf("got %v, %v, want a timeout for a caller that has left", value, failure)
 		}
 	}
@@ -149,7 +150,7 @@ func TestNoRoom(t *testing.T) {
 	var all sync.WaitGroup
 	for range 40 {
 		all.Go(func() {
-			if _, failure := module.Evaluate(t.Context(), ast.NewObject(), at()); failure == nil || failure.Code != inline.Timeout {
+			if _, failure := module.Evaluate(t.Context(), ast.NewObject(), at()); failure == nil || failure.Code != apart.Late {
 				t.Errorf("got %v, want a timeout", failure)
 			}
 		})
@@ -325,12 +326,12 @@ func TestLateEvaluations(t *testing.T) {
 		return out.String()
 	}
 	module := compile(t, "isCompliant {\n"+double("x")+double("y")+"count(sort([x27, y27])) == 2\n}", quick()...)
-	var last *inline.Failure
+	var last *apart.Failure
 	for range 8 {
 		_, last = module.Evaluate(t.Context(), documentOf(""), at())
 	}
 	const want = "evaluation did not begin: 4 of this policy still run past their time"
-	if last == nil || last.Code != inline.Timeout || last.Message != want {
+	if last == nil || last.Code != apart.Late || last.Message != want {
 		t.Errorf("got %v, want timeout: %s", last, want)
 	}
 }

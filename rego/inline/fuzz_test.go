@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"github.com/assay-dev/assay/rego/apart"
 	"github.com/assay-dev/assay/rego/inline"
 )
 
@@ -65,7 +66,7 @@ func FuzzRelocate(f *testing.F) {
 		}
 		for _, document := range documents() {
 			got, failure := ours(t.Context(), t, module, document)
-			if failure != nil && failure.Code != inline.Malformed {
+			if failure != nil && failure.Code != apart.Malformed {
 				return // more than we allow
 			}
 			want, ok := plain(t.Context(), t, source, document)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"github.com/assay-dev/assay/rego/apart"
 	"github.com/assay-dev/assay/rego/inline"
 )
 
@@ -55,7 +56,7 @@ func TestMemory(t *testing.T) {
 			module := compile(t, source, inline.WithTimeout(time.Minute))
 			start := time.Now()
 			value, failure := module.Evaluate(t.Context(), documentOf(name), at())
-			if failure == nil || failure.Code != inline.TooLarge || !strings.Contains(failure.Message, "128 MiB") {
+			if failure == nil || failure.Code != apart.TooLarge || !strings.Contains(failure.Message, "128 MiB") {
 				t.Errorf("got %v and %v after %s, want too_large", value, failure, time.Since(start))
 			}
 		})

@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/assay-dev/assay/rego/apart"
 )
 
 // sigstore is the package of every inline module.
@@ -29,8 +31,8 @@ func parse(file, source string) (*ast.Module, error) {
 	if !utf8.ValidString(source) {
 		return nil, errors.New("module: got bytes that are no UTF-8, want Rego")
 	}
-	if depth := depthOf(source); depth > maxDepth {
-		return nil, fmt.Errorf("module: got brackets %d deep, want at most %d", depth, maxDepth)
+	if depth := apart.Depth(source); depth > apart.MaxDepth {
+		return nil, fmt.Errorf("module: got brackets %d deep, want at most %d", depth, apart.MaxDepth)
 	}
 	module, err := parseAs(file, source, ast.RegoV0)
 	if err != nil {
@@ -62,20 +64,4 @@ func lineOf(err error) int {
 		return errs[0].Location.Row
 	}
 	return 0
-}
-
-// depthOf is how deep brackets nest, those in strings and comments included: the
-// parser and all that walks its tree call themselves as deep.
-func depthOf(source string) int {
-	depth, deepest := 0, 0
-	for _, c := range []byte(source) {
-		switch c {
-		case '(', '[', '{':
-			depth++
-			deepest = max(deepest, depth)
-		case ')', ']', '}':
-			depth = max(depth-1, 0)
-		}
-	}
-	return deepest
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/format"
+
+	"github.com/assay-dev/assay/rego/apart"
 )
 
 // printed is a module as text, and the program that the text is.
@@ -16,7 +18,7 @@ type printed struct {
 	text    string
 	version int
 	answers bool // has a rule isCompliant
-	program *program
+	program *apart.Program
 }
 
 // printAndCompile writes a relocated module in the latest version of Rego that

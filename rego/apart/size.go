@@ -1,4 +1,4 @@
-package inline
+package apart
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 // errFull ends a walk early.
 var errFull = errors.New("full")
 
-// within says whether a value has at most that many bytes as JSON, without
+// Within says whether a value has at most that many bytes as JSON, without
 // spaces, escapes and exponents.
-func within(value ast.Value, bytes int) bool {
+func Within(value ast.Value, bytes int) bool {
 	return newMeter(bytes).take(value) == nil
 }
 

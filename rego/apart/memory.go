@@ -1,4 +1,4 @@
-package inline
+package apart
 
 import (
 	"errors"
@@ -107,7 +107,11 @@ func bounded() map[string]*topdown.Builtin {
 }
 
 func boundedName(name string) ast.Ref {
-	return append(ast.Ref{ast.VarTerm("bounded")}, packageRef(strings.Split(name, "."))[1:]...)
+	out := ast.Ref{ast.VarTerm("bounded")}
+	for part := range strings.SplitSeq(name, ".") {
+		out = append(out, ast.StringTerm(part))
+	}
+	return out
 }
 
 // bind makes a compiled module call the bounded builtins. Terms are replaced and not
@@ -139,9 +143,9 @@ func bind(module *ast.Module) {
 	})
 }
 
-// checkMocks refuses a bounded builtin in the place of another function, where it
+// CheckMocks refuses a bounded builtin in the place of another function, where it
 // would be called by its own name.
-func checkMocks(module *ast.Module) (found *ast.Error) {
+func CheckMocks(module *ast.Module) (found *ast.Error) {
 	ast.WalkWiths(module, func(with *ast.With) bool {
 		if name := with.Value.String(); found == nil && measures()[name] != nil {
 			found = ast.NewError(ast.CompileErr, with.Loc(), "got %s in the place of %s, want a function of the module", name, with.Target)

@@ -1,6 +1,8 @@
-package inline
+package apart
 
 import (
+	"slices"
+
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
@@ -17,15 +19,20 @@ const maxPasses = 64
 // is written out. It is no more than a guess from below: what is taken out of
 // another value counts as one.
 type growth struct {
-	own    ast.Ref
-	prefix string
-	terms  map[string]int
-	grew   bool
+	packages []ast.Ref
+	terms    map[string]int
+	grew     bool
 }
 
-// checkGrowth refuses a module whose literals explode.
-func checkGrowth(module *ast.Module, own ast.Ref) *ast.Error {
-	g := &growth{own: own, prefix: own.String() + ".", terms: map[string]int{}}
+// CheckGrowth refuses modules whose literals explode. It is for modules whose
+// locals have names of their own, after [ast.StageRewriteLocalVars].
+func CheckGrowth(modules ...*ast.Module) *ast.Error {
+	g := &growth{terms: map[string]int{}}
+	for _, module := range modules {
+		if !slices.ContainsFunc(g.packages, func(path ast.Ref) bool { return path.Equal(module.Package.Path) }) {
+			g.packages = append(g.packages, module.Package.Path)
+		}
+	}
 	for range maxPasses {
 		g.grew = false
 		var large ast.Node
@@ -37,19 +44,9 @@ func checkGrowth(module *ast.Module, own ast.Ref) *ast.Error {
 				large = node
 			}
 		}
-		ast.WalkRules(module, func(rule *ast.Rule) bool {
-			if value := rule.Head.Value; value != nil && len(rule.Head.Reference) > 0 {
-				note(rule, g.rule(rule.Head.Reference[0].Value), g.weigh(value))
-			}
-			return large != nil
-		})
-		ast.WalkExprs(module, func(expr *ast.Expr) bool {
-			if terms, ok := expr.Terms.([]*ast.Term); ok && len(terms) == 3 && (expr.IsEquality() || expr.IsAssignment()) {
-				g.unify(expr, terms[1], terms[2], note)
-				g.unify(expr, terms[2], terms[1], note)
-			}
-			return large != nil
-		})
+		for _, module := range modules {
+			g.walk(module, note, func() bool { return large != nil })
+		}
 		if large != nil {
 			return ast.NewError(ast.CompileErr, large.Loc(), "got a value of literals in literals with more than %d terms, want fewer", maxGrowth)
 		}
@@ -60,6 +57,23 @@ func checkGrowth(module *ast.Module, own ast.Ref) *ast.Error {
 	return nil
 }
 
+// walk notes what the rules and the variables of a module are.
+func (g *growth) walk(module *ast.Module, note func(ast.Node, string, int), full func() bool) {
+	ast.WalkRules(module, func(rule *ast.Rule) bool {
+		if value := rule.Head.Value; value != nil && len(rule.Head.Reference) > 0 {
+			note(rule, named(module.Package.Path, rule.Head.Reference[0].Value), g.weigh(value))
+		}
+		return full()
+	})
+	ast.WalkExprs(module, func(expr *ast.Expr) bool {
+		if terms, ok := expr.Terms.([]*ast.Term); ok && len(terms) == 3 && (expr.IsEquality() || expr.IsAssignment()) {
+			g.unify(expr, terms[1], terms[2], note)
+			g.unify(expr, terms[2], terms[1], note)
+		}
+		return full()
+	})
+}
+
 // unify notes what a variable is when it is equal to a term.
 func (g *growth) unify(expr *ast.Expr, variable, term *ast.Term, note func(ast.Node, string, int)) {
 	if name, ok := variable.Value.(ast.Var); ok {
@@ -67,13 +81,13 @@ func (g *growth) unify(expr *ast.Expr, variable, term *ast.Term, note func(ast.N
 	}
 }
 
-// rule is the name under which a rule of the module is known.
-func (g *growth) rule(name ast.Value) string {
+// named is the name under which a rule of a package is known.
+func named(path ast.Ref, name ast.Value) string {
 	switch name := name.(type) {
 	case ast.Var:
-		return g.prefix + string(name)
+		return path.String() + "." + string(name)
 	case ast.String:
-		return g.prefix + string(name)
+		return path.String() + "." + string(name)
 	default:
 		return ""
 	}
@@ -88,8 +102,10 @@ func (g *growth) weigh(term *ast.Term) int {
 	case ast.Var:
 		return max(g.terms[string(value)], 1)
 	case ast.Ref:
-		if len(value) == len(g.own)+1 && value.HasPrefix(g.own) {
-			return max(g.terms[g.rule(value[len(g.own)].Value)], 1)
+		for _, path := range g.packages {
+			if len(value) == len(path)+1 && value.HasPrefix(path) {
+				return max(g.terms[named(path, value[len(path)].Value)], 1)
+			}
 		}
 	case ast.Call:
 		add(value[0])
