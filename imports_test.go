@@ -89,7 +89,7 @@ func rooms() []room {
 		owns: []string{opa + "plugins/...", opa + "storage/..."},
 	}, {
 		name:  "builtins", // what Rego may call
-		ours:  []string{"rego/cip", "builtins/cue", "builtins/declare", "builtins/oci", "builtins/sigstore"},
+		ours:  []string{"rego/cip", "builtins/cue", "builtins/declare", "builtins/oci", "builtins/sigstore", "predicate"},
 		owns:  []string{opa + "ast", opa + "types", opa + "topdown/..."},
 		never: []string{"net/http/..."},
 	}, {
@@ -99,6 +99,13 @@ func rooms() []room {
 	}, {
 		name:  "builtins/cue", // text in, verdict out
 		owns:  []string{"cuelang.org/go/cue", "cuelang.org/go/cue/cuecontext", "cuelang.org/go/cue/parser"},
+		never: []string{"net", "net/http/...", "os/..."},
+	}, {
+		name: "predicate", // bytes of strangers in, typed facts out
+		owns: []string{
+			"github.com/in-toto/in-toto-golang/in_toto/slsa_provenance/...", "github.com/openvex/go-vex/pkg/vex",
+			"github.com/package-url/packageurl-go", "sigs.k8s.io/json",
+		},
 		never: []string{"net", "net/http/...", "os/..."},
 	}, {
 		name: "builtins/oci", // the registry edge: sees nothing of ours
