@@ -20,6 +20,11 @@ type Description struct {
 	Clock time.Time `json:"clock"`
 	// Referrers says how the registry answers for bundles.
 	Referrers Referrers `json:"referrers"`
+	// Registry is the name of the registry in which images lie that name none,
+	// such as ghcr.io. Images in a registry with a name are had through
+	// [World.Transport]. Without a name they lie at host:port of the loopback
+	// interface, where whoever asks finds them.
+	Registry string `json:"registry"`
 	// Signers by the name under which signatures and attestations know them.
 	Signers map[string]Signer `json:"signers"`
 	// Images by the name under which ${…} and [World.Image] know them.
@@ -60,6 +65,8 @@ const ECDSAP256 KeyAlgorithm = "ecdsa-p256"
 
 // Image is one image and its evidence.
 type Image struct {
+	// Registry is the name of the registry; the default is Description.Registry.
+	Registry string `json:"registry"`
 	// Repository is the path without the registry; the default is the name of
 	// the image.
 	Repository string `json:"repository"`
@@ -85,6 +92,8 @@ type Image struct {
 
 // Place is what a policy calls the source of an authority.
 type Place struct {
+	// Registry is the name of the registry; the default is the image's.
+	Registry string `json:"registry"`
 	// Repository is the path without the registry; the default is the image's.
 	Repository string `json:"repository"`
 	// TagPrefix is put before the tags of legacy evidence.

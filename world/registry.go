@@ -22,36 +22,57 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// host is the registry: ggcr's, in memory, behind a counter and a brake, on a
-// loopback port.
+// host is all registries: each ggcr's, in memory, behind a counter and a brake.
+// The one without a name is on a loopback port.
 type host struct {
-	content  http.Handler
-	listener net.Listener
-	server   *http.Server
+	name       string                  // of the registry that requests over the network reach
+	registries map[string]http.Handler // by name; filled by newHost alone
+	listener   net.Listener            // nil where all registries have names
+	server     *http.Server
 
 	mu       sync.Mutex
 	requests []string
 	latency  time.Duration
 }
 
-func newHost(way Referrers) (*host, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
+// newHost wants a description with defaults.
+func newHost(d *Description) (*host, error) {
 	silent := log.New(io.Discard, "", 0)
-	h := &host{
-		content:  registry.New(registry.Logger(silent), registry.WithReferrersSupport(way != ReferrersTag)),
-		listener: listener,
-	}
+	h := &host{name: d.Registry, registries: map[string]http.Handler{}}
 	h.server = &http.Server{Handler: h, ErrorLog: silent, ReadHeaderTimeout: time.Minute}
+	names := []string{d.Registry}
+	for _, image := range d.Images {
+		names = append(names, image.Registry, image.EvidenceIn.Registry)
+	}
+	if slices.Contains(names, "") {
+		var err error
+		if h.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+		h.name = cmp.Or(h.name, h.listener.Addr().String())
+	}
+	for _, name := range names {
+		if name = cmp.Or(name, h.name); h.registries[name] == nil {
+			h.registries[name] = registry.New(registry.Logger(silent), registry.WithReferrersSupport(d.Referrers != ReferrersTag))
+		}
+	}
 	return h, nil
 }
 
+// registry is the one of that name, the empty one being on the loopback port.
+func (h *host) registry(name string) http.Handler { return h.registries[cmp.Or(name, h.name)] }
+
 // serve answers in the background until close.
-func (h *host) serve() { go func() { _ = h.server.Serve(h.listener) }() }
+func (h *host) serve() {
+	if h.listener != nil {
+		go func() { _ = h.server.Serve(h.listener) }()
+	}
+}
 
 func (h *host) close() error {
+	if h.listener == nil {
+		return nil
+	}
 	// The listener too: before serve the server does not know it.
 	err := errors.Join(h.server.Close(), h.listener.Close())
 	if errors.Is(err, net.ErrClosed) {
@@ -60,10 +81,15 @@ func (h *host) close() error {
 	return err
 }
 
-// ServeHTTP notes the request, waits as long as it should, and answers.
+// ServeHTTP answers as the registry that the host is named for.
 func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.answer(w, r, r.URL.RequestURI(), h.registry(""))
+}
+
+// answer notes the request, waits as long as it should, and answers.
+func (h *host) answer(w http.ResponseWriter, r *http.Request, noted string, content http.Handler) {
 	h.mu.Lock()
-	h.requests = append(h.requests, r.Method+" "+r.URL.RequestURI())
+	h.requests = append(h.requests, r.Method+" "+noted)
 	latency := h.latency
 	h.mu.Unlock()
 	if latency > 0 {
@@ -76,10 +102,10 @@ func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if repository, ok := referrersOf(r); ok {
-		h.serveReferrers(w, r, repository)
+		serveReferrers(content, w, r, repository)
 		return
 	}
-	h.content.ServeHTTP(w, r)
+	content.ServeHTTP(w, r)
 }
 
 // referrersOf is /v2/NAME of a request for /v2/NAME/referrers/DIGEST.
@@ -91,10 +117,10 @@ func referrersOf(r *http.Request) (repository string, ok bool) {
 // serveReferrers corrects ggcr's list, which takes the artifact type from the
 // configuration alone and has no order. By OCI distribution 1.1 the manifest's
 // own artifactType comes first, and a test wants the order of its YAML.
-func (h *host) serveReferrers(w http.ResponseWriter, r *http.Request, repository string) {
+func serveReferrers(content http.Handler, w http.ResponseWriter, r *http.Request, repository string) {
 	var index manifest
 	list := newAnswer()
-	h.content.ServeHTTP(list, r)
+	content.ServeHTTP(list, r)
 	if list.status != http.StatusOK || json.Unmarshal(list.body.Bytes(), &index) != nil {
 		list.replay(w)
 		return
@@ -103,7 +129,7 @@ func (h *host) serveReferrers(w http.ResponseWriter, r *http.Request, repository
 		var referrer manifest
 		stored, request := newAnswer(), r.Clone(r.Context())
 		request.URL.Path = repository + "/manifests/" + d.Digest
-		h.content.ServeHTTP(stored, request)
+		content.ServeHTTP(stored, request)
 		if json.Unmarshal(stored.body.Bytes(), &referrer) == nil && referrer.ArtifactType != "" {
 			index.Manifests[n].ArtifactType = referrer.ArtifactType
 		}
@@ -122,7 +148,8 @@ func (h *host) serveReferrers(w http.ResponseWriter, r *http.Request, repository
 }
 
 // Requests lists what was asked of the registry since the last
-// [World.ResetRequests], as "METHOD /path?query", in the order of arrival.
+// [World.ResetRequests], as "METHOD /path?query", in the order of arrival; with
+// the registry before the path where it was asked through [World.Transport].
 // Making the world asks nothing.
 func (w *World) Requests() []string {
 	w.host.mu.Lock()
@@ -145,7 +172,7 @@ func (w *World) SetLatency(d time.Duration) {
 	w.host.latency = d
 }
 
-// Handler is the registry, to be mounted elsewhere: behind TLS, or behind a
+// Handler is the registry of [World.Registry], to be mounted elsewhere: behind TLS, or behind a
 // handler that misbehaves. Its requests count.
 func (w *World) Handler() http.Handler { return w.host }
 

@@ -52,17 +52,39 @@ func (d *Description) validate() error {
 	for _, name := range slices.Sorted(maps.Keys(d.Signers)) {
 		d.Signers[name].validate(&p, "signers."+name, name)
 	}
+	validateRegistry(&p, "registry", d.Registry)
 	tags := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(d.Images)) {
-		path, image := "images."+name, d.Images[name].withDefaults(name)
+		path, image := "images."+name, d.Images[name]
+		validateRegistry(&p, path+".registry", image.Registry)
+		validateRegistry(&p, path+".evidenceIn.registry", image.EvidenceIn.Registry)
+		image = image.withDefaults(name, d.Registry)
 		d.validateImage(&p, path, name, image)
-		reference := image.Repository + ":" + image.Tag
+		reference := strings.TrimPrefix(image.Registry+"/", "/") + image.Repository + ":" + image.Tag
 		if other, taken := tags[reference]; taken {
 			p.add(path, "got %s, which is image %s already", reference, other)
 		}
 		tags[reference] = name
 	}
 	return errors.Join(p.list...)
+}
+
+// canonical is the spelling of a registry that references have after they were
+// parsed, or the name itself where there is none.
+func canonical(registry string) string {
+	if parsed, err := name.NewRegistry(registry, name.StrictValidation); err == nil && registry != "" {
+		return parsed.Name()
+	}
+	return registry
+}
+
+func validateRegistry(p *problems, path, registry string) {
+	if registry == "" {
+		return
+	}
+	if _, err := name.NewRegistry(registry, name.StrictValidation); err != nil || registry != strings.ToLower(registry) {
+		p.add(path, "got %q, want the name of a registry in lower case", registry)
+	}
 }
 
 func (s Signer) validate(p *problems, path, name string) {

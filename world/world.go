@@ -33,6 +33,11 @@
 // The digests of images depend on the YAML alone. Keys, and with them all
 // evidence, are new in every world. Everything happens at Description.Clock.
 //
+// Policies match names such as ghcr.io/acme/app. A world whose description names
+// registries has its images there, for who asks through [World.Transport]: in the
+// process, and no other host is reached. Where every image has a registry with a
+// name, no port is opened.
+//
 // The package refuses what it does not know and what would test nothing, such
 // as a missing SCT on the signature of a key. It never opens a connection, and
 // listens on the loopback interface only.
@@ -86,15 +91,19 @@ func (d Description) withDefaults() *Description {
 		d.Clock = defaultClock()
 	}
 	d.Clock = d.Clock.UTC()
+	d.Registry = canonical(d.Registry)
 	images := make(map[string]Image, len(d.Images))
 	for name, image := range d.Images {
-		images[name] = image.withDefaults(name)
+		images[name] = image.withDefaults(name, d.Registry)
 	}
 	d.Images = images
 	return &d
 }
 
-func (i Image) withDefaults(name string) Image {
+// withDefaults leaves Registry empty in an image at the loopback port.
+func (i Image) withDefaults(name, registry string) Image {
+	i.Registry = canonical(cmp.Or(i.Registry, registry))
+	i.EvidenceIn.Registry = canonical(cmp.Or(i.EvidenceIn.Registry, i.Registry))
 	if i.Repository == "" {
 		i.Repository = name
 	}
@@ -113,7 +122,7 @@ func build(d *Description) (_ *World, err error) {
 	if w.trustedRoot, err = m.own.TrustedRoot(); err != nil {
 		return nil, err
 	}
-	if w.host, err = newHost(d.Referrers); err != nil {
+	if w.host, err = newHost(d); err != nil {
 		return nil, err
 	}
 	if err := w.stock(d, m); err != nil {
@@ -130,12 +139,12 @@ func (w *World) stock(d *Description, m mint) error {
 	names := slices.Sorted(maps.Keys(d.Images))
 	for _, name := range names {
 		image := d.Images[name]
-		s := &shelf{registry: w.host.content, repository: image.Repository}
+		s := &shelf{registry: w.host.registry(image.Registry), repository: image.Repository}
 		subject, err := s.pushImage(name, image, d.Clock)
 		if err != nil {
 			return fmt.Errorf("images.%s: %w", name, err)
 		}
-		repository := w.Registry() + "/" + image.Repository
+		repository := cmp.Or(image.Registry, w.host.name) + "/" + image.Repository
 		all, err := m.evidence(image, repository, subject)
 		if err != nil {
 			return fmt.Errorf("images.%s.%w", name, err)
@@ -145,7 +154,9 @@ func (w *World) stock(d *Description, m mint) error {
 	for _, name := range names {
 		image, made := d.Images[name], w.images[name]
 		all := slices.Concat(made.evidence, w.images[image.EvidenceFrom].evidence)
-		s := &shelf{registry: w.host.content, repository: cmp.Or(image.EvidenceIn.Repository, image.Repository)}
+		s := &shelf{
+			registry: w.host.registry(image.EvidenceIn.Registry), repository: cmp.Or(image.EvidenceIn.Repository, image.Repository),
+		}
 		if err := s.pushLegacy(image.EvidenceIn.TagPrefix, made.subject, all); err != nil {
 			return fmt.Errorf("images.%s: %w", name, err)
 		}
@@ -159,10 +170,10 @@ func (w *World) stock(d *Description, m mint) error {
 // Close stops the registry. Requests in flight are cut.
 func (w *World) Close() error { return w.host.close() }
 
-// Registry is the registry's host:port.
-func (w *World) Registry() string { return w.host.listener.Addr().String() }
+// Registry is the name of the description, or else the registry's host:port.
+func (w *World) Registry() string { return w.host.name }
 
-// Image is the reference (host:port/repository:tag) and the digest
+// Image is the reference (registry/repository:tag) and the digest
 // (sha256:…) of an image by its name in the description.
 func (w *World) Image(name string) (ref, digest string, ok bool) {
 	i, ok := w.images[name]

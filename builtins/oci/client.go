@@ -23,6 +23,7 @@ type Option func(*options) error
 
 type options struct {
 	guard       edge.Guard
+	inner       http.RoundTripper // instead of the network
 	roots       *x509.CertPool
 	now         func() time.Time
 	timeout     time.Duration
@@ -63,6 +64,12 @@ func WithPrivateRegistries() Option {
 // WithRootCAs replaces the system's certificate authorities.
 func WithRootCAs(roots *x509.CertPool) Option {
 	return func(o *options) error { o.roots = roots; return nil }
+}
+
+// WithTransport takes the place of the network, for tests and tools that have the registries at hand: nothing is dialled,
+// and whatever the transport does not answer is unreachable. Redirects and token realms meet the guard all the same.
+func WithTransport(inner http.RoundTripper) Option {
+	return func(o *options) error { o.inner = inner; return nil }
 }
 
 // WithClock replaces time.Now for everything that expires.
@@ -155,7 +162,9 @@ func New(opts ...Option) (*Client, error) {
 	if c.names, err = newCache(maxNames, c.now); err != nil {
 		return nil, err
 	}
-	c.transport = edge.Pool{Guard: c.guard, Roots: c.roots, Concurrency: c.concurrency}.Transport()
+	if c.transport = c.inner; c.transport == nil {
+		c.transport = edge.Pool{Guard: c.guard, Roots: c.roots, Concurrency: c.concurrency}.Transport()
+	}
 	c.sharing.timeout = c.timeout
 	c.flying = flying{most: c.maxInFlight, free: semaphore.NewWeighted(c.maxInFlight)}
 	c.slots = slots{each: int64(c.concurrency), of: map[string]*slot{}}
