@@ -26,7 +26,7 @@ type Document struct {
 
 // Package is one entry of a document.
 type Package struct {
-	// ID is the document's own name of the entry.
+	// ID is the document's own name of the entry, and its place where it has none.
 	ID      string `json:"id"`
 	Name    string `json:"name"`
 	Group   string `json:"group"`
@@ -61,11 +61,4 @@ type Relationship struct {
 	To   string `json:"to"`
 	// Kind is depends_on, contains, or the document's own word in lower case.
 	Kind string `json:"kind"`
-}
-
-// Packages reads a bill of materials: the document itself, a JSON string that
-// holds it, cosign's {"Data": "…"}, or an in-toto statement about any of these.
-// The error is a *bounded.Error.
-func Packages(document []byte) (Document, error) {
-	return Document{}, nil
 }

@@ -5,7 +5,12 @@
 // The older v0.1 and the drafts of v1 are refused with the code unsupported.
 package slsa
 
-import "encoding/json"
+import (
+	"bytes"
+	"errors"
+
+	"github.com/assay-dev/assay/predicate/bounded"
+)
 
 // The predicate types that are read, compared exactly.
 const (
@@ -41,13 +46,15 @@ type Builder struct {
 }
 
 // Source is what was built. In v0.2 it is invocation.configSource. In v1 it depends
-// on the build type; it is empty for a build type that is not known.
+// on the build type: GitHub's workflows and Google's triggered builds are known, and
+// for every other it is empty.
 type Source struct {
 	// URI is as written: in v0.2 often git+https://…@refs/….
 	URI string `json:"uri"`
-	// Repository is the URI without git+ and what follows the last @.
+	// Repository is the URI without git+, and without what follows the @ behind the
+	// path.
 	Repository string `json:"repository"`
-	// Ref is what follows the last @ of the URI, or workflow.ref of v1.
+	// Ref is what follows that @, or the ref that v1 has by itself.
 	Ref string `json:"ref"`
 	// Digest is of the source itself, from the material with the same URI where
 	// the source has none.
@@ -66,18 +73,62 @@ type Material struct {
 // Parameters are free-form JSON: an object, or null where there are none.
 type Parameters struct {
 	// External is externalParameters of v1, invocation.parameters of v0.2.
-	External json.RawMessage `json:"external"`
+	External bounded.Raw `json:"external"`
 	// Internal is internalParameters of v1, invocation.environment of v0.2.
-	Internal json.RawMessage `json:"internal"`
+	Internal bounded.Raw `json:"internal"`
 }
 
 // FromStatement reads the provenance of an in-toto statement, v0.1 or v1, by its
 // predicate type. The error is a *bounded.Error.
 func FromStatement(statement []byte) (Provenance, error) {
-	return Provenance{}, nil
+	if err := bounded.Check(statement); err != nil {
+		return Provenance{}, err
+	}
+	read, err := bounded.ReadStatement(statement)
+	if err != nil {
+		return Provenance{}, err
+	}
+	provenance, err := fromChecked(read.Predicate, read.PredicateType)
+	var refusal *bounded.Error
+	if errors.As(err, &refusal) && refusal.Path != typePath {
+		err = bounded.Within("predicate", err)
+	}
+	if err != nil {
+		return Provenance{}, err
+	}
+	for _, subject := range read.Subject {
+		provenance.Subjects = append(provenance.Subjects, Material{Name: subject.Name, URI: subject.URI, Digest: digests(subject.Digest)})
+	}
+	return provenance, nil
 }
 
 // FromPredicate reads a predicate of the given type. The error is a *bounded.Error.
 func FromPredicate(predicate []byte, predicateType string) (Provenance, error) {
-	return Provenance{}, nil
+	if err := bounded.Check(predicate); err != nil {
+		return Provenance{}, err
+	}
+	return fromChecked(predicate, predicateType)
+}
+
+const typePath = "predicateType"
+
+func fromChecked(predicate []byte, predicateType string) (Provenance, error) {
+	if bounded.Raw(bytes.TrimSpace(predicate)).Absent() { // which would decode as an empty one
+		return Provenance{}, bounded.Refuse(bounded.Malformed, "", "got null, want an object")
+	}
+	var provenance Provenance
+	var err error
+	switch predicateType {
+	case TypeV02:
+		provenance, err = readV02(predicate)
+	case TypeV1:
+		provenance, err = readV1(predicate)
+	default:
+		err = bounded.Refuse(bounded.Unsupported, typePath, "got %s, want %s or %s", bounded.Quoted(predicateType), TypeV02, TypeV1)
+	}
+	if err != nil {
+		return Provenance{}, err
+	}
+	provenance.Subjects = []Material{}
+	return provenance, nil
 }
