@@ -39,7 +39,7 @@ type Database struct {
 type Finding struct {
 	// ID is as the scanner reports it: CVE-…, GHSA-…, or a distribution's own.
 	ID string `json:"id"`
-	// Aliases are other names of the same vulnerability.
+	// Aliases are other names of the same vulnerability, each once.
 	Aliases []string `json:"aliases"`
 	// Severity is unknown, negligible, low, medium, high or critical.
 	Severity string  `json:"severity"`
@@ -65,17 +65,4 @@ type Package struct {
 	Version string `json:"version"`
 	PURL    string `json:"purl"`
 	Type    string `json:"type"`
-}
-
-// Findings reads a report: the document itself, a JSON string that holds it,
-// cosign's {"Data": "…"}, or an in-toto statement about any of these. The error is
-// a *bounded.Error.
-func Findings(document []byte) (Report, error) {
-	return Report{}, nil
-}
-
-// Decode reads findings in the shape of [Finding], as Rego hands them on. The error
-// is a *bounded.Error.
-func Decode(findings []byte) ([]Finding, error) {
-	return nil, nil
 }
