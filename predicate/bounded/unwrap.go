@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // The types of in-toto statements that are read.
@@ -123,9 +124,12 @@ const maxQuoted = 128
 
 // Quoted is a text of a stranger as it stands in a message: quoted, and cut where
 // it is long.
-func Quoted(text string) string {
+func Quoted(text string) string { return strconv.Quote(Cut(text)) }
+
+// Cut is a text that is not longer than a message should be.
+func Cut(text string) string {
 	if len(text) > maxQuoted {
-		text = text[:maxQuoted] + "…"
+		return strings.ToValidUTF8(text[:maxQuoted], "") + "…"
 	}
-	return strconv.Quote(text)
+	return text
 }

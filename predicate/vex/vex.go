@@ -1,13 +1,24 @@
 // Package vex applies OpenVEX statements to the findings of a scanner: what a
 // vendor says does not affect a product is taken out, with the statement that says
-// so. Whatever is unclear leaves the finding in.
+// so. Whatever is unclear leaves the finding in:
+//
+//   - A statement counts when it names the vulnerability, by any of its names, and
+//     the product: by a package URL that covers one of those asked for, by the
+//     digest of the image, or by the very same identifier. A statement without
+//     products names none.
+//   - Where the product has subcomponents, the package of the finding must be one
+//     of them, by package URL. A finding without one is in no subcomponent.
+//   - Of the statements that count the newest decides: not_affected and fixed take
+//     the finding out, affected and under_investigation leave it in. Of several that
+//     are as new as each other, all must take it out.
+//   - A statement that was made or changed after the time asked about does not
+//     count, whatever it says: the result is what was known then.
+//
+// Who may make statements is not decided here. The documents are those whose
+// signatures a policy has had verified.
 package vex
 
-import (
-	"time"
-
-	"github.com/assay-dev/assay/predicate/vuln"
-)
+import "github.com/assay-dev/assay/predicate/vuln"
 
 // Result is what is left of findings.
 type Result struct {
@@ -38,13 +49,4 @@ type Statement struct {
 	ImpactStatement string `json:"impact_statement"`
 	// Timestamp is RFC 3339: when the statement was last made or changed.
 	Timestamp string `json:"timestamp"`
-}
-
-// Apply takes out of findings what the documents say does not affect the product,
-// at a time. Documents are OpenVEX, each by itself, as a JSON string, in cosign's
-// {"Data": "…"} or in an in-toto statement. Products are the names by which the
-// statements may know the image: purls, digests as in sha256:…, references. The
-// error is a *bounded.Error.
-func Apply(findings []vuln.Finding, documents [][]byte, products []string, at time.Time) (Result, error) {
-	return Result{}, nil
 }
