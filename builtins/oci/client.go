@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/assay-dev/assay/builtins/oci/edge"
+	"github.com/assay-dev/assay/builtins/oci/manifest"
 )
 
 // emptyTTL is for how long "there is no evidence" holds: short, because a signature often arrives moments after its
@@ -187,12 +188,12 @@ func (c *Client) Resolve(ctx context.Context, cred Credentials, ref string) (str
 	k := key{tenant: cred.ID, call: "resolve", about: r.Name}
 	return shared[string](ctx, &c.sharing, c.names, k, func(ctx context.Context) (answer, error) {
 		p, err := c.get(ctx, cred, r, request{
-			path: "manifests/" + r.Tag, accept: acceptAny, most: c.maxManifest, what: "manifest " + r.Name,
+			path: "manifests/" + r.Tag, accept: manifest.AcceptAny, most: c.maxManifest, what: "manifest " + r.Name,
 		})
 		if err != nil {
 			return answer{}, err
 		}
-		if _, err := parseManifest("manifest "+r.Name, p.body); err != nil {
+		if _, err := manifest.Parse("manifest "+r.Name, p.body); err != nil {
 			return answer{}, err
 		}
 		digest := digestOf(p.body)

@@ -9,6 +9,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/assay-dev/assay/builtins/oci/edge"
+	"github.com/assay-dev/assay/builtins/oci/manifest"
 )
 
 const (
@@ -44,10 +45,10 @@ func (c *Client) Index(ctx context.Context, cred Credentials, ref string) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	switch d, err := parseDocument("manifest "+ref, body); {
+	switch d, err := manifest.ParseDocument("manifest "+ref, body); {
 	case err != nil:
 		return nil, err
-	case d.kind() != anIndex:
+	case d.Kind() != manifest.AnIndex:
 		return nil, edge.Refuse(Malformed, "manifest %s: got media type %.100q, want an index", ref, d.MediaType)
 	}
 	return body, nil
@@ -57,20 +58,20 @@ func (c *Client) Index(ctx context.Context, cred Credentials, ref string) ([]byt
 func (c *Client) manifest(ctx context.Context, cred Credentials, r Reference) ([]byte, error) {
 	if body, ok := c.kept(cred, r.Digest); ok {
 		// A blob of that digest may have been read as well.
-		_, err := parseManifest("manifest "+r.Name, body)
+		_, err := manifest.Parse("manifest "+r.Name, body)
 		return body, err
 	}
 	k := key{tenant: cred.ID, call: "manifest", about: r.Name}
 	return shared[[]byte](ctx, &c.sharing, c.content, k, func(ctx context.Context) (answer, error) {
 		what := "manifest " + r.Name
-		p, err := c.get(ctx, cred, r, request{path: "manifests/" + r.Digest, accept: acceptAny, most: c.maxManifest, what: what})
+		p, err := c.get(ctx, cred, r, request{path: "manifests/" + r.Digest, accept: manifest.AcceptAny, most: c.maxManifest, what: what})
 		if err != nil {
 			return answer{}, err
 		}
 		if got := digestOf(p.body); got != r.Digest {
 			return answer{}, edge.Refuse(DigestMismatch, "%s: got bytes with digest %s", what, got)
 		}
-		if _, err := parseManifest(what, p.body); err != nil {
+		if _, err := manifest.Parse(what, p.body); err != nil {
 			return answer{}, err
 		}
 		return answer{value: c.keep(cred, r.Digest, p.body)}, nil
@@ -100,7 +101,7 @@ func (c *Client) Configs(ctx context.Context, cred Credentials, ref string) (map
 // anImage is an image that an index, or the reference itself, leads to.
 type anImage struct {
 	name   string
-	config descriptor
+	config manifest.Descriptor
 	// aside is an attestation of BuildKit: they lie among the images, under a platform that none has, and nothing
 	// runs them.
 	aside bool
@@ -112,12 +113,12 @@ type anImage struct {
 func (c *Client) images(ctx context.Context, cred Credentials, r Reference, root []byte) ([]anImage, error) {
 	var images []anImage
 	seen := map[string]bool{r.Digest: true}
-	level, bodies := []child{{descriptor: descriptor{Digest: r.Digest}}}, []piece{{content: root}}
+	level, bodies := []manifest.Child{{Descriptor: manifest.Descriptor{Digest: r.Digest}}}, []piece{{content: root}}
 	for depth := 0; len(level) > 0; depth++ {
 		if depth > maxDepth {
 			return nil, edge.Refuse(TooLarge, "index %s: got indexes in each other, more than %d deep", r.Name, maxDepth)
 		}
-		var next []child
+		var next []manifest.Child
 		var failed failures
 		for i, at := range level {
 			name := r.at(fmt.Sprintf("%.80s", at.Digest))
@@ -125,19 +126,19 @@ func (c *Client) images(ctx context.Context, cred Credentials, r Reference, root
 				failed = append(failed, wrapped("failed to get ref "+name+" ", err))
 				continue
 			}
-			d, err := parseDocument("manifest "+name, bodies[i].content)
+			d, err := manifest.ParseDocument("manifest "+name, bodies[i].content)
 			switch {
 			case err != nil:
 				failed = append(failed, wrapped("failed to get ref "+name+" ", err))
-			case d.kind() == anIndex:
+			case d.Kind() == manifest.AnIndex:
 				for _, m := range d.Manifests {
 					if !seen[m.Digest] {
 						seen[m.Digest] = true
 						next = append(next, m)
 					}
 				}
-			case d.kind() == imageManifest:
-				images = append(images, anImage{name: name, config: *d.Config, aside: at.aside(), child: depth > 0})
+			case d.Kind() == manifest.AnImage:
+				images = append(images, anImage{name: name, config: *d.Config, aside: at.Aside(), child: depth > 0})
 			default:
 				failed = append(failed, edge.Refuse(Malformed, "unknown mime type for %s: %.100s", name, d.MediaType))
 			}
@@ -148,14 +149,14 @@ func (c *Client) images(ctx context.Context, cred Credentials, r Reference, root
 		if len(seen) > maxImages+1 {
 			return nil, edge.Refuse(TooLarge, "index %s: got more than %d manifests", r.Name, maxImages)
 		}
-		level, bodies = next, c.fetch(ctx, cred, r, "index "+r.Name, "manifests", c.maxManifest, descriptors(next))
+		level, bodies = next, c.fetch(ctx, cred, r, "index "+r.Name, "manifests", c.maxManifest, manifest.Descriptors(next))
 	}
 	return images, nil
 }
 
 // configs reads the config files of images, all at once.
 func (c *Client) configs(ctx context.Context, cred Credentials, r Reference, images []anImage) (map[string]json.RawMessage, error) {
-	described, total := make([]descriptor, len(images)), int64(0)
+	described, total := make([]manifest.Descriptor, len(images)), int64(0)
 	for i, image := range images {
 		described[i] = image.config
 		if total += max(image.config.Size, 0); total > maxConfigs || image.config.Size > maxConfigs {

@@ -7,11 +7,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"hash"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/assay-dev/assay/builtins/oci/edge"
+	"github.com/assay-dev/assay/builtins/oci/manifest"
 )
 
 // MaxLayers bounds the layers of one list, and the bundles among the referrers of one image. An authority tries at
@@ -72,7 +74,7 @@ func (c *Client) Count(ctx context.Context, cred Credentials, ref string, at Pla
 	if storage == Referrers {
 		n = 0
 		for _, d := range l.described {
-			if isBundle(d.ArtifactType) {
+			if manifest.IsBundle(d.ArtifactType) {
 				n++
 			}
 		}
@@ -98,14 +100,14 @@ func (c *Client) attached(ctx context.Context, cred Credentials, ref string, at 
 func (c *Client) tagged(ctx context.Context, cred Credentials, r Reference, tag string) (*listing, error) {
 	l := &listing{where: []string{r.at(tag)}}
 	what := "manifest " + r.at(tag)
-	p, err := c.get(ctx, cred, r, request{path: "manifests/" + tag, accept: acceptImage, most: c.maxManifest, what: what})
+	p, err := c.get(ctx, cred, r, request{path: "manifests/" + tag, accept: manifest.AcceptImage, most: c.maxManifest, what: what})
 	if errors.Is(err, NotFound) {
 		return l, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	m, err := parseImage(what, p.body)
+	m, err := manifest.ParseImage(what, p.body)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +122,7 @@ func derivedTag(digest string) string { return strings.Replace(digest, ":", "-",
 type listing struct {
 	where     []string
 	manifest  string // digest of the manifest that describes the layers, where one does
-	described []descriptor
+	described []manifest.Descriptor
 }
 
 // cost estimates the memory that a listing holds; 1 KiB is what an empty one takes with its key.
@@ -215,12 +217,16 @@ func holds(layers []Layer, err error) time.Duration {
 }
 
 // layers fetches what ds describe.
-func (c *Client) layers(ctx context.Context, cred Credentials, r Reference, what string, ds []descriptor) []Layer {
+func (c *Client) layers(ctx context.Context, cred Credentials, r Reference, what string, ds []manifest.Descriptor) []Layer {
 	layers := make([]Layer, len(ds))
 	for i, p := range c.fetch(ctx, cred, r, what, "blobs", c.maxBlob, ds) {
-		layers[i] = ds[i].layer(p)
+		layers[i] = layerOf(ds[i], p)
 	}
 	return layers
+}
+
+func layerOf(d manifest.Descriptor, p piece) Layer {
+	return Layer{MediaType: d.MediaType, Digest: d.Digest, Annotations: maps.Clone(d.Annotations), Content: p.content, Err: p.err}
 }
 
 // few refuses more layers or referrers than are read.

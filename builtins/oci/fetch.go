@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/assay-dev/assay/builtins/oci/edge"
+	"github.com/assay-dev/assay/builtins/oci/manifest"
 )
 
 // piece is the content that one descriptor names, or why it could not be had.
@@ -20,7 +21,7 @@ type piece struct {
 
 // fetch reads what ds describe, all at once, each for itself: none waits for another or fails with it. kind is
 // "blobs" or "manifests".
-func (c *Client) fetch(ctx context.Context, cred Credentials, r Reference, what, kind string, most int64, ds []descriptor) []piece {
+func (c *Client) fetch(ctx context.Context, cred Credentials, r Reference, what, kind string, most int64, ds []manifest.Descriptor) []piece {
 	pieces := make([]piece, len(ds))
 	refused := c.admit(what, ds, most)
 	var wait sync.WaitGroup
@@ -44,11 +45,11 @@ func (c *Client) fetch(ctx context.Context, cred Credentials, r Reference, what,
 
 // admit answers for each descriptor why it must not be followed: for itself, or because it does not fit beside those
 // before it.
-func (c *Client) admit(what string, ds []descriptor, most int64) []*Error {
+func (c *Client) admit(what string, ds []manifest.Descriptor, most int64) []*Error {
 	refused := make([]*Error, len(ds))
 	left := c.maxEvidence
 	for i, d := range ds {
-		if refused[i] = d.check(what, min(most, c.maxInFlight)); refused[i] != nil {
+		if refused[i] = d.Check(what, min(most, c.maxInFlight)); refused[i] != nil {
 			continue
 		}
 		if d.Size > left {
@@ -62,7 +63,7 @@ func (c *Client) admit(what string, ds []descriptor, most int64) []*Error {
 
 // verified reads what d describes, from memory where the same credentials led to it before. A fetch is shared only
 // within its repository: a registry that hangs must not hold up another one that has the same blob.
-func (c *Client) verified(ctx context.Context, cred Credentials, r Reference, d descriptor, kind string) ([]byte, error) {
+func (c *Client) verified(ctx context.Context, cred Credentials, r Reference, d manifest.Descriptor, kind string) ([]byte, error) {
 	path := kind + "/" + d.Digest
 	at := r.Registry + "/" + r.Repository + "/" + path
 	if b, ok := c.kept(cred, d.Digest); ok && int64(len(b)) == d.Size {
@@ -100,7 +101,7 @@ func (c *Client) keep(cred Credentials, digest string, body []byte) []byte {
 
 func acceptFor(kind string) string {
 	if kind == "manifests" {
-		return acceptAny
+		return manifest.AcceptAny
 	}
 	return ""
 }

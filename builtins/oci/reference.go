@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/assay-dev/assay/builtins/oci/edge"
+	"github.com/assay-dev/assay/builtins/oci/manifest"
 )
 
 // maxReference bounds what is parsed: a host of 255 characters, a repository of 255, a tag of 128 and a digest of
@@ -33,7 +34,7 @@ func Parse(ref string) (Reference, error) {
 		return Reference{}, edge.Refuse(Malformed, "reference %q: got a character that is not printable ASCII", ref)
 	}
 	named, digest, pinned := strings.Cut(ref, "@")
-	if pinned && !isSHA256(digest) {
+	if pinned && !manifest.IsDigest(digest) {
 		return Reference{}, edge.Refuse(Malformed, "reference %q: got digest %.100q, want sha256: and 64 hexadecimal digits", ref, digest)
 	}
 	named, ok := oneHost(named)
@@ -96,10 +97,4 @@ func plainPath(path string) bool {
 		}
 	}
 	return true
-}
-
-// isSHA256 reports whether digest is written as OCI writes a SHA-256: sha256: and 64 lower-case hexadecimal digits.
-func isSHA256(digest string) bool {
-	hex, found := strings.CutPrefix(digest, "sha256:")
-	return found && len(hex) == 64 && strings.Trim(hex, "0123456789abcdef") == ""
 }

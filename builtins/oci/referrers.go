@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/assay-dev/assay/builtins/oci/edge"
+	"github.com/assay-dev/assay/builtins/oci/manifest"
 )
 
 // maxPages bounds a listing of referrers. Registries page by hundreds, and 50 bundles are read at most.
@@ -29,24 +30,24 @@ func (c *Client) Bundles(ctx context.Context, cred Credentials, ref string, at P
 func (c *Client) referring(ctx context.Context, cred Credentials, r Reference) (*listing, error) {
 	found, where, err := c.referrers(ctx, cred, r)
 	// The same digest may be listed with several sizes, of which one is right.
-	slices.SortFunc(found, func(a, b descriptor) int {
+	slices.SortFunc(found, func(a, b manifest.Descriptor) int {
 		return cmp.Or(cmp.Compare(a.Digest, b.Digest), cmp.Compare(a.Size, b.Size))
 	})
-	found = slices.CompactFunc(found, func(a, b descriptor) bool { return a.Digest == b.Digest && a.Size == b.Size })
+	found = slices.CompactFunc(found, func(a, b manifest.Descriptor) bool { return a.Digest == b.Digest && a.Size == b.Size })
 	return &listing{where: where, described: found}, err
 }
 
 // bundles reads the referrers that may be bundles, then the layers of those that are. The manifests have half of the
 // caller's time: one that hangs must leave time for what the others describe.
-func (c *Client) bundles(ctx context.Context, cred Credentials, r Reference, found []descriptor, e evidence) ([]Layer, error) {
+func (c *Client) bundles(ctx context.Context, cred Credentials, r Reference, found []manifest.Descriptor, e evidence) ([]Layer, error) {
 	what := "referrers of " + r.Name
 	half, cancel := firstHalf(ctx)
 	defer cancel()
-	var described []descriptor
+	var described []manifest.Descriptor
 	of := make([]referrer, len(found))
 	total := 0
 	for i, p := range c.fetch(half, cred, r, what, "manifests", c.maxManifest, found) {
-		of[i] = found[i].referrer(r, p)
+		of[i] = describedBy(found[i], r, p)
 		described = append(described, of[i].layers...)
 		if total += len(of[i].layers); of[i].err != nil {
 			total++
@@ -75,27 +76,27 @@ func (c *Client) bundles(ctx context.Context, cred Credentials, r Reference, fou
 
 // referrer is the bundles that one referrer describes, or why that cannot be known.
 type referrer struct {
-	layers []descriptor
+	layers []manifest.Descriptor
 	err    *Error
 }
 
-func (d descriptor) referrer(r Reference, p piece) referrer {
+func describedBy(d manifest.Descriptor, r Reference, p piece) referrer {
 	if p.err != nil {
 		return referrer{err: p.err}
 	}
 	what := "manifest " + r.at(d.Digest)
-	m, err := parseImage(what, p.content)
+	m, err := manifest.ParseImage(what, p.content)
 	if err != nil {
 		return referrer{err: edge.AsError(what, err)}
 	}
-	return referrer{layers: slices.DeleteFunc(m.Layers, func(d descriptor) bool { return !isBundle(d.MediaType) })}
+	return referrer{layers: slices.DeleteFunc(m.Layers, func(d manifest.Descriptor) bool { return !manifest.IsBundle(d.MediaType) })}
 }
 
 // referrers lists the referrers of r that may be bundles, and where it looked.
-func (c *Client) referrers(ctx context.Context, cred Credentials, r Reference) (found []descriptor, where []string, err error) {
+func (c *Client) referrers(ctx context.Context, cred Credentials, r Reference) (found []manifest.Descriptor, where []string, err error) {
 	what := "referrers of " + r.Name
 	where = []string{what}
-	req := request{path: "referrers/" + r.Digest, accept: acceptIndex, most: c.maxManifest, what: what}
+	req := request{path: "referrers/" + r.Digest, accept: manifest.AcceptIndex, most: c.maxManifest, what: what}
 	for n := range maxPages {
 		p, err := c.get(ctx, cred, r, req)
 		if n == 0 && (unsupported(err) || err == nil && !isIndex(p.header)) {
@@ -120,10 +121,10 @@ func (c *Client) referrers(ctx context.Context, cred Credentials, r Reference) (
 }
 
 // fallback reads the index that clients keep for registries without the referrers API.
-func (c *Client) fallback(ctx context.Context, cred Credentials, r Reference) ([]descriptor, error) {
+func (c *Client) fallback(ctx context.Context, cred Credentials, r Reference) ([]manifest.Descriptor, error) {
 	tag := derivedTag(r.Digest)
 	what := "manifest " + r.at(tag)
-	p, err := c.get(ctx, cred, r, request{path: "manifests/" + tag, accept: acceptIndex, most: c.maxManifest, what: what})
+	p, err := c.get(ctx, cred, r, request{path: "manifests/" + tag, accept: manifest.AcceptIndex, most: c.maxManifest, what: what})
 	if errors.Is(err, NotFound) {
 		return nil, nil
 	}
@@ -133,13 +134,13 @@ func (c *Client) fallback(ctx context.Context, cred Credentials, r Reference) ([
 	return appendCandidates(nil, what, p.body)
 }
 
-func appendCandidates(found []descriptor, what string, body []byte) ([]descriptor, error) {
-	m, err := parseIndex(what, body)
+func appendCandidates(found []manifest.Descriptor, what string, body []byte) ([]manifest.Descriptor, error) {
+	m, err := manifest.ParseIndex(what, body)
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range m.Manifests {
-		if d.mayBeBundle() {
+		if d.MayBeBundle() {
 			found = append(found, d)
 		}
 	}
@@ -159,5 +160,5 @@ func unsupported(err error) bool {
 
 func isIndex(header http.Header) bool {
 	mediaType, _, err := mime.ParseMediaType(header.Get("Content-Type"))
-	return err == nil && mediaType == acceptIndex
+	return err == nil && mediaType == manifest.AcceptIndex
 }
