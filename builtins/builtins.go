@@ -30,7 +30,7 @@ import (
 // not.
 func All() []declare.Builtin {
 	return []declare.Builtin{
-		ociParse(), ociResolve(), ociManifest(), ociIndex(), ociConfigs(),
+		ociParse(), ociResolve(), ociManifest(), ociIndex(), ociConfig(), ociConfigs(), ociBlob(), ociReferrers(), ociFiles(),
 		cosignVerify(), cosignAttestations(),
 		cueValidate(), cueValidateConcrete(), sigstoreIsCompliant(),
 	}

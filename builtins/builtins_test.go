@@ -37,7 +37,7 @@ func TestDeclarationsAreInTheCapabilities(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff([]string{
-		"oci.parse", "oci.resolve", "oci.manifest", "oci.index", "oci.configs", "cosign.verify", "cosign.attestations",
+		"oci.parse", "oci.resolve", "oci.manifest", "oci.index", "oci.config", "oci.configs", "oci.blob", "oci.referrers", "oci.files", "cosign.verify", "cosign.attestations",
 		"cue.validate", "cue.validate_concrete", "sigstore.is_compliant",
 	}, names); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
@@ -52,7 +52,11 @@ func TestCallWithoutASession(t *testing.T) {
 		fmt.Sprintf("oci.resolve(%q)", someRef),
 		fmt.Sprintf("oci.manifest(%q)", someRef),
 		fmt.Sprintf("oci.index(%q)", someRef),
+		fmt.Sprintf("oci.config(%q)", someRef),
 		fmt.Sprintf("oci.configs(%q)", someRef),
+		fmt.Sprintf("oci.blob(%q)", someRef),
+		fmt.Sprintf("oci.referrers(%q)", someRef),
+		fmt.Sprintf("oci.files(%q, [])", someRef),
 		fmt.Sprintf("cosign.verify(%q, %s)", someRef, authority),
 		fmt.Sprintf("cosign.attestations(%q, %s, %q)", someRef, authority, "vuln"),
 		`cosign.verify("", {})`,
@@ -110,7 +114,8 @@ func TestGarbageOperands(t *testing.T) {
 	}
 	for _, operand := range garbage {
 		for _, format := range []string{
-			"oci.parse(%s)", "oci.resolve(%s)", "oci.manifest(%s)", "oci.index(%s)", "oci.configs(%s)", "cosign.verify(%s, " + authority + ")", "cosign.attestations(%s, " + authority + `, "vuln")`,
+			"oci.parse(%s)", "oci.resolve(%s)", "oci.manifest(%s)", "oci.index(%s)", "oci.config(%s)", "oci.configs(%s)",
+			"oci.blob(%s)", "oci.referrers(%s)", `oci.files(%s, ["etc/passwd"])`, "cosign.verify(%s, " + authority + ")", "cosign.attestations(%s, " + authority + `, "vuln")`,
 		} {
 			expression := call(format, operand)
 			if code, message := problem(t, answer(t, s, expression)); code != "malformed" || message == "" {
@@ -131,6 +136,12 @@ func TestGarbageOperands(t *testing.T) {
 		expression := call(fmt.Sprintf("cosign.attestations(%q, %s, %%s)", someRef, authority), operand)
 		if code, message := problem(t, answer(t, s, expression)); code != "malformed" || !strings.HasPrefix(message, "predicate_type: ") {
 			t.Errorf("%s: got %s: %s, want malformed, about the predicate type", expression, code, message)
+		}
+	}
+	for _, operand := range []string{"null", "1", `"etc/passwd"`, "{}", "[1]", `[["x"]]`, `["../x"]`, `[""]`} {
+		expression := call(fmt.Sprintf("oci.files(%q, %%s)", w.Expand("${app@}")), operand)
+		if code, message := problem(t, answer(t, s, expression)); code != "malformed" || !strings.HasPrefix(message, "paths") {
+			t.Errorf("%s: got %s: %s, want malformed, about the paths", expression, code, message)
 		}
 	}
 	if got := w.Requests(); len(got) > 0 {

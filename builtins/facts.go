@@ -26,6 +26,10 @@ type Registry interface {
 	Manifest(ctx context.Context, cred oci.Credentials, ref string) ([]byte, error)
 	Index(ctx context.Context, cred oci.Credentials, ref string) ([]byte, error)
 	Configs(ctx context.Context, cred oci.Credentials, ref string) (map[string]json.RawMessage, error)
+	Config(ctx context.Context, cred oci.Credentials, ref string) (json.RawMessage, error)
+	Blob(ctx context.Context, cred oci.Credentials, ref string) ([]byte, error)
+	Referrers(ctx context.Context, cred oci.Credentials, ref string) ([]oci.Referrer, error)
+	Files(ctx context.Context, cred oci.Credentials, ref string, paths []string) (oci.Files, error)
 }
 
 var _ Registry = (*oci.Client)(nil)

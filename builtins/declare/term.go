@@ -3,6 +3,7 @@ package declare
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -41,4 +42,26 @@ func Text(operand string, t *ast.Term) (string, *Problem) {
 		return "", Refuse(Malformed, operand+": got "+ast.ValueName(t.Value)+", want a string")
 	}
 	return string(s), nil
+}
+
+// Texts reads an operand that is an array or a set of strings. Of a set they are
+// in order.
+func Texts(operand string, t *ast.Term) ([]string, *Problem) {
+	var list *ast.Array
+	switch value := t.Value.(type) {
+	case *ast.Array:
+		list = value
+	case ast.Set:
+		list = value.Sorted()
+	default:
+		return nil, Refuse(Malformed, operand+": got "+ast.ValueName(t.Value)+", want an array or a set of strings")
+	}
+	out := make([]string, list.Len())
+	for i := range out {
+		var p *Problem
+		if out[i], p = Text(operand+"["+strconv.Itoa(i)+"]", list.Elem(i)); p != nil {
+			return nil, p
+		}
+	}
+	return out, nil
 }

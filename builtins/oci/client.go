@@ -12,7 +12,9 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/assay-dev/assay/builtins/oci/edge"
+	"github.com/assay-dev/assay/builtins/oci/layers"
 	"github.com/assay-dev/assay/builtins/oci/manifest"
+	"github.com/assay-dev/assay/builtins/oci/memo"
 )
 
 // emptyTTL is for how long "there is no evidence" holds: short, because a signature often arrives moments after its
@@ -36,6 +38,8 @@ type options struct {
 	maxInFlight int64
 	cacheBytes  int64
 	concurrency int
+	maxImage    int64
+	unpacking   layers.Limits
 }
 
 func defaults() options {
@@ -50,6 +54,8 @@ func defaults() options {
 		maxInFlight: 256 << 20,
 		cacheBytes:  64 << 20,
 		concurrency: 16,
+		maxImage:    512 << 20,
+		unpacking:   layers.Defaults(),
 	}
 }
 
@@ -127,6 +133,17 @@ func WithConcurrency(perRegistry int) Option {
 	return positive("concurrency", int64(perRegistry), func(o *options) { o.concurrency = perRegistry })
 }
 
+// WithMaxImage bounds the bytes of all layers of an image out of which files are read, as the registry has them. The
+// default is 512 MiB.
+func WithMaxImage(bytes int64) Option {
+	return positive("image bound", bytes, func(o *options) { o.maxImage = bytes })
+}
+
+// WithUnpacking bounds what the layers of such an image are once they are decompressed.
+func WithUnpacking(limits layers.Limits) Option {
+	return func(o *options) error { o.unpacking = limits; return nil }
+}
+
 func positive(what string, n int64, set func(*options)) Option {
 	return func(o *options) error {
 		if n <= 0 {
@@ -141,11 +158,12 @@ func positive(what string, n int64, set func(*options)) Option {
 type Client struct {
 	options
 	transport http.RoundTripper
-	sharing   sharing
+	flights   memo.Flights
 	slots     slots
 	flying    flying
-	content   *cache // bytes by digest, and listings; costs are bytes
-	names     *cache // sessions and tags; each costs 1
+	content   *memo.Cache // bytes by digest, and listings; costs are bytes
+	names     *memo.Cache // sessions and tags; each costs 1
+	unpackers *semaphore.Weighted
 }
 
 // New returns a Client with the defaults that each option names.
@@ -157,17 +175,18 @@ func New(opts ...Option) (*Client, error) {
 		}
 	}
 	var err error
-	if c.content, err = newCache(c.cacheBytes, c.now); err != nil {
+	if c.content, err = memo.NewCache(c.cacheBytes, c.now); err != nil {
 		return nil, err
 	}
-	if c.names, err = newCache(maxNames, c.now); err != nil {
+	if c.names, err = memo.NewCache(maxNames, c.now); err != nil {
 		return nil, err
 	}
 	if c.transport = c.inner; c.transport == nil {
 		c.transport = edge.Pool{Guard: c.guard, Roots: c.roots, Concurrency: c.concurrency}.Transport()
 	}
-	c.sharing.timeout = c.timeout
+	c.flights.Timeout = c.timeout
 	c.flying = flying{most: c.maxInFlight, free: semaphore.NewWeighted(c.maxInFlight)}
+	c.unpackers = semaphore.NewWeighted(maxUnpackers)
 	c.slots = slots{each: int64(c.concurrency), of: map[string]*slot{}}
 	return c, nil
 }
@@ -185,20 +204,20 @@ func (c *Client) Resolve(ctx context.Context, cred Credentials, ref string) (str
 	if r.Digest != "" {
 		return r.Digest, nil
 	}
-	k := key{tenant: cred.ID, call: "resolve", about: r.Name}
-	return shared[string](ctx, &c.sharing, c.names, k, func(ctx context.Context) (answer, error) {
+	k := memo.Key{Tenant: cred.ID, Call: "resolve", About: r.Name}
+	return memo.Shared[string](ctx, &c.flights, c.names, k, func(ctx context.Context) (memo.Answer, error) {
 		p, err := c.get(ctx, cred, r, request{
 			path: "manifests/" + r.Tag, accept: manifest.AcceptAny, most: c.maxManifest, what: "manifest " + r.Name,
 		})
 		if err != nil {
-			return answer{}, err
+			return memo.Answer{}, err
 		}
 		if _, err := manifest.Parse("manifest "+r.Name, p.body); err != nil {
-			return answer{}, err
+			return memo.Answer{}, err
 		}
 		digest := digestOf(p.body)
 		c.keep(cred, digest, p.body) // whoever asks for it by that digest next has it
-		return answer{value: digest, cost: 1, ttl: c.tagTTL}, nil
+		return memo.Answer{Value: digest, Cost: 1, TTL: c.tagTTL}, nil
 	})
 }
 

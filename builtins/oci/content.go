@@ -10,6 +10,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins/oci/edge"
 	"github.com/assay-dev/assay/builtins/oci/manifest"
+	"github.com/assay-dev/assay/builtins/oci/memo"
 )
 
 const (
@@ -61,21 +62,92 @@ func (c *Client) manifest(ctx context.Context, cred Credentials, r Reference) ([
 		_, err := manifest.Parse("manifest "+r.Name, body)
 		return body, err
 	}
-	k := key{tenant: cred.ID, call: "manifest", about: r.Name}
-	return shared[[]byte](ctx, &c.sharing, c.content, k, func(ctx context.Context) (answer, error) {
+	k := memo.Key{Tenant: cred.ID, Call: "manifest", About: r.Name}
+	return memo.Shared[[]byte](ctx, &c.flights, c.content, k, func(ctx context.Context) (memo.Answer, error) {
 		what := "manifest " + r.Name
 		p, err := c.get(ctx, cred, r, request{path: "manifests/" + r.Digest, accept: manifest.AcceptAny, most: c.maxManifest, what: what})
 		if err != nil {
-			return answer{}, err
+			return memo.Answer{}, err
 		}
 		if got := digestOf(p.body); got != r.Digest {
-			return answer{}, edge.Refuse(DigestMismatch, "%s: got bytes with digest %s", what, got)
+			return memo.Answer{}, edge.Refuse(DigestMismatch, "%s: got bytes with digest %s", what, got)
 		}
 		if _, err := manifest.Parse(what, p.body); err != nil {
-			return answer{}, err
+			return memo.Answer{}, err
 		}
-		return answer{value: c.keep(cred, r.Digest, p.body)}, nil
+		return memo.Answer{Value: c.keep(cred, r.Digest, p.body)}, nil
 	})
+}
+
+// Config reads the config file of the image that the digest reference ref names, with the fields that [Client.Configs]
+// gives of each. An index is refused: it has several.
+func (c *Client) Config(ctx context.Context, cred Credentials, ref string) (json.RawMessage, error) {
+	r, _, content, err := c.single(ctx, cred, ref, "config file")
+	if err != nil {
+		return nil, err
+	}
+	_, config, err := parseConfig(content)
+	if err != nil {
+		return nil, wrapped("config file of "+r.Name, err)
+	}
+	return config, nil
+}
+
+// single reads the manifest of one image, and its config file.
+func (c *Client) single(ctx context.Context, cred Credentials, ref, asked string) (r Reference, d manifest.Document, config []byte, err error) {
+	if r, err = pinned(cred, ref, asked); err != nil {
+		return r, d, nil, err
+	}
+	body, err := c.manifest(ctx, cred, r)
+	if err != nil {
+		return r, d, nil, err
+	}
+	if d, err = manifest.ParseDocument("manifest "+r.Name, body); err != nil {
+		return r, d, nil, err
+	}
+	switch d.Kind() {
+	case manifest.AnImage:
+	case manifest.AnIndex:
+		return r, d, nil, edge.Refuse(Malformed, "%s of %s: got an index of %d manifests, want one image", asked, r.Name, len(d.Manifests))
+	default:
+		return r, d, nil, edge.Refuse(Malformed, "%s of %s: got media type %.100q, want an image", asked, r.Name, d.MediaType)
+	}
+	read := c.fetch(ctx, cred, r, "config file of "+r.Name, "blobs", maxConfigs, []manifest.Descriptor{*d.Config})[0]
+	if read.err != nil {
+		return r, d, nil, read.err
+	}
+	return r, d, read.content, nil
+}
+
+// maxBlobValue bounds a blob that is read to be looked at: it becomes a value of a policy's language.
+const maxBlobValue = 4 << 20
+
+// Blob reads a blob of a repository, which the digest reference ref names. Its hash was checked. It must not be written
+// to.
+func (c *Client) Blob(ctx context.Context, cred Credentials, ref string) ([]byte, error) {
+	r, err := pinned(cred, ref, "blob")
+	if err != nil {
+		return nil, err
+	}
+	what := "blob " + r.Name
+	body, ok := c.kept(cred, r.Digest)
+	if !ok {
+		k := memo.Key{Tenant: cred.ID, Call: "blob", About: r.Name}
+		body, err = memo.Shared[[]byte](ctx, &c.flights, c.content, k, func(ctx context.Context) (memo.Answer, error) {
+			p, err := c.get(ctx, cred, r, request{path: "blobs/" + r.Digest, most: maxBlobValue, what: what})
+			if err != nil {
+				return memo.Answer{}, err
+			}
+			if got := digestOf(p.body); got != r.Digest {
+				return memo.Answer{}, edge.Refuse(DigestMismatch, "%s: got bytes with digest %s", what, got)
+			}
+			return memo.Answer{Value: c.keep(cred, r.Digest, p.body)}, nil
+		})
+	}
+	if err == nil && len(body) > maxBlobValue {
+		return nil, edge.Refuse(TooLarge, "%s: got %d bytes, want at most %d", what, len(body), maxBlobValue)
+	}
+	return body, err
 }
 
 // Configs reads the config files of all images that the digest reference ref leads to: its own, or those of all

@@ -14,6 +14,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins/oci/edge"
 	"github.com/assay-dev/assay/builtins/oci/manifest"
+	"github.com/assay-dev/assay/builtins/oci/memo"
 )
 
 // MaxLayers bounds the layers of one list, and the bundles among the referrers of one image. An authority tries at
@@ -80,7 +81,7 @@ func (c *Client) Count(ctx context.Context, cred Credentials, ref string, at Pla
 		}
 	}
 	if len(l.described) == 0 {
-		c.content.shorten(k, l, emptyTTL)
+		c.content.Shorten(k, l, emptyTTL)
 	}
 	return n, nil
 }
@@ -148,7 +149,7 @@ func (c *Client) list(ctx context.Context, cred Credentials, ref string, at Plac
 	}
 	e := newEvidence(string(storage))
 	layers, err := follow(ctx, r, l, e)
-	c.content.shorten(k, l, holds(layers, err))
+	c.content.Shorten(k, l, holds(layers, err))
 	if err != nil {
 		return List{}, err
 	}
@@ -157,27 +158,27 @@ func (c *Client) list(ctx context.Context, cred Credentials, ref string, at Plac
 
 // listed reads the listing of a storage about the digest reference ref, which is shared and kept under k. r is ref's
 // digest in the place.
-func (c *Client) listed(ctx context.Context, cred Credentials, ref string, at Place, storage Storage) (r Reference, k key, l *listing, err error) {
+func (c *Client) listed(ctx context.Context, cred Credentials, ref string, at Place, storage Storage) (r Reference, k memo.Key, l *listing, err error) {
 	image, err := pinned(cred, ref, string(storage))
 	if err != nil {
 		return r, k, nil, err
 	}
 	r = at.of(image)
-	k = key{tenant: cred.ID, call: string(storage), about: r.Name}
+	k = memo.Key{Tenant: cred.ID, Call: string(storage), About: r.Name}
 	read := c.referring
 	if suffix, tag := map[Storage]string{SignatureTag: ".sig", AttestationTag: ".att"}[storage]; tag {
 		name := at.tagPrefix + derivedTag(r.Digest) + suffix
-		k.about = r.at(name)
+		k.About = r.at(name)
 		read = func(ctx context.Context, cred Credentials, r Reference) (*listing, error) {
 			return c.tagged(ctx, cred, r, name)
 		}
 	}
-	l, err = shared[*listing](ctx, &c.sharing, c.content, k, func(ctx context.Context) (answer, error) {
+	l, err = memo.Shared[*listing](ctx, &c.flights, c.content, k, func(ctx context.Context) (memo.Answer, error) {
 		l, err := read(ctx, cred, r)
 		if err != nil {
-			return answer{}, err
+			return memo.Answer{}, err
 		}
-		return answer{value: l, cost: l.cost(), ttl: c.listTTL}, nil
+		return memo.Answer{Value: l, Cost: l.cost(), TTL: c.listTTL}, nil
 	})
 	return r, k, l, err
 }
@@ -200,7 +201,7 @@ func holds(layers []Layer, err error) time.Duration {
 	if err != nil {
 		return 0
 	}
-	ttl := forever
+	ttl := memo.Forever
 	if len(layers) == 0 {
 		ttl = emptyTTL
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins/oci/edge"
 	"github.com/assay-dev/assay/builtins/oci/manifest"
+	"github.com/assay-dev/assay/builtins/oci/memo"
 )
 
 // piece is the content that one descriptor names, or why it could not be had.
@@ -69,22 +70,22 @@ func (c *Client) verified(ctx context.Context, cred Credentials, r Reference, d 
 	if b, ok := c.kept(cred, d.Digest); ok && int64(len(b)) == d.Size {
 		return b, nil
 	}
-	flight := key{tenant: cred.ID, call: fmt.Sprintf("fetch %d", d.Size), about: at}
-	return shared[[]byte](ctx, &c.sharing, c.content, flight, func(ctx context.Context) (answer, error) {
+	flight := memo.Key{Tenant: cred.ID, Call: fmt.Sprintf("fetch %d", d.Size), About: at}
+	return memo.Shared[[]byte](ctx, &c.flights, c.content, flight, func(ctx context.Context) (memo.Answer, error) {
 		p, err := c.get(ctx, cred, r, request{path: path, accept: acceptFor(kind), most: d.Size, exact: true, what: at})
 		if err != nil {
-			return answer{}, err
+			return memo.Answer{}, err
 		}
 		if got := digestOf(p.body); got != d.Digest {
-			return answer{}, edge.Refuse(DigestMismatch, "%s: got bytes with digest %s", at, got)
+			return memo.Answer{}, edge.Refuse(DigestMismatch, "%s: got bytes with digest %s", at, got)
 		}
-		return answer{value: c.keep(cred, d.Digest, p.body)}, nil
+		return memo.Answer{Value: c.keep(cred, d.Digest, p.body)}, nil
 	})
 }
 
 // kept is the content of a digest that the same credentials led to before.
 func (c *Client) kept(cred Credentials, digest string) ([]byte, bool) {
-	b, ok := c.content.get(key{tenant: cred.ID, call: "content", about: digest})
+	b, ok := c.content.Get(memo.Key{Tenant: cred.ID, Call: "content", About: digest})
 	if !ok {
 		return nil, false
 	}
@@ -94,8 +95,8 @@ func (c *Client) kept(cred Credentials, digest string) ([]byte, bool) {
 // keep remembers content whose digest was computed, for whoever comes with the same credentials.
 func (c *Client) keep(cred Credentials, digest string, body []byte) []byte {
 	body = slices.Clip(body)
-	c.content.put(key{tenant: cred.ID, call: "content", about: digest},
-		answer{value: body, cost: int64(len(body)) + 1<<10, ttl: forever})
+	c.content.Put(memo.Key{Tenant: cred.ID, Call: "content", About: digest},
+		memo.Answer{Value: body, Cost: int64(len(body)) + 1<<10, TTL: memo.Forever})
 	return body
 }
 

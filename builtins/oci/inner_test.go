@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
-	"time"
 
 	"github.com/assay-dev/assay/builtins/oci/edge"
 )
@@ -28,65 +27,6 @@ func TestSchemes(t *testing.T) {
 		}
 		if got := repo.Scheme(); got != want || repo.RegistryStr() != r.Registry || repo.RepositoryStr() != r.Repository {
 			t.Errorf("%s: got %s://%s/%s, want %s", host, got, repo.RegistryStr(), repo.RepositoryStr(), want)
-		}
-	}
-}
-
-func TestCacheIsBoundedByCost(t *testing.T) {
-	t.Parallel()
-	now := time.Unix(0, 0)
-	c, err := newCache(10, func() time.Time { return now })
-	if err != nil {
-		t.Fatal(err)
-	}
-	k := func(s string) key { return key{about: s} }
-	c.put(k("a"), answer{value: "a", cost: 4, ttl: forever})
-	c.put(k("b"), answer{value: "b", cost: 4, ttl: time.Second})
-	c.put(k("a"), answer{value: "a2", cost: 5, ttl: forever})
-	c.put(k("too large"), answer{value: "x", cost: 11, ttl: forever})
-	c.put(k("not kept"), answer{value: "x", cost: 1})
-	if v, ok := c.get(k("a")); !ok || v != "a2" || c.cost != 9 || c.lru.Len() != 2 {
-		t.Errorf("got %v, cost %d of %d entries, want a2, 9 of 2", v, c.cost, c.lru.Len())
-	}
-	c.put(k("c"), answer{value: "c", cost: 3, ttl: forever})
-	if _, ok := c.get(k("b")); ok || c.cost != 8 {
-		t.Errorf("got b kept %t at cost %d, want the least recently used gone at cost 8", ok, c.cost)
-	}
-	c.shorten(k("a"), "a", time.Second)
-	c.shorten(k("a"), "a2", forever)
-	c.drop(k("a"), "a")
-	c.drop(k("c"), "c")
-	if _, ok := c.get(k("a")); !ok || c.cost != 5 {
-		t.Errorf("got a kept %t at cost %d, want a newer value to survive at cost 5", ok, c.cost)
-	}
-}
-
-func TestAKeptValueIsShortened(t *testing.T) {
-	t.Parallel()
-	now := time.Unix(0, 0)
-	c, err := newCache(10, func() time.Time { return now })
-	if err != nil {
-		t.Fatal(err)
-	}
-	k := key{about: "a"}
-	c.put(k, answer{value: "a", cost: 1, ttl: time.Minute})
-	now = now.Add(time.Second)
-	c.shorten(k, "a", 2*time.Second)
-	if _, ok := c.get(k); !ok || c.cost != 1 {
-		t.Errorf("got kept %t at cost %d, want it kept at cost 1", ok, c.cost)
-	}
-	now = now.Add(time.Second)
-	if _, ok := c.get(k); ok || c.cost != 0 {
-		t.Errorf("got kept %t at cost %d, want it gone 2 s after it was put", ok, c.cost)
-	}
-}
-
-func TestKeysCannotBeSpelledAlike(t *testing.T) {
-	t.Parallel()
-	a := key{tenant: "alice", call: "signatures", about: "x"}
-	for _, b := range []key{{"alice signatures", "", "x"}, {`alice" "signatures`, "", "x"}, {"alice", "signatures x", ""}, {"", "alice", "x"}} {
-		if a.String() == b.String() {
-			t.Errorf("got the same key %s for %#v and %#v", a, a, b)
 		}
 	}
 }

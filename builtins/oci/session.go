@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/assay-dev/assay/builtins/oci/edge"
+	"github.com/assay-dev/assay/builtins/oci/memo"
 )
 
 const (
@@ -39,55 +40,64 @@ func (cred Credentials) check() error {
 	return nil
 }
 
-// get reads r in the repository of ref. An expired token costs one more try with a new session; nothing else is
-// tried twice.
-func (c *Client) get(ctx context.Context, cred Credentials, ref Reference, r request) (page, error) {
+// get reads r in the repository of ref.
+func (c *Client) get(ctx context.Context, cred Credentials, ref Reference, r request) (p page, err error) {
+	err = c.ask(ctx, cred, ref, r.what, func(s *session) error {
+		p, err = s.read(ctx, r)
+		return err
+	})
+	return p, err
+}
+
+// ask asks something in the repository of ref; what names it. An expired token costs one more try with a new session;
+// nothing else is tried twice.
+func (c *Client) ask(ctx context.Context, cred Credentials, ref Reference, what string, of func(*session) error) error {
 	s, err := c.session(ctx, cred, ref)
 	if err != nil {
-		return page{}, err
+		return err
 	}
-	p, err := c.slotted(ctx, s, r)
+	err = c.slotted(ctx, s, what, of)
 	if !errors.Is(err, edge.Status(http.StatusUnauthorized)) {
-		return p, err
+		return err
 	}
-	c.names.drop(sessionKey(cred, ref), s)
+	c.names.Drop(sessionKey(cred, ref), s)
 	if c.now().Sub(s.begun) < tokenAge {
-		return p, err
+		return err
 	}
 	if s, err = c.session(ctx, cred, ref); err != nil {
-		return page{}, err
+		return err
 	}
-	return c.slotted(ctx, s, r)
+	return c.slotted(ctx, s, what, of)
 }
 
-func (c *Client) slotted(ctx context.Context, s *session, r request) (page, error) {
+func (c *Client) slotted(ctx context.Context, s *session, what string, of func(*session) error) error {
 	release, err := c.slots.acquire(ctx, s.repo.RegistryStr())
 	if err != nil {
-		return page{}, edge.Refusal(r.what, err)
+		return edge.Refusal(what, err)
 	}
 	defer release()
-	return s.read(ctx, r)
+	return of(s)
 }
 
-func sessionKey(cred Credentials, ref Reference) key {
-	return key{tenant: cred.ID, call: "session", about: ref.Registry + "/" + ref.Repository}
+func sessionKey(cred Credentials, ref Reference) memo.Key {
+	return memo.Key{Tenant: cred.ID, Call: "session", About: ref.Registry + "/" + ref.Repository}
 }
 
 // session returns the way to the repository of ref, beginning it where there is none: a ping, and a token where the
 // registry asks for one.
 func (c *Client) session(ctx context.Context, cred Credentials, ref Reference) (*session, error) {
-	return shared[*session](ctx, &c.sharing, c.names, sessionKey(cred, ref), func(ctx context.Context) (answer, error) {
+	return memo.Shared[*session](ctx, &c.flights, c.names, sessionKey(cred, ref), func(ctx context.Context) (memo.Answer, error) {
 		repo, err := ref.repository()
 		if err != nil {
-			return answer{}, edge.AsError("repository "+ref.Repository, err)
+			return memo.Answer{}, edge.AsError("repository "+ref.Repository, err)
 		}
 		release, err := c.slots.acquire(ctx, repo.RegistryStr())
 		if err != nil {
-			return answer{}, edge.Refusal("registry "+ref.Registry, err)
+			return memo.Answer{}, edge.Refusal("registry "+ref.Registry, err)
 		}
 		defer release()
 		s, err := c.begin(ctx, cred, repo)
-		return answer{value: s, cost: 1, ttl: sessionTTL}, err
+		return memo.Answer{Value: s, Cost: 1, TTL: sessionTTL}, err
 	})
 }
 

@@ -40,25 +40,11 @@ type page struct {
 }
 
 func (s *session) read(ctx context.Context, r request) (page, error) {
-	at := url.URL{Scheme: s.repo.Scheme(), Host: s.repo.RegistryStr(), Path: "/v2/" + s.repo.RepositoryStr() + "/" + r.path, RawQuery: r.query}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
+	resp, err := s.open(ctx, r)
 	if err != nil {
-		return page{}, edge.Refusal(r.what, err)
-	}
-	if r.accept != "" {
-		req.Header.Set("Accept", r.accept)
-	}
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return page{}, edge.Refusal(r.what, err)
-	}
-	defer closeBody(resp)
-	if resp.StatusCode != http.StatusOK {
-		return page{}, edge.RefuseStatus(r.what, resp.StatusCode)
-	}
-	if err := r.announced(resp); err != nil {
 		return page{}, err
 	}
+	defer closeBody(resp)
 	release, err := s.flying.acquire(ctx, r.what, r.weight(resp))
 	if err != nil {
 		return page{}, err
@@ -68,7 +54,59 @@ func (s *session) read(ctx context.Context, r request) (page, error) {
 	return page{body: body, header: resp.Header}, err
 }
 
-// announced refuses a body that says itself that it is not what is wanted.
+// stream is read for what is larger than what is kept: use reads the body, up to one byte more than it may have.
+func (s *session) stream(ctx context.Context, r request, use func(io.Reader) error) error {
+	resp, err := s.open(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer closeBody(resp)
+	return use(io.LimitReader(streamed{resp.Body, r.what}, r.most+1))
+}
+
+// streamed gives what breaks off a code.
+type streamed struct {
+	body io.Reader
+	what string
+}
+
+func (s streamed) Read(p []byte) (int, error) {
+	n, err := s.body.Read(p)
+	switch {
+	case err == nil, errors.Is(err, io.EOF):
+		return n, err
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return n, &Error{Code: Unreachable, Message: s.what + ": got a body that was cut short", Err: err}
+	}
+	return n, edge.Refusal(s.what, err)
+}
+
+// open asks for r, and refuses every answer that says itself that it is not what is wanted.
+func (s *session) open(ctx context.Context, r request) (*http.Response, error) {
+	at := url.URL{Scheme: s.repo.Scheme(), Host: s.repo.RegistryStr(), Path: "/v2/" + s.repo.RepositoryStr() + "/" + r.path, RawQuery: r.query}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
+	if err != nil {
+		return nil, edge.Refusal(r.what, err)
+	}
+	if r.accept != "" {
+		req.Header.Set("Accept", r.accept)
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return nil, edge.Refusal(r.what, err)
+	}
+	err = r.announced(resp)
+	if resp.StatusCode != http.StatusOK {
+		err = edge.RefuseStatus(r.what, resp.StatusCode)
+	}
+	if err != nil {
+		closeBody(resp)
+		return nil, err
+	}
+	return resp, nil
+}
+
+// announced refuses a body by its length.
 func (r request) announced(resp *http.Response) error {
 	if n := resp.ContentLength; n > r.most || r.exact && n >= 0 && n != r.most {
 		return edge.Refuse(r.surplus(), "%s: got %d bytes, want %s", r.what, n, r.size())

@@ -165,3 +165,16 @@ func IsDigest(digest string) bool {
 	hex, found := strings.CutPrefix(digest, "sha256:")
 	return found && len(hex) == 64 && strings.Trim(hex, "0123456789abcdef") == ""
 }
+
+// IsLayer reports whether the media type is that of a layer of an image: a tar, as it is or compressed, also one that
+// is not to be distributed.
+func (d Descriptor) IsLayer() bool {
+	rest, found := strings.CutPrefix(d.MediaType, "application/vnd.oci.image.layer.")
+	if found {
+		rest = strings.TrimPrefix(rest, "nondistributable.")
+		return rest == "v1.tar" || rest == "v1.tar+gzip" || rest == "v1.tar+zstd"
+	}
+	rest, found = strings.CutPrefix(d.MediaType, "application/vnd.docker.image.rootfs.")
+	rest = strings.TrimPrefix(rest, "foreign.")
+	return found && (rest == "diff.tar" || rest == "diff.tar.gzip" || rest == "diff.tar.zstd")
+}

@@ -1,0 +1,28 @@
+package builtins
+
+import (
+	"context"
+	"unicode/utf8"
+
+	"github.com/open-policy-agent/opa/v1/types"
+
+	"github.com/assay-dev/assay/builtins/declare"
+	"github.com/assay-dev/assay/builtins/oci"
+)
+
+func ociBlob() declare.Builtin {
+	return byDigest(declare.Builtin{
+		Name: "oci.blob",
+		Text: "Reads a blob of a repository as text, such as the layer of a referrer. `ref` is the repository with the digest of the blob, " +
+			"and the bytes were hashed. Bytes that are not UTF-8 are `malformed`.",
+		Answer:  "the blob",
+		Members: []declare.Field{declare.Named("value", types.S, "the text; empty when not `ok`")},
+		Codes:   registryCodes(),
+	}, "", func(ctx context.Context, s *Session, image oci.Reference) (any, error) {
+		content, err := s.facts.registry.Blob(ctx, s.credentials, image.Name)
+		if err == nil && !utf8.Valid(content) {
+			err = &oci.Error{Code: oci.Malformed, Message: "blob " + image.Name + ": got bytes that are not UTF-8, want text"}
+		}
+		return string(content), err
+	})
+}

@@ -1,0 +1,23 @@
+package builtins
+
+import (
+	"context"
+
+	"github.com/open-policy-agent/opa/v1/types"
+
+	"github.com/assay-dev/assay/builtins/declare"
+	"github.com/assay-dev/assay/builtins/oci"
+)
+
+func ociConfig() declare.Builtin {
+	return byDigest(declare.Builtin{
+		Name:   "oci.config",
+		Text:   "Reads the config file of one image. An index is `malformed`: it has several, which `oci.configs` reads.",
+		Answer: "the config file",
+		Members: []declare.Field{declare.Named("value", types.A,
+			"the config file, with go-containerregistry's fields of `v1.ConfigFile` and no others; null when not `ok`")},
+		Codes: registryCodes(),
+	}, nil, func(ctx context.Context, s *Session, image oci.Reference) (any, error) {
+		return s.facts.registry.Config(ctx, s.credentials, image.Name)
+	})
+}
