@@ -81,6 +81,26 @@ func (a answer) Configs(context.Context, oci.Credentials, string) (map[string]js
 	return nil, err
 }
 
+func (a answer) Config(context.Context, oci.Credentials, string) (json.RawMessage, error) {
+	_, err := a()
+	return nil, err
+}
+
+func (a answer) Blob(context.Context, oci.Credentials, string) ([]byte, error) {
+	_, err := a()
+	return nil, err
+}
+
+func (a answer) Referrers(context.Context, oci.Credentials, string) ([]oci.Referrer, error) {
+	_, err := a()
+	return nil, err
+}
+
+func (a answer) Files(context.Context, oci.Credentials, string, []string) (oci.Files, error) {
+	_, err := a()
+	return oci.Files{}, err
+}
+
 // answering is an engine whose registry answers so.
 func answering(t *testing.T, policies string, a answer) *rig {
 	t.Helper()
