@@ -19,21 +19,24 @@
 package builtins
 
 import (
+	"slices"
+
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/assay-dev/assay/builtins/declare"
+	"github.com/assay-dev/assay/builtins/pure"
 )
 
 // All are the builtins, in the order of their documentation. Each has a file that
 // is named for it: here where it needs a [Session], in package pure where it does
 // not.
 func All() []declare.Builtin {
-	return []declare.Builtin{
+	return slices.Concat([]declare.Builtin{
 		ociParse(), ociResolve(), ociManifest(), ociIndex(), ociConfig(), ociConfigs(), ociBlob(), ociReferrers(), ociFiles(),
 		cosignVerify(), cosignAttestations(),
 		cueValidate(), cueValidateConcrete(), sigstoreIsCompliant(),
-	}
+	}, pure.Builtins())
 }
 
 // Register makes the builtins known to OPA. It is to be called once, by the

@@ -5,12 +5,13 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
+
+	"github.com/assay-dev/assay/builtins/sigstore/fulcio"
 )
 
 // The formats of evidence, as facts name them.
@@ -80,15 +81,9 @@ func (s *Signature) describe(leaf *x509.Certificate) error {
 
 func (s *Signature) summarize(summary certificate.Summary) error {
 	s.Subject, s.Issuer = summary.SubjectAlternativeName, summary.Issuer
-	text, err := json.Marshal(summary.Extensions)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(text, &s.Extensions); err != nil {
-		return fmt.Errorf("extensions: %w", err)
-	}
-	delete(s.Extensions, "issuer")
-	return nil
+	var err error
+	s.Extensions, err = fulcio.Extensions(summary.Extensions)
+	return err
 }
 
 // attest takes the statement from a verified envelope, if it is about the image.
