@@ -3,7 +3,6 @@ package builtins_test
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -32,13 +31,14 @@ func TestDeclarationsAreInTheCapabilities(t *testing.T) {
 		if b.Description == "" {
 			t.Errorf("%s has no description", b.Name)
 		}
-		if networked := !slices.Contains([]string{"oci.parse", "cue.validate", "cue.validate_concrete", "x509.extensions"}, b.Name); b.Nondeterministic != networked {
+		if networked := strings.HasPrefix(b.Name, "oci.") && b.Name != "oci.parse" || strings.HasPrefix(b.Name, "cosign.") || strings.HasPrefix(b.Name, "sigstore."); b.Nondeterministic != networked {
 			t.Errorf("%s: got nondeterministic %t, want %t", b.Name, b.Nondeterministic, networked)
 		}
 	}
 	if diff := cmp.Diff([]string{
 		"oci.parse", "oci.resolve", "oci.manifest", "oci.index", "oci.config", "oci.configs", "oci.blob", "oci.referrers", "oci.files", "cosign.verify", "cosign.attestations",
-		"cue.validate", "cue.validate_concrete", "sigstore.is_compliant", "x509.extensions",
+		"cue.validate", "cue.validate_concrete", "sigstore.is_compliant",
+		"slsa.provenance", "sbom.packages", "vuln.findings", "vex.apply", "purl.parse", "purl.is_valid", "x509.extensions",
 	}, names); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
@@ -82,7 +82,8 @@ func TestMembersCompareWithConstants(t *testing.T) {
 	for _, b := range builtins.Declarations() {
 		arguments := make([]string, b.Decl.Arity())
 		for i, argument := range b.Decl.FuncArgs().Args {
-			arguments[i] = map[string]string{"string": `""`, "any": `""`}[argument.String()]
+			kind, _, _ := strings.Cut(argument.String(), "[")
+			arguments[i] = map[string]string{"string": `""`, "any": `""`, "number": "0", "array": "[]", "any<array": "[]"}[kind]
 			if arguments[i] == "" {
 				arguments[i] = "{}"
 			}
@@ -92,7 +93,9 @@ func TestMembersCompareWithConstants(t *testing.T) {
 			for _, constant := range []string{"null", "true", "1", `"x"`, "[]", "{}"} {
 				// Whether the comparison is a type error depends on the member.
 				query := fmt.Sprintf("%s(%s).%s == %s", b.Name, strings.Join(arguments, ", "), member.Key, constant)
-				_, _ = rego.New(rego.Query(query)).PrepareForEval(t.Context())
+				if _, err := rego.New(rego.Query(query)).PrepareForEval(t.Context()); err != nil && !strings.Contains(err.Error(), "match error") {
+					t.Errorf("%s: %v", query, err)
+				}
 			}
 		}
 	}

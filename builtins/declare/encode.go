@@ -11,6 +11,7 @@ import (
 
 // The bounds of a document that leaves Rego.
 const (
+	// mostEncoded is for [Encode]: what is evaluated against a policy takes time.
 	mostEncoded   = 4 << 20
 	deepest       = 1000
 	longestNumber = 400
@@ -20,16 +21,43 @@ const (
 // order of their names, and numbers as they are once a Go program has read them.
 type encoder struct {
 	operand string
-	out     bytes.Buffer
+	most    int
+	// asWritten leaves numbers as they are.
+	asWritten bool
+	out       bytes.Buffer
 }
 
 // Encode is the JSON of an operand. Sets are not JSON, and are refused.
 func Encode(operand string, v ast.Value) ([]byte, *Problem) {
-	e := &encoder{operand: operand}
+	e := &encoder{operand: operand, most: mostEncoded}
 	if p := e.value(v, 0); p != nil {
 		return nil, p
 	}
 	return e.out.Bytes(), nil
+}
+
+// Document is the bytes of an operand that is a document, at most so many: the
+// text of a string, and the JSON of everything else with its numbers as they are
+// written. Sets are not JSON, and are refused.
+func Document(operand string, t *ast.Term, most int) ([]byte, *Problem) {
+	e := &encoder{operand: operand, most: most, asWritten: true}
+	if text, ok := t.Value.(ast.String); ok {
+		if len(text) > most {
+			return nil, e.tooLarge()
+		}
+		return []byte(text), nil
+	}
+	if p := e.value(t.Value, 0); p != nil {
+		return nil, p
+	}
+	if e.out.Len() > most {
+		return nil, e.tooLarge()
+	}
+	return e.out.Bytes(), nil
+}
+
+func (e *encoder) tooLarge() *Problem {
+	return e.fail(TooLarge, "got more than "+strconv.Itoa(e.most)+" bytes")
 }
 
 func (e *encoder) fail(code Code, message string) *Problem {
@@ -40,8 +68,8 @@ func (e *encoder) value(v ast.Value, depth int) *Problem {
 	if depth > deepest {
 		return e.fail(TooLarge, "got more than "+strconv.Itoa(deepest)+" values within each other")
 	}
-	if e.out.Len() > mostEncoded {
-		return e.fail(TooLarge, "got more than "+strconv.Itoa(mostEncoded)+" bytes")
+	if e.out.Len() > e.most {
+		return e.tooLarge()
 	}
 	switch v := v.(type) {
 	case ast.Null:
@@ -99,6 +127,9 @@ func (e *encoder) object(v ast.Object, depth int) *Problem {
 }
 
 func (e *encoder) text(s string) *Problem {
+	if e.asWritten && len(s) > e.most { // before it is written twice
+		return e.tooLarge()
+	}
 	encoded, err := json.Marshal(s)
 	if err != nil {
 		return e.fail(Malformed, err.Error())
@@ -113,7 +144,7 @@ func (e *encoder) number(text string) *Problem {
 	if len(text) > longestNumber {
 		return e.fail(TooLarge, "got a number of "+strconv.Itoa(len(text))+" characters, want at most "+strconv.Itoa(longestNumber))
 	}
-	if !strings.ContainsAny(text, ".eE") {
+	if e.asWritten || !strings.ContainsAny(text, ".eE") {
 		e.out.WriteString(text)
 		return nil
 	}

@@ -9,16 +9,21 @@
 package pure
 
 import (
+	"errors"
+	"strings"
+
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
+	"github.com/open-policy-agent/opa/v1/types"
 
 	"github.com/assay-dev/assay/builtins/declare"
+	"github.com/assay-dev/assay/predicate/bounded"
 )
 
 // Builtins are those of this package, in the order of their documentation.
 func Builtins() []declare.Builtin {
 	return []declare.Builtin{
-		x509Extensions(),
+		slsaProvenance(), sbomPackages(), vulnFindings(), vexApply(), purlParse(), purlIsValid(), x509Extensions(),
 	}
 }
 
@@ -32,10 +37,49 @@ type answer struct {
 // calling makes the code of a builtin from a function of its operands.
 func calling(read func(operands []*ast.Term) (any, *declare.Problem)) topdown.BuiltinFunc {
 	return func(_ topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
-		value, p := read(operands)
-		if p != nil {
-			return iter(declare.Term(answer{Error: p}))
-		}
-		return iter(declare.Term(answer{OK: true, Value: value}))
+		return iter(answered(read, operands))
 	}
+}
+
+func answered(read func(operands []*ast.Term) (any, *declare.Problem), operands []*ast.Term) *ast.Term {
+	value, p := read(operands)
+	if p != nil {
+		return declare.Term(answer{Error: p})
+	}
+	return declare.Term(answer{OK: true, Value: value})
+}
+
+// documentArgument is a predicate in one of the forms in which policies have it.
+func documentArgument(text string) declare.Field {
+	return declare.Named("document", types.A, text)
+}
+
+// document reads the operand of a document.
+func document(t *ast.Term) ([]byte, *declare.Problem) {
+	return declare.Document("document", t, bounded.MaxBytes)
+}
+
+// problem gives an error of package predicate its code. operand names what was
+// read.
+func problem(operand string, err error) *declare.Problem {
+	var refusal *bounded.Error
+	if !errors.As(err, &refusal) {
+		return declare.Refuse(declare.Malformed, operand+": "+err.Error())
+	}
+	message := refusal.Error()
+	switch path := refusal.Path; {
+	case strings.HasPrefix(path, operand): // it names the operand, or there are several
+	case path == "":
+		message = operand + ": " + message
+	case path[0] == '[':
+		message = operand + message
+	default:
+		message = operand + "." + message
+	}
+	return declare.Refuse(declare.Code(refusal.Code), message)
+}
+
+// predicateCodes are what reading a predicate answers.
+func predicateCodes() []declare.Code {
+	return []declare.Code{declare.Malformed, declare.TooLarge, declare.Unsupported}
 }
