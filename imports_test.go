@@ -46,9 +46,26 @@ func rooms() []room {
 		name: "cmd", // wires, and decides nothing
 		ours: []string{all},
 		owns: []string{
-			"github.com/spf13/cobra", "github.com/open-policy-agent/opa/cmd", "golang.org/x/term",
-			"github.com/owenrumney/go-sarif/v2/sarif",
+			"github.com/spf13/cobra", "golang.org/x/term", "github.com/owenrumney/go-sarif/v2/sarif",
 		},
+	}, {
+		name: "cmd/assay/opa", // OPA's own commands, as they are
+		ours: []string{"builtins", "builtins/oci", "builtins/sigstore"},
+		owns: []string{"github.com/spf13/cobra", "github.com/open-policy-agent/opa/cmd"},
+	}, {
+		name: "cmd/assay/suite", // OPA's test runner, over a world
+		ours: []string{all},
+		owns: []string{
+			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/open-policy-agent/opa/cmd/formats",
+			opa + "ast", opa + "bundle", opa + "cover", opa + "loader", opa + "runtime/info", opa + "storage", opa + "tester",
+			opa + "topdown/...", opa + "types", opa + "util", "github.com/jstemmer/go-junit-report/v2/junit",
+		},
+		never: []string{"net", "net/http/..."},
+	}, {
+		name:  "cmd/assay/suite/fixture", // tests as values: evaluates none
+		ours:  []string{"rego/cip", "world"},
+		owns:  []string{"golang.org/x/tools/txtar"},
+		never: []string{"net", "net/http/..."},
 	}, {
 		name:  "rego", // the engine: facts arrive through one interface that it declares
 		ours:  []string{"rego/apart", "rego/cip", "rego/compile", "rego/inline", "rego/lib", "rego/raw"},

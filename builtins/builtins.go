@@ -11,7 +11,7 @@
 // global table; they hold no state. What a call may know, whom it acts for and
 // what was answered before comes with the evaluation, as a [Session] under
 // [MetadataKey] of its request metadata. A call that needs one and has none
-// answers ok: false, unless the program gives a [Standalone].
+// answers ok: false, unless the program is a tool that gives a [Standalone].
 //
 // A networked builtin that has no answer yet notes the question and leaves its
 // expression undefined. The engine then lets the session get all answers at
@@ -41,15 +41,11 @@ func All() []declare.Builtin {
 
 // Register makes the builtins known to OPA. It is to be called once, by the
 // program's main function, before any policy is compiled: OPA's tables are not
-// locked. alone, if any, answers evaluations that no engine began.
-func Register(alone ...Standalone) {
+// locked.
+func Register() {
 	for _, b := range All() {
-		call := b.Call
-		for _, a := range alone {
-			call = a.behind(call)
-		}
 		ast.RegisterBuiltin(b.Declaration())
-		topdown.RegisterBuiltinFunc(b.Name, call)
+		topdown.RegisterBuiltinFunc(b.Name, b.Call)
 	}
 }
 

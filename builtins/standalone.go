@@ -17,6 +17,17 @@ import (
 // theirs, so no decision ever rests on it.
 type Standalone func(ctx context.Context) map[string]any
 
+// RegisterStandalone lets evaluations without a session have what alone gives. Like
+// [Register], after which it is to be called, it is for the beginning of a program:
+// of its commands, those that are such a tool call it, and no other does.
+func RegisterStandalone(alone Standalone) {
+	for _, b := range All() {
+		if b.Nondeterministic { // the others want no facts
+			topdown.RegisterBuiltinFunc(b.Name, alone.behind(b.Call))
+		}
+	}
+}
+
 // behind puts the call behind it.
 func (alone Standalone) behind(call topdown.BuiltinFunc) topdown.BuiltinFunc {
 	return func(bctx topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {

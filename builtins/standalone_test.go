@@ -25,7 +25,7 @@ func TestStandaloneEvaluations(t *testing.T) {
 	w := openWorld(t)
 	facts := factsOf(t, w)
 	asked := 0
-	builtins.Register(func(ctx context.Context) map[string]any {
+	builtins.RegisterStandalone(func(ctx context.Context) map[string]any {
 		if asked++; ctx == nil {
 			return nil
 		}

@@ -140,6 +140,13 @@ func (t *Text) compiled() map[string]string {
 	return out
 }
 
+// Metadata is what evaluations of the set's modules hand to the builtins where the
+// engine does not evaluate them, as in tests of Rego. The answers should block:
+// nobody evaluates again.
+func (s *Set) Metadata(answers Answers) map[string]any {
+	return answers.Metadata(s.asks(answers.Now()))
+}
+
 // asks answers for a decision what the module of a policy says of a document. A
 // decision has one time.
 func (s *Set) asks(now time.Time) func(context.Context, string, ast.Value) (ast.Value, string, string) {

@@ -48,6 +48,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/assay-dev/assay/world/sigstore"
 )
@@ -59,6 +60,7 @@ type World struct {
 	keys        map[string]*sigstore.Signer
 	sigstore    *sigstore.Sigstore // its own: strangers are forgotten
 	trustedRoot []byte
+	clock       time.Time
 }
 
 // minted is an image in the registry.
@@ -118,7 +120,7 @@ func build(d *Description) (_ *World, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &World{images: map[string]minted{}, keys: m.keys, sigstore: m.own}
+	w := &World{images: map[string]minted{}, keys: m.keys, sigstore: m.own, clock: d.Clock}
 	if w.trustedRoot, err = m.own.TrustedRoot(); err != nil {
 		return nil, err
 	}
@@ -200,3 +202,6 @@ func (w *World) PublicKey(signer string) (pem []byte, ok bool) {
 	}
 	return key.PublicKey(), true
 }
+
+// Now is when everything in the world happened: Description.Clock, or its default.
+func (w *World) Now() time.Time { return w.clock }

@@ -3,7 +3,7 @@
 //
 // This room wires and decides nothing. It reads flags and files, hands facts to
 // the engine and prints what the engine decided. Exit codes: 0 admitted or
-// done, 1 denied or findings, 2 there is no decision.
+// done, 1 denied or findings, 2 there is no decision; OPA's commands have OPA's.
 package main
 
 import (
@@ -20,6 +20,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/assay-dev/assay/builtins"
+	"github.com/assay-dev/assay/cmd/assay/opa"
+	"github.com/assay-dev/assay/cmd/assay/suite"
 )
 
 // The exit codes.
@@ -43,13 +45,16 @@ var errDenied = errors.New("denied")
 
 // run is the program without its process: tests call it as users call the binary.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := command() //nolint:contextcheck // cobra hands the context to the command that runs
+	root := command(args) //nolint:contextcheck // cobra hands the context to the command that runs
 	root.SetArgs(twoDashes(args))
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	var exit opa.Exit
 	switch err := root.ExecuteContext(ctx); {
 	case err == nil:
 		return exitAdmitted
+	case errors.As(err, &exit):
+		return exit.Code
 	case errors.Is(err, errDenied), errors.Is(err, errFindings):
 		return exitDenied
 	default:
@@ -73,7 +78,12 @@ func twoDashes(args []string) []string {
 	return out
 }
 
-func command() *cobra.Command {
+// group is the heading of the commands that are ours.
+const group = "assay"
+
+// command is the program. The tools of policy authors are many flags, and are left
+// out where another command is meant: they would cost each webhook ten megabytes.
+func command(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "assay",
 		Short: "Decide whether a container image may run",
@@ -83,6 +93,16 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.AddCommand(verifyCommand(), compileCommand(), lintCommand(), serveCommand(), demoCommand(), versionCommand())
+	root.AddGroup(&cobra.Group{ID: group, Title: "Commands:"})
+	for _, c := range root.Commands() {
+		c.GroupID = group
+	}
+	if meant, _, err := root.Find(args); err != nil || meant == root {
+		test := suite.Command()
+		test.GroupID = group
+		root.AddCommand(test)
+		opa.Mount(root)
+	}
 	return root
 }
 

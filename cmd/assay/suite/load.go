@@ -1,0 +1,146 @@
+package suite
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/bundle"
+	"github.com/open-policy-agent/opa/v1/loader"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/tester"
+
+	"github.com/assay-dev/assay/cmd/assay/suite/fixture"
+	"github.com/assay-dev/assay/rego/cip/strict"
+)
+
+// loaded is what the paths hold.
+type loaded struct {
+	// modules, bundles and store are what `opa test` has of them. In bundle mode
+	// the modules are those of the bundles.
+	modules map[string]*ast.Module
+	bundles map[string]*bundle.Bundle
+	store   storage.Store
+	// manifests are the files with resources, fixtures those with tests.
+	manifests []fixture.Manifest
+	fixtures  []*fixture.File
+	// dirs are the directories that were looked into, for who watches them.
+	dirs []string
+}
+
+// load walks the paths once, as OPA does; each file is given to whom it belongs.
+func (s *settings) load() (*loaded, error) {
+	out := &loaded{}
+	sorting := sorter{into: out, ignore: s.ignore, seen: map[string]bool{}}
+	options := ast.ParserOptions{RegoVersion: s.regoVersion(), Capabilities: s.capabilities, ProcessAnnotation: true}
+	var err error
+	if s.bundle {
+		out.bundles, out.store, err = tester.LoadBundlesWithParserOptions(s.paths, sorting.excluded, options)
+		out.modules = map[string]*ast.Module{}
+		for name, b := range out.bundles {
+			maps.Copy(out.modules, b.ParsedModules(name))
+		}
+	} else {
+		out.modules, out.store, err = tester.LoadWithParserOptions(s.paths, sorting.excluded, options)
+	}
+	return out, errors.Join(err, errors.Join(sorting.errs...))
+}
+
+// sorter is a filter of OPA's loader that keeps what is not for OPA.
+type sorter struct {
+	into   *loaded
+	ignore []string
+	seen   map[string]bool
+	errs   []error
+}
+
+// excluded says whether OPA shall leave out the file or directory.
+func (s *sorter) excluded(path string, info fs.FileInfo, depth int) bool {
+	for _, pattern := range s.ignore {
+		if loader.GlobExcludeName(pattern, 1)(path, info, depth) {
+			return true
+		}
+	}
+	if info.IsDir() {
+		s.into.dirs = append(s.into.dirs, path)
+		return false
+	}
+	if depth == 0 {
+		s.into.dirs = append(s.into.dirs, filepath.Dir(path))
+	}
+	kind := kindOf(path)
+	if kind == others {
+		return false
+	}
+	if s.seen[path] { // named twice
+		return true
+	}
+	data, err := readFile(path, info)
+	if err != nil {
+		s.errs = append(s.errs, fmt.Errorf("%s: %w", path, err))
+		return true
+	}
+	switch {
+	case kind == fixtures:
+		file, err := fixture.Parse(path, data)
+		if s.errs = append(s.errs, err); err == nil {
+			s.into.fixtures = append(s.into.fixtures, file)
+		}
+	case holdsResources(data):
+		s.into.manifests = append(s.into.manifests, fixture.Manifest{Origin: path, Text: string(data)})
+	default:
+		return false
+	}
+	s.seen[path] = true
+	return true
+}
+
+// The kinds of files, by their names.
+const (
+	others = iota
+	fixtures
+	documents
+)
+
+func kindOf(path string) int {
+	switch {
+	case fixture.IsFixture(path):
+		return fixtures
+	case slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)):
+		return documents
+	}
+	return others
+}
+
+// readFile reads no more than a fixture may have; more than that can only be data.
+func readFile(path string, info fs.FileInfo) ([]byte, error) {
+	if info.Size() > fixture.MaxBytes {
+		if kindOf(path) == documents {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("got %d bytes, want at most %d", info.Size(), fixture.MaxBytes)
+	}
+	return os.ReadFile(path)
+}
+
+// holdsResources reports whether one of the documents is a resource that policies
+// are made of. Data may have a kind, too.
+func holdsResources(data []byte) bool {
+	text := string(data)
+	if !slices.ContainsFunc(resourceKinds(), func(kind string) bool { return strings.Contains(text, kind) }) {
+		return false
+	}
+	return slices.ContainsFunc(strict.Locate(data).Resources(), func(r strict.Resource) bool {
+		return slices.Contains(resourceKinds(), r.Kind) && r.Name != ""
+	})
+}
+
+func resourceKinds() []string {
+	return []string{"ClusterImagePolicy", "TrustRoot", "Secret", "ConfigMap"}
+}
