@@ -130,9 +130,9 @@ func (s *stage) review(file *fixture.File, c fixture.Case) ([]byte, error) {
 	var err error
 	switch {
 	case c.Review != nil:
-		return reviews.Given([]byte(file.Expand(s.world, c.Review.Text)))
+		return reviews.Given([]byte(file.ExpandManifest(s.world, *c.Review)))
 	case c.Resource != nil:
-		review, err = reviews.Resource([]byte(file.Expand(s.world, c.Resource.Text)), nil)
+		review, err = reviews.Resource([]byte(file.ExpandManifest(s.world, *c.Resource)), nil)
 	default:
 		review, err = reviews.Pod(expanded(s, file, c.Images))
 	}
@@ -143,9 +143,10 @@ func (s *stage) review(file *fixture.File, c fixture.Case) ([]byte, error) {
 }
 
 // module is a fixture as the runner finds it. It is made of syntax and not of text:
-// names of files and cases are an author's.
-func module(file *fixture.File) *ast.Module {
-	at := func(line int) *ast.Location { return ast.NewLocation(nil, file.Path, line, 1) }
+// names of files and cases are an author's. origin is what its expressions say of
+// where they come from.
+func module(file *fixture.File, origin string) *ast.Module {
+	at := func(line int) *ast.Location { return ast.NewLocation(nil, origin, line, 1) }
 	path := ast.Ref{ast.DefaultRootDocument.Copy(), ast.StringTerm("assay"), ast.StringTerm("fixtures"), ast.StringTerm(file.Path)}
 	for _, term := range path {
 		term.SetLocation(at(1))
@@ -161,7 +162,7 @@ func module(file *fixture.File) *ast.Module {
 		name := ast.VarTerm(c.Rule).SetLocation(at(c.Line))
 		head := ast.RefHead(ast.Ref{name})
 		head.Name, head.Value, head.Location = ast.Var(c.Rule), ast.BooleanTerm(true).SetLocation(at(c.Line)), at(c.Line)
-		out.Rules = append(out.Rules, &ast.Rule{Head: head, Body: ast.NewBody(call), Location: at(c.Line), Module: out})
+		out.Rules = append(out.Rules, &ast.Rule{Head: head, Body: ast.NewBody(call), Module: out, Location: ast.NewLocation(nil, file.Path, c.Line, 1)})
 	}
 	return out
 }

@@ -109,3 +109,10 @@ func steady(text string) string {
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
 }
+
+func write(t testing.TB, dir, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -44,7 +44,7 @@ func readExpanded(w *world.World, file *fixture.File) (*policies, error) {
 	out := &policies{from: map[string]string{}}
 	var errs []error
 	for _, manifest := range file.Resources {
-		parsed, err := cip.Parse([]byte(file.Expand(w, manifest.Text)))
+		parsed, err := cip.Parse([]byte(file.ExpandManifest(w, manifest)))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", manifest.Origin, err))
 			continue

@@ -181,7 +181,7 @@ func (s *settings) modules(ctx context.Context, found *loaded, r *run) (map[stri
 	}
 	for _, file := range found.fixtures {
 		if len(file.Cases) > 0 {
-			out[file.Path] = module(file)
+			out[file.Path] = module(file, s.origin(file.Path))
 		}
 	}
 	policies := &policies{}
@@ -208,9 +208,9 @@ func (s *settings) modules(ctx context.Context, found *loaded, r *run) (map[stri
 		if slices.Contains(text.V0, path) {
 			version = ast.RegoV0
 		}
-		module, err := ast.ParseModuleWithOpts(path, source, ast.ParserOptions{RegoVersion: version, ProcessAnnotation: true})
+		module, err := ast.ParseModuleWithOpts(s.origin(path), source, ast.ParserOptions{RegoVersion: version, ProcessAnnotation: true})
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		name := module.Package.Path.String()
 		other, taken := loadedPackages[name]
@@ -222,6 +222,15 @@ func (s *settings) modules(ctx context.Context, found *loaded, r *run) (map[stri
 		}
 	}
 	return out, nil
+}
+
+// origin is where a module says that it comes from which nobody wrote: coverage is of
+// what has an origin.
+func (s *settings) origin(path string) string {
+	if s.coverage {
+		return ""
+	}
+	return path
 }
 
 // asksLibrary says whether a module names what only the library and compiled policies
