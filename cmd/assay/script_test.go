@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -37,6 +39,7 @@ func (t tests) Run() int {
 //	expand FILE…          put the world's variables into files
 //	trustroot NAME FILE   write the world's root as a TrustRoot resource
 //	exits CODE CMD ARG…   run a command that ends with that code
+//	opa ARG…              run the upstream binary of OPA
 //	certificate           mint tls/tls.crt and tls/tls.key
 //	serve ARG…            start the webhook with that certificate
 //	waitfor REGEXP        wait for a line of its log, later than those awaited before
@@ -51,6 +54,11 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       *update,
 		Setup: func(env *testscript.Env) error {
+			library, err := filepath.Abs(filepath.Join("..", "..", "rego", "lib"))
+			if err != nil {
+				return err
+			}
+			env.Setenv("LIBRARY", library)
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Values[scriptKey{}] = &script{}
 			return nil
@@ -60,6 +68,7 @@ func TestScripts(t *testing.T) {
 			"expand":      commandN("FILE…", expandFiles),
 			"trustroot":   commandN("NAME FILE", writeTrustRoot),
 			"exits":       commandN("CODE CMD ARG…", exits),
+			"opa":         commandN("ARG…", runStock),
 			"certificate": commandN("", mintCertificate),
 			"serve":       commandN("ARG…", startServe),
 			"waitfor":     command1("REGEXP", waitFor),
@@ -174,6 +183,19 @@ func writeTrustRoot(ts *testscript.TestScript, args []string) {
 	})
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), resource, 0o600))
+}
+
+// stock is the upstream binary, in the version that the product links. The go command
+// builds it from its module once, and keeps it.
+var stock = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "tool", "-n", "opa").Output()
+	return strings.TrimSpace(string(out)), err
+})
+
+func runStock(ts *testscript.TestScript, args []string) {
+	program, err := stock()
+	ts.Check(err)
+	ts.Check(ts.Exec(program, args...))
 }
 
 func exits(ts *testscript.TestScript, args []string) {

@@ -171,6 +171,10 @@ func (s *settings) runner(ctx context.Context, found *loaded, r *run, txn storag
 	return runner, s.reporter(found.modules, coverage), nil
 }
 
+// index is the package of the index of compiled policies. Without policies there is
+// none: who loads compiled ones has theirs.
+const index = "data.cip_index"
+
 // modules are those that were loaded and what belongs to them: what policies and
 // fixtures become, and the library where anything asks it. What was loaded in one
 // piece with the library, as `assay compile -o` writes it, has its own.
@@ -215,9 +219,9 @@ func (s *settings) modules(ctx context.Context, found *loaded, r *run) (map[stri
 		name := module.Package.Path.String()
 		other, taken := loadedPackages[name]
 		switch {
-		case !taken:
+		case !taken && (name != index || len(policies.cips) > 0):
 			out[path] = module
-		case name == "data.cip_index" && len(policies.cips) > 0:
+		case taken && name == index && len(policies.cips) > 0:
 			return nil, fmt.Errorf("%s: got compiled policies beside policies that are yet to be compiled, want one or the other", other)
 		}
 	}
