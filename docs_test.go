@@ -15,9 +15,13 @@ import (
 	"sync"
 	"testing"
 
+	opacmd "github.com/open-policy-agent/opa/cmd"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/assay-dev/assay/builtins"
+	mounted "github.com/assay-dev/assay/cmd/assay/opa"
 	"github.com/assay-dev/assay/server"
 )
 
@@ -46,7 +50,7 @@ var helps = sync.OnceValues(func() (map[string]string, error) {
 	if err := help(); err != nil {
 		return nil, err
 	}
-	for _, found := range regexp.MustCompile(`(?m)^  ([a-z]+)  `).FindAllStringSubmatch(texts[""], -1) {
+	for _, found := range regexp.MustCompile(`(?m)^  ([a-z]+) +[A-Z]`).FindAllStringSubmatch(texts[""], -1) {
 		if err := help(found[1]); err != nil {
 			return nil, err
 		}
@@ -64,7 +68,7 @@ func helpTexts(t *testing.T) map[string]string {
 	return texts
 }
 
-var flagPattern = regexp.MustCompile(`--[a-z][a-z-]*`)
+var flagPattern = regexp.MustCompile(`--[a-z][a-z0-9-]*`)
 
 // flagsOf are the flags that a help text lists.
 func flagsOf(help string) []string {
@@ -132,17 +136,43 @@ func TestDocsListEveryFlag(t *testing.T) {
 		}
 		same(t, path, matching(codeSpans(read(t, path)), `^--`), flags)
 	}
-	all := readDocuments(t)
+	all, theirs := readDocuments(t), flagsOfOPA()
 	for command, text := range texts {
 		if command == "completion" || command == "help" {
 			continue // cobra's
 		}
 		for _, flag := range flagsOf(text) {
-			if !strings.Contains(all, flag) {
+			if !slices.Contains(theirs[command], flag) && !strings.Contains(all, flag) {
 				t.Errorf("docs: got no mention of %s of %q, want one", flag, command)
 			}
 		}
 	}
+}
+
+// flagsOfOPA are the flags of commands that are OPA's, by command: its own reference
+// documents them.
+func flagsOfOPA() map[string][]string {
+	out := map[string][]string{}
+	for _, c := range opacmd.Command(&cobra.Command{}, "OPA").Commands() {
+		c.Flags().VisitAll(func(f *pflag.Flag) { out[c.Name()] = append(out[c.Name()], "--"+f.Name) })
+	}
+	return out
+}
+
+// TestDocsListOPAsCommands wants a row for each, which links to OPA's reference.
+func TestDocsListOPAsCommands(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join("docs", "test-policies.md")
+	text := read(t, path)
+	_, section, _ := strings.Cut(text, "\n## OPA's commands\n")
+	var present []string
+	for _, name := range mounted.Names() {
+		present = append(present, "assay "+name)
+		if link := "[`assay " + name + "`](https://www.openpolicyagent.org/docs/cli#" + name + ")"; !strings.Contains(section, link) {
+			t.Errorf("%s: got no %s, want it", path, link)
+		}
+	}
+	same(t, path, codeSpans(section), present)
 }
 
 func TestDocsListEveryMetric(t *testing.T) {

@@ -35,7 +35,7 @@ const group = "opa"
 
 // Names are those of OPA's commands that [Mount] adds.
 func Names() []string {
-	return []string{"bench", "capabilities", "check", "deps", "eval", "fmt", "inspect"}
+	return []string{"bench", "capabilities", "check", "deps", "eval", "fmt", "inspect", "parse"}
 }
 
 // Mount adds OPA's commands to the program's.
