@@ -16,6 +16,7 @@ import (
 
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/rego/inline"
+	"github.com/assay-dev/assay/rego/schema"
 )
 
 // Source is what a policy set is compiled from.
@@ -172,7 +173,11 @@ func compiled(modules map[string]string) (*ast.Compiler, error) {
 		}
 		parsed[path] = module
 	}
-	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true)
+	schemas, err := schema.Set(slices.Collect(maps.Values(parsed))...)
+	if err != nil {
+		return nil, err
+	}
+	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithSchemas(schemas).WithUseTypeCheckAnnotations(true).WithStrict(true)
 	if compiler.Compile(parsed); compiler.Failed() {
 		return nil, compiler.Errors
 	}

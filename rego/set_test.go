@@ -1,6 +1,7 @@
 package rego_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -185,6 +186,24 @@ func TestUnreadableReviewIsNoDecision(t *testing.T) {
 	for _, review := range []string{"null", "[]", `"x"`, "1", "{}", `{"request": null}`, `{"request": []}`, `{"request": {"object": 1, "kind": 2}}`} {
 		if d, _ := r.Decide(t.Context(), []byte(review)); d.Allowed {
 			t.Errorf("%s: got admitted, want denied", review)
+		}
+	}
+}
+
+// TestModulesAreCheckedBySchemas: a further module that says what its input is does
+// not compile with a misspelt field of it.
+func TestModulesAreCheckedBySchemas(t *testing.T) {
+	t.Parallel()
+	const text = "package mine\n\n# METADATA\n# schemas:\n#   - input: schema.assay.statement.slsa_v1\nr if input.predicate.%s.builder.id == \"b\"\n"
+	for field, want := range map[string]string{"runDetails": "", "rundetails": "mine.rego:6: rego_type_error: undefined ref: input.predicate.rundetails.builder.id"} {
+		_, err := rego.Compile(t.Context(), rego.Source{
+			Open: func(string) rego.Answers { return nil }, Modules: map[string]string{"mine.rego": fmt.Sprintf(text, field)},
+		})
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%s: got %v, want no error", field, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s: got %v, want …%s…", field, err, want)
 		}
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/cmd/assay/opa"
 	"github.com/assay-dev/assay/cmd/assay/suite"
+	"github.com/assay-dev/assay/cmd/assay/schemas"
 )
 
 // The exit codes.
@@ -92,7 +93,7 @@ func command(args []string) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(verifyCommand(), compileCommand(), lintCommand(), serveCommand(), demoCommand(), versionCommand())
+	root.AddCommand(verifyCommand(), compileCommand(), lintCommand(), serveCommand(), demoCommand(), schemas.Command(), versionCommand())
 	root.AddGroup(&cobra.Group{ID: group, Title: "Commands:"})
 	for _, c := range root.Commands() {
 		c.GroupID = group

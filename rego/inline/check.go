@@ -6,15 +6,21 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/assay-dev/assay/rego/apart"
+	"github.com/assay-dev/assay/rego/schema"
 )
 
 // compiled compiles a module, which is what a text says, alone. It may read data
-// of its own package only, and call what the capabilities list.
+// of its own package only, and call what the capabilities list. Where it has
+// annotations, the schemas that they name hold.
 func compiled(ctx context.Context, file, text string, module *ast.Module, own ast.Ref) (*ast.Compiler, error) {
 	if err := checkImports(module, own); err != nil {
 		return nil, err
 	}
-	compiler := ast.NewCompiler().WithCapabilities(capabilities(text))
+	schemas, err := schema.Set(module)
+	if err != nil {
+		return nil, err
+	}
+	compiler := ast.NewCompiler().WithCapabilities(capabilities(text)).WithSchemas(schemas).WithUseTypeCheckAnnotations(true)
 	// Here references are resolved, imports are gone and locals have names of
 	// their own: a reference to data is one. Later stages erase print(data).
 	compiler.WithStageAfterID(ast.StageRewriteLocalVars, ast.CompilerStageDefinition{

@@ -139,7 +139,7 @@ func compile(ctx context.Context, file string, to ast.Ref, source string) (*prin
 	}
 	// As it was written, for errors that speak of what was written, and because
 	// what is foreign here may be its own after the move.
-	compiler, err := compiled(ctx, file, source, module.Copy(), sigstore())
+	compiler, err := compiled(ctx, file, source, withAnnotations(file, source, module), sigstore())
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/assay-dev/assay/rego/apart"
+	"github.com/assay-dev/assay/rego/schema"
 )
 
 // sigstore is the package of every inline module.
@@ -55,6 +56,22 @@ func parse(file, source string) (*ast.Module, error) {
 // parseAs leaves annotations alone: upstream accepts malformed ones.
 func parseAs(file, source string, version ast.RegoVersion) (*ast.Module, error) {
 	return ast.ParseModuleWithOpts(file, source, ast.ParserOptions{RegoVersion: version})
+}
+
+// withAnnotations is a copy of a module, with the annotations of its source where
+// they may name schemas and are well formed. Upstream does not read annotations:
+// what is wrong with one is nothing that is wrong with the module.
+func withAnnotations(file, source string, module *ast.Module) *ast.Module {
+	if !schema.Named(source) {
+		return module.Copy()
+	}
+	for _, version := range []ast.RegoVersion{ast.RegoV0, ast.RegoV1} {
+		annotated, err := ast.ParseModuleWithOpts(file, source, ast.ParserOptions{RegoVersion: version, ProcessAnnotation: true})
+		if err == nil {
+			return annotated
+		}
+	}
+	return module.Copy()
 }
 
 // lineOf is the line of the first error.
