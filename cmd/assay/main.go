@@ -21,8 +21,8 @@ import (
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/cmd/assay/opa"
-	"github.com/assay-dev/assay/cmd/assay/suite"
 	"github.com/assay-dev/assay/cmd/assay/schemas"
+	"github.com/assay-dev/assay/cmd/assay/suite"
 )
 
 // The exit codes.
