@@ -16,9 +16,9 @@ import (
 
 // attested is the answer of cosign.attestations.
 type attested struct {
-	OK           bool             `json:"ok"`
-	Attestations []attestation    `json:"attestations"`
-	Error        *declare.Problem `json:"error"`
+	OK           bool          `json:"ok"`
+	Attestations []attestation `json:"attestations"`
+	Error        *refused      `json:"error"`
 }
 
 // attestation is a verified one, and how policy-controller shows its statement to
@@ -58,7 +58,10 @@ func sameJSON(a, b []byte) bool {
 }
 
 func cosignAttestations() declare.Builtin {
-	blank := func(p *declare.Problem) any { return attested{Attestations: []attestation{}, Error: p} }
+	refuse := func(p *declare.Problem, seen evidence) any {
+		return attested{Attestations: []attestation{}, Error: refusedFor(p, seen)}
+	}
+	blank := func(p *declare.Problem) any { return refuse(p, evidence{}) }
 	return networked(declare.Builtin{
 		Name: "cosign.attestations",
 		Text: "Verifies the attestations of an image for one authority, and answers with those of one predicate type. " +
@@ -67,6 +70,7 @@ func cosignAttestations() declare.Builtin {
 		Answer: "the attestations",
 		Members: []declare.Field{declare.Objects("attestations",
 			"those of the type that the authority accepts, at least one when `ok`", attestationMembers()...)},
+		Error: refusedMembers(),
 		Codes: evidenceCodes(),
 	}, blank, func(s *Session, operands []*ast.Term) (question, *declare.Problem) {
 		asked, p := declare.Text("predicate_type", operands[2])
@@ -76,14 +80,16 @@ func cosignAttestations() declare.Builtin {
 		return s.evidenceQuestion(operands, func(ctx context.Context, o origin, a cip.Authority) (any, time.Time, *declare.Problem) {
 			attestations, seen, p := s.facts.verified(ctx, s, o, a, true)
 			if p != nil {
-				return nil, time.Time{}, p
+				return telling{refuse(p, seen)}, time.Time{}, p
 			}
 			found, refusal := sigstore.OfType(attestations, cip.PredicateTypeURI(asked), asked)
 			if lacks := seen.lacks(); refusal != nil && lacks != nil {
-				return nil, time.Time{}, lacks // what could not be had may have been of the type
+				return telling{refuse(lacks, seen)}, time.Time{}, lacks // what could not be had may have been of the type
 			}
 			if refusal != nil {
-				return nil, time.Time{}, lookedAt(problemOf(refusal), seen.where)
+				seen.misses = sigstore.OtherTypes(attestations, cip.PredicateTypeURI(asked))
+				p := lookedAt(problemOf(refusal), seen.where)
+				return telling{refuse(p, seen)}, time.Time{}, p
 			}
 			return attested{OK: true, Attestations: documented(found, asked)}, sigstore.ValidUntil(found), nil
 		})

@@ -18,11 +18,14 @@ import (
 type verified struct {
 	OK         bool                 `json:"ok"`
 	Signatures []sigstore.Signature `json:"signatures"`
-	Error      *declare.Problem     `json:"error"`
+	Error      *refused             `json:"error"`
 }
 
 func cosignVerify() declare.Builtin {
-	blank := func(p *declare.Problem) any { return verified{Signatures: []sigstore.Signature{}, Error: p} }
+	refuse := func(p *declare.Problem, seen evidence) any {
+		return verified{Signatures: []sigstore.Signature{}, Error: refusedFor(p, seen)}
+	}
+	blank := func(p *declare.Problem) any { return refuse(p, evidence{}) }
 	return networked(declare.Builtin{
 		Name:   "cosign.verify",
 		Text:   "Verifies the signatures of an image for one authority of a ClusterImagePolicy.",
@@ -31,10 +34,14 @@ func cosignVerify() declare.Builtin {
 		Members: []declare.Field{declare.Objects("signatures",
 			"every signature that the authority accepts, at least one when `ok`; what a signer has not, such as the subject of a key, is absent",
 			signatureMembers()...)},
+		Error: refusedMembers(),
 		Codes: evidenceCodes(),
 	}, blank, func(s *Session, operands []*ast.Term) (question, *declare.Problem) {
 		return s.evidenceQuestion(operands, func(ctx context.Context, o origin, a cip.Authority) (any, time.Time, *declare.Problem) {
-			signatures, _, p := s.facts.verified(ctx, s, o, a, false)
+			signatures, seen, p := s.facts.verified(ctx, s, o, a, false)
+			if p != nil {
+				return telling{refuse(p, seen)}, time.Time{}, p
+			}
 			return verified{OK: true, Signatures: signatures}, sigstore.ValidUntil(signatures), p
 		})
 	})

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/builtins/sigstore/miss"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -47,8 +49,9 @@ func (f *Facts) verified(ctx context.Context, s *Session, o origin, a cip.Author
 	found, refusal = verify(o.image.Digest, seen.lists)
 	if refusal != nil {
 		p := problemOf(refusal)
+		seen.misses = refusal.Misses
 		if p.Code == declare.NoSignatures {
-			p = f.whereabouts(ctx, p, o, a.SignatureFormat, attestations, seen)
+			p, seen.hint = f.whereabouts(ctx, p, o, a.SignatureFormat, attestations, seen)
 		}
 		return nil, seen, p
 	}
@@ -76,6 +79,10 @@ type evidence struct {
 	lists   []sigstore.Evidence
 	digests []string // of each list, or the code of why there is none
 	where   []string
+	// What an explanation wants besides.
+	looked []looked
+	misses []miss.Miss
+	hint   string
 }
 
 // evidence fetches what the format names: the legacy tag, the referrers, or both.
@@ -118,6 +125,7 @@ func (f *Facts) evidence(ctx context.Context, o origin, format cip.SignatureForm
 	}
 	wait.Wait()
 	out.where = slices.Concat(where...)
+	out.looked = lookedIn(out.lists, where, errs)
 	if len(sources) == 1 {
 		return out, errs[0]
 	}
@@ -135,6 +143,16 @@ func (f *Facts) evidence(ctx context.Context, o origin, format cip.SignatureForm
 	return out, nil
 }
 
+// lookedIn says where lists were found; where one was not, the message of its error does.
+func lookedIn(lists []sigstore.Evidence, where [][]string, errs []error) (out []looked) {
+	for i, list := range lists {
+		if errs[i] == nil {
+			out = append(out, looked{Format: list.Format, At: printable(where[i]), Found: len(list.Layers)})
+		}
+	}
+	return out
+}
+
 // lacks is why some of the evidence could not be had, nil when all is here.
 func (e evidence) lacks() *declare.Problem {
 	for _, list := range e.lists {
@@ -149,8 +167,9 @@ func (e evidence) lacks() *declare.Problem {
 
 func evidenceOf(format string, list oci.List) sigstore.Evidence {
 	out := sigstore.Evidence{Format: format}
+	at := strings.Join(list.Where, " and ")
 	for _, layer := range list.Layers {
-		piece := sigstore.Layer{Annotations: layer.Annotations, Content: layer.Content}
+		piece := sigstore.Layer{Annotations: layer.Annotations, Content: layer.Content, Digest: layer.Digest, At: at}
 		if layer.Err != nil {
 			piece.Missing = &sigstore.Refusal{Code: sigstore.Code(layer.Err.Code), Message: layer.Err.Message}
 		}

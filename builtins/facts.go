@@ -163,12 +163,15 @@ func (f *Facts) fetch(ctx context.Context, key string, q question) (out *ast.Ter
 	}()
 	value, until, p := q.get(ctx)
 	lives := q.lives
+	if p != nil {
+		value = q.refusal(value, p)
+	}
 	switch {
 	case p == nil:
 	case p.Kept():
-		value, lives = q.blank(p), notThereLives
+		lives = notThereLives
 	default:
-		return declare.Term(q.blank(p))
+		return declare.Term(value)
 	}
 	out, size := declare.Sized(value)
 	// The clock is read after the fetch, which may have taken its time: an answer

@@ -54,9 +54,21 @@ type question struct {
 	// lives is how long the answer may serve other decisions.
 	lives time.Duration
 	// get answers and says when the answer ends to be true (zero for never), or
-	// gives a problem.
+	// gives a problem, beside which only a [telling] answer counts.
 	get   func(context.Context) (any, time.Time, *declare.Problem)
 	blank func(*declare.Problem) any
+}
+
+// telling is an answer that says more of a problem than blank does. It is a type of its
+// own so that no other answer is given where there is a problem.
+type telling struct{ answer any }
+
+// refusal is the answer where there is a problem.
+func (q question) refusal(value any, p *declare.Problem) any {
+	if told, ok := value.(telling); ok {
+		return told.answer
+	}
+	return q.blank(p)
 }
 
 // networked makes a builtin of a question to a registry.

@@ -100,7 +100,7 @@ func conforms(of types.Type, value any) error {
 
 func membersConform(of *types.Object, members map[string]any) error {
 	optional := []string{
-		"subject", "issuer", "extensions", "log", "timestamps", "weaker", "predicate_type", "statement", "digest", "document", "document_error", "integrated_time", "uri",
+		"subject", "issuer", "extensions", "log", "timestamps", "weaker", "predicate_type", "statement", "digest", "document", "document_error", "integrated_time", "uri", "hint",
 	}
 	for _, property := range of.StaticProperties() {
 		name := property.Key.(string)

@@ -25,12 +25,12 @@ func lookedAt(p *declare.Problem, where []string) *declare.Problem {
 // whereabouts explains that there is nothing: where it was looked for, and what
 // the storage has that the policy does not name, if anything. That is the
 // likeliest cause of all: cosign 3 writes bundles, and policies read legacy tags
-// unless they say otherwise.
-func (f *Facts) whereabouts(ctx context.Context, p *declare.Problem, o origin, format cip.SignatureFormat, attestations bool, seen evidence) *declare.Problem {
+// unless they say otherwise. hint is the latter alone, "" without any.
+func (f *Facts) whereabouts(ctx context.Context, p *declare.Problem, o origin, format cip.SignatureFormat, attestations bool, seen evidence) (_ *declare.Problem, hint string) {
 	out := lookedAt(p, seen.where)
 	// Something is there that is no signature: the place was right.
 	if slices.ContainsFunc(seen.lists, func(list sigstore.Evidence) bool { return len(list.Layers) > 0 }) {
-		return out
+		return out, ""
 	}
 	other, has, read := oci.Referrers, "the referrers have %d bundle", cip.FormatLegacy
 	switch {
@@ -40,19 +40,20 @@ func (f *Facts) whereabouts(ctx context.Context, p *declare.Problem, o origin, f
 	case format == cip.FormatBundle:
 		other, has, read = oci.SignatureTag, "the .sig tag has %d signature", cip.FormatBundle
 	default:
-		return out
+		return out, ""
 	}
 	// A hint is worth one question that does not take long, and no failure.
 	ctx, cancel := context.WithTimeout(ctx, hintTimeout)
 	defer cancel()
 	n, err := f.registry.Count(ctx, o.credentials, o.image.Name, o.place, other)
 	if err != nil || n == 0 {
-		return out
+		return out, ""
 	}
 	if n > 1 {
 		has += "s"
 	}
-	return declare.Refuse(out.Code, fmt.Sprintf("%s; "+has+", which signatureFormat %s does not read", out.Message, n, read))
+	hint = fmt.Sprintf(has+", which signatureFormat %s does not read", n, read)
+	return declare.Refuse(out.Code, out.Message+"; "+hint), hint
 }
 
 // hintTimeout is a fraction of what a decision may take by default.

@@ -26,6 +26,8 @@ type Builtin struct {
 	// Answer says what the answer is, which has the members ok, Members and error.
 	Answer  string
 	Members []Field
+	// Error are the members of its error besides code and message.
+	Error []Field
 	// Codes are those of the problems that it answers.
 	Codes []Code
 	// Nondeterministic is for an answer that depends on more than the arguments:
@@ -47,8 +49,8 @@ func (b Builtin) Declaration() *ast.Builtin {
 	for i, argument := range b.Args {
 		arguments[i] = types.Named(argument.Name, argument.Type).Description(argument.Text)
 	}
-	answer := slices.Concat([]Field{Named("ok", types.B, "")}, b.Members, []Field{ObjectOrNull("error", "",
-		Named("code", types.S, ""), Named("message", types.S, ""))})
+	wrong := append([]Field{Named("code", types.S, ""), Named("message", types.S, "")}, b.Error...)
+	answer := slices.Concat([]Field{Named("ok", types.B, "")}, b.Members, []Field{ObjectOrNull("error", "", wrong...)})
 	return &ast.Builtin{
 		Name:             b.Name,
 		Description:      b.Text + " Answers " + enumerate(b.Codes) + ".",

@@ -99,16 +99,16 @@ func TestNearestMissIsReported(t *testing.T) {
 	t.Parallel()
 	s := open(t, "signatures: [{signer: laptop}, {signer: release, fault: no-log, copies: 2}, {signer: release, fault: other-image}]")
 	_, refusal := s.check(t, keyless()).Signatures(s.digest, []Evidence{{FormatLegacy, s.legacy(t, "sig")}})
-	want := &Refusal{IdentityMismatch, "no matching signatures: none of the expected identities matched what was in the certificate, " +
+	want := &Refusal{Code: IdentityMismatch, Message: "no matching signatures: none of the expected identities matched what was in the certificate, " +
 		"got subjects [jane@example.com] with issuer https://github.com/login/oauth\n offline verification failed\n " +
 		"invalid or missing digest in claim: sha256:"}
 	if refusal == nil || refusal.Code != want.Code || !strings.HasPrefix(refusal.Message, want.Message) {
 		t.Errorf("got %v, want %v", refusal, want)
 	}
-	if _, refusal := s.check(t, keyless()).Signatures(s.digest, nil); refusal == nil || *refusal != (Refusal{NoSignatures, "no signatures found"}) {
+	if _, refusal := s.check(t, keyless()).Signatures(s.digest, nil); refusal == nil || refusal.Error() != "no_signatures: no signatures found" {
 		t.Errorf("got %v", refusal)
 	}
-	if _, refusal := s.check(t, keyless()).Attestations(s.digest, nil); refusal == nil || *refusal != (Refusal{NoSignatures, "no matching attestations"}) {
+	if _, refusal := s.check(t, keyless()).Attestations(s.digest, nil); refusal == nil || refusal.Error() != "no_signatures: no matching attestations" {
 		t.Errorf("got %v", refusal)
 	}
 }

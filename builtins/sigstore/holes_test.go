@@ -25,8 +25,8 @@ func TestT1OnlyAttestationsOfAnotherType(t *testing.T) {
 			t.Fatalf("%s: got %d, %v, want 2", format, len(found), refusal)
 		}
 		_, refusal = OfType(found, "https://cosign.sigstore.dev/attestation/v1", "custom")
-		want := &Refusal{NotFound, `no matching attestations with type custom, checked the following predicateTypes: "a,b"`}
-		if refusal == nil || *refusal != *want {
+		want := &Refusal{Code: NotFound, Message: `no matching attestations with type custom, checked the following predicateTypes: "a,b"`}
+		if refusal == nil || refusal.Error() != want.Error() {
 			t.Errorf("%s: got %v, want %v", format, refusal, want)
 		}
 		for _, near := range []string{"A", "a ", "", "a/"} {

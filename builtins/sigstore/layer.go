@@ -30,6 +30,8 @@ const (
 type Layer struct {
 	Annotations map[string]string
 	Content     []byte
+	// Digest of the content and At, where it stands, are for explanations alone.
+	Digest, At string
 	// Missing is why the content could not be had, nil when it is here.
 	Missing *Refusal
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/assay-dev/assay/builtins/sigstore/miss"
 )
 
 // Code names why evidence was refused. The codes are part of the closed list
@@ -52,6 +54,9 @@ const (
 type Refusal struct {
 	Code    Code
 	Message string
+	// Misses are the pieces of evidence that were looked at, the nearest first; none
+	// where there were none, or where none was looked at.
+	Misses []miss.Miss
 }
 
 // Error makes a Refusal usable where an error is expected.
@@ -70,11 +75,12 @@ func cut(text string, longest int) string {
 
 // nearest sums up why none of several signatures passed: the code of the
 // nearest miss, and every distinct message in order.
-func nearest(prefix string, refusals []*Refusal) *Refusal {
-	out := &Refusal{Code: Malformed}
+func (c *Check) nearest(prefix string, all []refused) *Refusal {
+	out := &Refusal{Code: Malformed, Misses: c.missed(all)}
 	seen := map[string]bool{}
 	var messages []string
-	for i, r := range refusals {
+	for i, one := range all {
+		r := one.refusal
 		if i == 0 || r.Code.rank() > out.Code.rank() {
 			out.Code = r.Code
 		}

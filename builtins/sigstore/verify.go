@@ -22,7 +22,7 @@ type Evidence struct {
 // every signer that the check accepts. One good signature is enough, wherever
 // it stands; the others are then of no account.
 func (c *Check) Signatures(digest string, evidence []Evidence) ([]Signature, *Refusal) {
-	found, refusals, refusal := c.all(digest, evidence, false)
+	found, missed, refusal := c.all(digest, evidence, false)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -39,8 +39,8 @@ func (c *Check) Signatures(digest string, evidence []Evidence) ([]Signature, *Re
 	switch {
 	case len(out) > 0:
 		return out, nil
-	case len(refusals) > 0:
-		return nil, nearest("no matching signatures", refusals)
+	case len(missed) > 0:
+		return nil, c.nearest("no matching signatures", missed)
 	}
 	return nil, refuse(NoSignatures, "no signatures found")
 }
@@ -49,7 +49,7 @@ func (c *Check) Signatures(digest string, evidence []Evidence) ([]Signature, *Re
 // the check accepts, of every predicate type. A bundle that signs nothing but a
 // digest is none, cosign 3's signature is one of the type sign/v1 (BND-4).
 func (c *Check) Attestations(digest string, evidence []Evidence) ([]Signature, *Refusal) {
-	found, refusals, refusal := c.all(digest, evidence, true)
+	found, missed, refusal := c.all(digest, evidence, true)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -57,8 +57,8 @@ func (c *Check) Attestations(digest string, evidence []Evidence) ([]Signature, *
 	switch {
 	case len(out) > 0:
 		return out, nil
-	case len(refusals) > 0:
-		return nil, nearest("no matching attestations", refusals)
+	case len(missed) > 0:
+		return nil, c.nearest("no matching attestations", missed)
 	}
 	return nil, refuse(NoSignatures, "no matching attestations")
 }
@@ -96,7 +96,7 @@ func ValidUntil(signatures []Signature) time.Time {
 	return out
 }
 
-func (c *Check) all(digest string, evidence []Evidence, attestation bool) (found []Signature, refusals []*Refusal, _ *Refusal) {
+func (c *Check) all(digest string, evidence []Evidence, attestation bool) (found []Signature, missed []refused, _ *Refusal) {
 	hash, err := v1.NewHash(digest)
 	if err != nil || hash.Algorithm != "sha256" {
 		return nil, nil, refuse(DigestMismatch, "digest: got %q, want sha256:<64 hex digits>", shorten(digest))
@@ -115,13 +115,13 @@ func (c *Check) all(digest string, evidence []Evidence, attestation bool) (found
 				refusal = c.keyInTime(signature)
 			}
 			if refusal != nil {
-				refusals = append(refusals, refusal)
+				missed = append(missed, refused{layer, e.Format, attestation, hash, refusal})
 				continue
 			}
 			found = append(found, *signature)
 		}
 	}
-	return found, refusals, nil
+	return found, missed, nil
 }
 
 // guarded verifies one layer and survives what a library does with it: content

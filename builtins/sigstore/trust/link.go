@@ -82,3 +82,20 @@ func End(authority root.CertificateAuthority) time.Time {
 	}
 	return time.Time{}
 }
+
+// Name is how people know an authority: by the subject of its root.
+func Name(authority root.CertificateAuthority) string {
+	var anchor *x509.Certificate
+	switch authority := authority.(type) {
+	case *linked:
+		anchor = authority.Root
+	case *root.FulcioCertificateAuthority:
+		anchor = authority.Root
+	case *PrivateCA:
+		return "the ca-cert of the policy"
+	}
+	if anchor == nil {
+		return "an authority without a name"
+	}
+	return anchor.Subject.String()
+}
