@@ -58,13 +58,28 @@ func (e *Engine) Set() *Set { return e.set.Load() }
 // decision, and must be answered by a denial.
 func (e *Engine) Decide(ctx context.Context, review []byte) (Decision, error) {
 	set := e.set.Load()
-	return e.run(ctx, set, &set.decision, review)
+	return decisionOf(e.run(ctx, set, &set.decision, review, false))
 }
 
 // Mutate gives the patch that pins the tags of an AdmissionReview to digests.
 func (e *Engine) Mutate(ctx context.Context, review []byte) (Decision, error) {
 	set := e.set.Load()
-	return e.run(ctx, set, &set.mutation, review)
+	return decisionOf(e.run(ctx, set, &set.mutation, review, false))
+}
+
+// Explain is Decide, and why the decision fell as it did. It asks registries for
+// nothing that Decide does not ask for.
+func (e *Engine) Explain(ctx context.Context, review []byte) (Decision, Explanation, error) {
+	set := e.set.Load()
+	var out struct {
+		Decision    Decision    `json:"decision"`
+		Explanation Explanation `json:"explanation"`
+	}
+	results, err := e.run(ctx, set, &set.explanation, review, true)
+	if err := decode(results, err, &out); err != nil {
+		return Decision{}, Explanation{}, err
+	}
+	return out.Decision, out.Explanation, nil
 }
 
 // run evaluates until nothing is asked that has no answer.
@@ -73,15 +88,15 @@ func (e *Engine) Mutate(ctx context.Context, review []byte) (Decision, error) {
 // evaluation that ends with questions pending is no decision: it is thrown
 // away whole, its errors too, which can be artefacts of what is missing. The
 // last evaluation saw every answer.
-func (e *Engine) run(ctx context.Context, set *Set, query *rego.PreparedEvalQuery, review []byte) (Decision, error) {
+func (e *Engine) run(ctx context.Context, set *Set, query *rego.PreparedEvalQuery, review []byte, explaining bool) (rego.ResultSet, error) {
 	input, namespace, err := inputOf(review)
 	if err != nil {
-		return Decision{}, err
+		return nil, err
 	}
 	answers := set.open(namespace)
 	options := []rego.EvalOption{
 		rego.EvalParsedInput(input),
-		rego.EvalRequestMetadata(answers.Metadata(set.asks(answers.Now()))),
+		rego.EvalRequestMetadata(answers.Metadata(set.asks(answers.Now(), explaining))),
 		rego.EvalTime(answers.Now()),
 		rego.EvalInterQueryBuiltinValueCache(set.expressions),
 	}
@@ -96,14 +111,14 @@ func (e *Engine) run(ctx context.Context, set *Set, query *rego.PreparedEvalQuer
 		}
 		results, err := evaluate(ctx, query, append(options, rego.EvalSeed(seed(answers.Now()))))
 		if ctx.Err() != nil {
-			return Decision{}, fmt.Errorf("decide: %w", context.Cause(ctx))
+			return nil, fmt.Errorf("decide: %w", context.Cause(ctx))
 		}
 		if !answers.Pending() {
-			return decisionOf(results, err)
+			return results, err
 		}
 		if scope == nil {
 			if scope, err = set.scope(ctx, options); err != nil {
-				return Decision{}, err
+				return nil, err
 			}
 		}
 		answers.Settle(ctx, scope)
@@ -159,20 +174,28 @@ var errUndefined = errors.New("the decision is undefined")
 
 func decisionOf(results rego.ResultSet, err error) (Decision, error) {
 	var out Decision
+	if err := decode(results, err, &out); err != nil {
+		return Decision{}, err
+	}
+	return out, nil
+}
+
+// decode reads the one value of a query.
+func decode(results rego.ResultSet, err error, into any) error {
 	if err != nil {
-		return out, err
+		return err
 	}
 	if len(results) != 1 || len(results[0].Expressions) != 1 {
-		return out, errUndefined
+		return errUndefined
 	}
 	encoded, err := json.Marshal(results[0].Expressions[0].Value)
 	if err != nil {
-		return out, err
+		return err
 	}
-	if err := json.Unmarshal(encoded, &out); err != nil {
-		return Decision{}, fmt.Errorf("decision: %w", err)
+	if err := json.Unmarshal(encoded, into); err != nil {
+		return fmt.Errorf("decision: %w", err)
 	}
-	return out, nil
+	return nil
 }
 
 // inputOf decodes a review once, and says which namespace it is about. Only what

@@ -62,7 +62,7 @@ func (s *Set) Counted(ctx context.Context, review []byte) (map[string]int, error
 	}
 	answers, count := s.open(namespace), evaluations{}
 	_, err = evaluate(ctx, &s.decision, []rego.EvalOption{
-		rego.EvalParsedInput(input), rego.EvalTime(answers.Now()), rego.EvalRequestMetadata(answers.Metadata(s.asks(answers.Now()))),
+		rego.EvalParsedInput(input), rego.EvalTime(answers.Now()), rego.EvalRequestMetadata(answers.Metadata(s.asks(answers.Now(), false))),
 		rego.EvalQueryTracer(count),
 	})
 	if err == nil && answers.Pending() {

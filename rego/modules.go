@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -148,8 +149,9 @@ func (s *Set) Metadata(answers Answers) map[string]any {
 }
 
 // asks answers for a decision what the module of a policy says of a document. A
-// decision has one time.
-func (s *Set) asks(now time.Time) func(context.Context, string, ast.Value) (ast.Value, string, string) {
+// decision has one time. Explaining, it says beside a value that is no plain yes
+// where the module said no, a line for each place.
+func (s *Set) asks(now time.Time, explaining bool) func(context.Context, string, ast.Value) (ast.Value, string, string) {
 	return func(ctx context.Context, name string, document ast.Value) (value ast.Value, code, message string) {
 		module, ok := s.inline[name]
 		if !ok {
@@ -159,6 +161,9 @@ func (s *Set) asks(now time.Time) func(context.Context, string, ast.Value) (ast.
 		if failure != nil {
 			return nil, string(failure.Code), failure.Message
 		}
-		return value, "", ""
+		if explaining && (value == nil || value.Compare(ast.Boolean(true)) != 0) {
+			message = strings.Join(module.Trace(ctx, document, now), "\n")
+		}
+		return value, "", message
 	}
 }

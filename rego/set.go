@@ -45,7 +45,7 @@ type Set struct {
 	// expressions are the regular expressions that have been compiled.
 	expressions cache.InterQueryValueCache
 
-	decision, mutation, registries rego.PreparedEvalQuery
+	decision, mutation, registries, explanation rego.PreparedEvalQuery
 }
 
 // Hash names the content of the set, sha256 in hex: equal sets decide equally.
@@ -79,7 +79,11 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 		hash: hashOf(text.Modules, source.Config), policies: text.policies, warnings: text.Warnings,
 		inline: text.inline, open: source.Open, expressions: expressions(ctx, source.Policies),
 	}
-	store := inmem.NewFromObjectWithOpts(map[string]any{"assay": map[string]any{"config": map[string]any{
+	explained, err := sources(source.Policies, compiler.Modules)
+	if err != nil {
+		return nil, err
+	}
+	store := inmem.NewFromObjectWithOpts(map[string]any{"assay": map[string]any{"sources": explained, "config": map[string]any{
 		"no_match": source.Config.NoMatch, "tags": source.Config.Tags, "policies": source.Config.Policies,
 	}}}, inmem.OptRoundTripOnWrite(false))
 	for _, q := range []struct {
@@ -89,6 +93,7 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 		{"data.assay.admission.decision", &set.decision},
 		{"data.assay.mutation.decision", &set.mutation},
 		{"data.assay.images.registries", &set.registries},
+		{"data.assay.explain.answer", &set.explanation},
 	} {
 		// Strict builtin errors: an error of a builtin must not leave a rule
 		// undefined, it must end the evaluation.

@@ -120,6 +120,9 @@ type Evaluation struct {
 	Answers builtins.NDBCache
 	// Transport changes what http.send sends with, nil for nothing.
 	Transport topdown.CustomizeRoundTripper
+	// Tracer is told of every step; nil for none. With one every rule is begun, those
+	// too that an index rules out. One that was left behind is written to still.
+	Tracer topdown.QueryTracer
 }
 
 // Evaluate evaluates a program once: its value as it made it, whatever the type, nil
@@ -207,6 +210,9 @@ func (p *Program) configured(txn storage.Transaction, e Evaluation) *topdown.Que
 	}
 	if e.Transport != nil {
 		query = query.WithHTTPRoundTripper(e.Transport)
+	}
+	if e.Tracer != nil {
+		query = query.WithQueryTracer(e.Tracer).WithIndexing(false).WithEarlyExit(false)
 	}
 	return query
 }

@@ -53,6 +53,7 @@ type Module struct {
 	version int
 	answers bool
 	limits  limits
+	origins origins        // of its lines in the source
 	program *apart.Program // nil where isCompliant is a function, which has no value
 }
 
@@ -127,7 +128,7 @@ func Compile(ctx context.Context, path []string, source string, options ...Optio
 	if err != nil {
 		return nil, err
 	}
-	m.text, m.version, m.answers, m.program = out.text, out.version, out.answers, out.program
+	m.text, m.version, m.answers, m.origins, m.program = out.text, out.version, out.answers, out.origins, out.program
 	return m, nil
 }
 

@@ -19,6 +19,7 @@ type printed struct {
 	version int
 	answers bool // has a rule isCompliant
 	program *apart.Program
+	origins origins
 }
 
 // printAndCompile writes a relocated module in the latest version of Rego that
@@ -51,11 +52,12 @@ func printAs(ctx context.Context, file string, to ast.Ref, module *ast.Module, v
 	if err := sameModule(module, reread); err != nil {
 		return nil, err
 	}
+	origins := originsOf(module, reread)
 	compiler, err := compiled(ctx, file, text, reread, to)
 	if err != nil {
 		return nil, err
 	}
-	out := &printed{text: text}
+	out := &printed{text: text, origins: origins}
 	if version == ast.RegoV1 {
 		out.version = 1
 	}

@@ -134,7 +134,7 @@ _no_digest(image) := sprintf("invalid value: %s must be an image digest", [image
 #   candidate is out when it says so: one that says nothing matches, and fails.
 matched[name] := names if {
 	some name in {subject.name | some subject in subjects}
-	alias := _alias(name)
+	alias := other_name(name)
 	candidates := data.cip_index.candidates with input as {"image": name}
 	aliased := data.cip_index.candidates with input as {"image": alias}
 	names := {policy |
@@ -144,9 +144,12 @@ matched[name] := names if {
 	}
 }
 
-# A registry is the same with and without the port that https has anyway; a
-# policy about one form must not be evaded by writing the other.
-_alias(name) := replace(name, ":443/", "/") if {
+# METADATA
+# title: Other name
+# description: |
+#   A registry is the same with and without the port that https has anyway; a
+#   policy about one form must not be evaded by writing the other.
+other_name(name) := replace(name, ":443/", "/") if {
 	contains(name, ":443/")
 } else := concat("", [host, ":443", substring(name, count(host), -1)]) if {
 	host := split(name, "/")[0]
@@ -174,27 +177,37 @@ _said[name][policy] := said if {
 	said := _says(policy) with input as _asked(name, policy)
 }
 
-_says(policy) := {"authorities": authorities, "judged": judged} if {
+_says(policy) := {"authorities": authorities, "judged": inside} if {
 	authorities := [authority | some authority in data.cip[policy].authorities]
-	judged := [outcome | _authorized(authorities); outcome := data.cip[policy].policy]
+	inside := [outcome | _authorized(authorities); outcome := data.cip[policy].policy]
 }
 
 # What the policy inside a policy says counts once an authority has passed (IN-9).
 _authorized(authorities) if authorities[_].outcome == "passed"
 
-_outcomes[name][policy] := said.authorities if {
+# METADATA
+# title: Outcomes of authorities
+# description: |
+#   What each authority of each matching policy says of each image, with the facts
+#   that the report leaves out.
+# scope: document
+outcomes[name][policy] := said.authorities if {
 	some name, all_said in _said
 	some policy, said in all_said
 }
 
-_judged[name][policy] := said.judged[0] if {
+# METADATA
+# title: Outcomes of policies inside
+# description: What the policy inside each matching policy says, once an authority has passed.
+# scope: document
+judged[name][policy] := said.judged[0] if {
 	some name, all_said in _said
 	some policy, said in all_said
 }
 
 _satisfied[name] contains policy if {
 	some name, policy
-	_judged[name][policy].outcome == "passed"
+	judged[name][policy].outcome == "passed"
 }
 
 _failed(name) := matched[name] - object.get(_satisfied, name, set())
@@ -260,8 +273,8 @@ _warnings contains entry if {
 	some entry in _uncovered
 }
 
-_cautions(name, policy) := {warning | some warning in _judged[name][policy].warnings} | {warning |
-	some authority in _outcomes[name][policy]
+_cautions(name, policy) := {warning | some warning in judged[name][policy].warnings} | {warning |
+	some authority in outcomes[name][policy]
 	some warning in authority.warnings
 }
 
@@ -282,11 +295,11 @@ _shown(subject) := object.get(subject, "pinned", subject.image)
 # The causes of authorities, and then of the policy inside.
 _errors(name, policy) := array.concat(authorities, inside) if {
 	authorities := [authority.error.message |
-		some authority in _outcomes[name][policy]
+		some authority in outcomes[name][policy]
 		authority.outcome != "passed"
 	]
 	inside := [outcome.error.message |
-		outcome := _judged[name][policy]
+		outcome := judged[name][policy]
 		outcome.outcome != "passed"
 	]
 }
@@ -320,10 +333,10 @@ _policy_report(name, policy) := object.union(
 		"mode": _mode(policy),
 		"outcome": _outcome(name, policy),
 		"authorities": [object.remove(authority, ["facts"]) |
-			some authority in object.get(_outcomes, [name, policy], [])
+			some authority in object.get(outcomes, [name, policy], [])
 		],
 	},
-	{"policy": outcome | outcome := _judged[name][policy]; outcome != policies.none},
+	{"policy": object.remove(outcome, ["at"]) | outcome := judged[name][policy]; outcome != policies.none},
 )
 
 _outcome(name, policy) := "passed" if {

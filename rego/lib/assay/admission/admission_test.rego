@@ -337,5 +337,5 @@ test_both_forms_of_a_registry_are_asked[name] if {
 		"ghcr.io:443/app@sha256:aa": "ghcr.io/app@sha256:aa",
 		"ghcr.io:5000/app@sha256:aa": "ghcr.io:5000/app@sha256:aa",
 	}
-	admission._alias(name) == alias
+	admission.other_name(name) == alias
 }

@@ -62,7 +62,12 @@ evaluate(policy, name, doc) := _compliance(answer, name) if {
 # Asked once: what the module says may take it its whole time.
 _compliance(answer, name) := failed(answer.error.code, _rego_message(name, answer.error.message)) if not answer.ok
 
-_compliance(answer, name) := _verdict(answer.value, name) if answer.ok
+_compliance(answer, name) := _located(_verdict(answer.value, name), object.get(answer, "at", [])) if answer.ok
+
+# Where in the module it was decided is for explanations, which alone ask for it.
+_located(outcome, at) := outcome if {
+	count(at) == 0
+} else := object.union(outcome, {"at": at})
 
 # METADATA
 # title: Unresolved policy

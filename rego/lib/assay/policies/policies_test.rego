@@ -130,6 +130,14 @@ test_values_are_read_strictly[note] if {
 	got == case.want
 }
 
+mock_located(_, _) := {"ok": true, "value": false, "error": null, "at": ["isCompliant: line 3"]}
+
+test_where_a_module_decided_is_kept_for_explanations if {
+	got := policies.evaluate(_rego, "scan", {}) with sigstore.is_compliant as mock_located
+	got.error.code == "not_compliant"
+	got.at == ["isCompliant: line 3"]
+}
+
 mock_late(_, _) := {"ok": false, "value": null, "error": {"code": "timeout", "message": "too long"}}
 
 # REGO-6, MSG-23: whatever went wrong stands behind upstream's wrapper.

@@ -15,9 +15,10 @@ import data.assay.policies
 signatures(image, authority) := _passed(authority, answer.signatures, {"signatures": answer.signatures}, []) if {
 	answer := cosign.verify(image, authority)
 	_verified(answer, answer.signatures)
-} else := _failed(authority, answer.error, _message("signature", image, authority, answer.error)) if {
+} else := _failed(authority, answer.error, message, {"error": answer.error}) if {
 	answer := cosign.verify(image, authority)
 	not answer.ok
+	message := _message("signature", image, authority, answer.error)
 }
 
 # METADATA
@@ -35,8 +36,9 @@ attestations(asked, authority, judges) := _passed(authority, signers, {"attestat
 	}
 	signers := [signer | some entry in entries; some signer in entry.found]
 	warnings := [warning | some entry in entries; some warning in entry.warnings]
-} else := _failed(authority, unsatisfied.error, unsatisfied.message) if {
-	unsatisfied := [entry | some entry in _entries(asked, authority, judges); entry.message][0]
+} else := _failed(authority, unsatisfied.error, unsatisfied.message, {"entries": entries}) if {
+	entries := _entries(asked, authority, judges)
+	unsatisfied := [entry | some entry in entries; entry.message][0]
 }
 
 # What became of each entry: the attestations found, or the error and its message.
@@ -49,7 +51,7 @@ _entries(asked, authority, judges) := [entry |
 	entry := _entry(asked, authority, wanted, answer, object.get(judges, i, null))
 ]
 
-_entry(asked, authority, _, answer, _) := {"error": answer.error, "message": message} if {
+_entry(asked, authority, wanted, answer, _) := _lacking(wanted, answer.error, message, []) if {
 	not answer.ok
 	message := _message("attestation", asked.image, authority, answer.error)
 }
@@ -71,10 +73,11 @@ _entry(asked, _, wanted, answer, judge) := _found(wanted, compliant, warnings) i
 		outcome.verdict.outcome == "passed"
 		some warning in outcome.verdict.warnings
 	]
-} else := {"error": first.error, "message": first.error.message} if {
+} else := _lacking(wanted, first.error, first.error.message, outcomes) if {
 	judge != null
 	_verified(answer, answer.attestations)
-	first := _judged(asked, wanted, answer, judge)[0].verdict
+	outcomes := _judged(asked, wanted, answer, judge)
+	first := outcomes[0].verdict
 	first.outcome != "passed"
 }
 
@@ -83,6 +86,15 @@ _found(wanted, found, warnings) := {
 	"predicateType": wanted.predicateType,
 	"found": found,
 	"warnings": warnings,
+}
+
+# What was judged is for explanations.
+_lacking(wanted, error, message, outcomes) := {
+	"name": wanted.name,
+	"predicateType": wanted.predicateType,
+	"error": error,
+	"message": message,
+	"judged": outcomes,
 }
 
 _judged(asked, wanted, answer, judge) := [{"fact": fact, "verdict": verdict} |
@@ -109,7 +121,7 @@ _verified(answer, signers) if {
 # description: The outcome of an authority that passes or fails whatever the image (STA-1, STA-2).
 static(authority) := _passed(authority, [], {"static": true}, []) if {
 	authority.static.action == "pass"
-} else := _failed(authority, {"code": "static_policy"}, message) if {
+} else := _failed(authority, {"code": "static_policy"}, message, {"static": true}) if {
 	message := sprintf("disallowed by static policy: %s", [object.get(authority.static, "message", "")])
 }
 
@@ -118,12 +130,12 @@ static(authority) := _passed(authority, [], {"static": true}, []) if {
 # description: |
 #   The outcome of an authority that refers to something which could not be
 #   read: a Secret, a key in a KMS, the text of a policy.
-unresolved(name, cause) := _failed({"name": name}, {"code": "unresolved"}, message) if {
+unresolved(name, cause) := _failed({"name": name}, {"code": "unresolved"}, message, {}) if {
 	message := sprintf("authority %s: %s (unresolved)", [name, cause])
 }
 
-# `facts` is all that was verified; it is for the policy of the
-# ClusterImagePolicy and no part of the decision.
+# `facts` is all that was verified, for the policy of the ClusterImagePolicy; or all
+# that is known of a failure, for explanations. It is no part of the decision.
 _passed(authority, signers, facts, warnings) := {
 	"name": authority.name,
 	"outcome": "passed",
@@ -132,10 +144,11 @@ _passed(authority, signers, facts, warnings) := {
 	"warnings": warnings,
 }
 
-_failed(authority, error, message) := {
+_failed(authority, error, message, facts) := {
 	"name": authority.name,
 	"outcome": "failed",
 	"signers": [],
+	"facts": facts,
 	"error": {"code": error.code, "message": message},
 }
 

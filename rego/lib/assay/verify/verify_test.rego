@@ -45,6 +45,9 @@ _failed(name, code, message) := {
 	"error": {"code": code, "message": message},
 }
 
+# What is told of a failure besides its facts.
+_told(outcome) := object.remove(outcome, ["facts"])
+
 mock_signed(_, _) := {"ok": true, "signatures": [_signature("1"), _signature("2")], "error": null}
 
 test_signatures_that_are_accepted if {
@@ -104,12 +107,18 @@ _image_refused := {
 test_signatures_that_are_refused_have_upstreams_texts[note] if {
 	some note, case in _image_refused
 	got := verify.signatures(_image, case.authority) with cosign.verify as mock_refused
-	got == _failed(case.authority.name, case.code, sprintf(case.text, [_image]))
+	_told(got) == _failed(case.authority.name, case.code, sprintf(case.text, [_image]))
+}
+
+# For explanations, and no part of the decision.
+test_signatures_that_are_refused_keep_what_was_looked_at if {
+	got := verify.signatures(_image, _key("no_signatures")) with cosign.verify as mock_refused
+	got.facts == {"error": {"code": "no_signatures", "message": _messages.no_signatures}}
 }
 
 test_signatures_without_their_trust_root_have_upstreams_text if {
 	got := verify.signatures(_image, _keyless("untrusted_root")) with cosign.verify as mock_refused
-	got == _failed(
+	_told(got) == _failed(
 		"untrusted_root", "untrusted_root",
 		"constructing checkOpts for untrusted_root: getting SigstoreKeys: trustRootRef mine not found",
 	)
@@ -157,7 +166,22 @@ _entries_refused := {
 test_attestations_want_every_entry[note] if {
 	some note, case in _entries_refused
 	got := verify.attestations({"image": _image}, _attested(case.authority), {}) with cosign.attestations as mock_some
-	got == _failed(case.authority.name, case.error.code, case.error.message)
+	_told(got) == _failed(case.authority.name, case.error.code, case.error.message)
+}
+
+# For explanations, each entry says what became of it.
+test_attestations_that_are_refused_keep_every_entry if {
+	got := verify.attestations({"image": _image}, _attested(_key("vuln")), {}) with cosign.attestations as mock_some
+	got.facts == {"entries": [
+		_entry("built", "slsaprovenance1", [_signature("slsaprovenance1")]),
+		{
+			"name": "scanned",
+			"predicateType": "vuln",
+			"error": _errors.vuln,
+			"message": _messages.not_found,
+			"judged": [],
+		},
+	]}
 }
 
 mock_rootless(_, authority, _) := object.union(mock_refused("", authority), {"attestations": []})
@@ -165,7 +189,7 @@ mock_rootless(_, authority, _) := object.union(mock_refused("", authority), {"at
 test_attestations_without_their_trust_root_have_upstreams_text if {
 	authority := _attested(_keyless("untrusted_root"))
 	got := verify.attestations({"image": _image}, authority, {}) with cosign.attestations as mock_rootless
-	got == _failed(
+	_told(got) == _failed(
 		"untrusted_root", "untrusted_root",
 		"creating CheckOpts: getting SigstoreKeys: trustRootRef mine not found",
 	)
@@ -177,7 +201,7 @@ mock_missing(_, _, _) := {"ok": false, "attestations": [], "error": {"code": "no
 test_what_a_registry_does_not_have_is_no_other_type if {
 	got := verify.attestations({"image": _image}, _attested(_key("a")), {}) with cosign.attestations as mock_missing
 	text := sprintf("attestation key validation failed for authority a for %s: GET blob: 404 (not_found)", [_image])
-	got == _failed("a", "not_found", text)
+	_told(got) == _failed("a", "not_found", text)
 }
 
 mock_by_nobody(_, _, _) := {"ok": true, "attestations": [], "error": null}
@@ -224,6 +248,7 @@ test_no_attestation_satisfies_the_policy if {
 	got.outcome == "failed"
 	got.error.code == "not_compliant"
 	startswith(got.error.message, "failed evaluating rego policy for type scan: policy is not compliant for query")
+	[judged.fact.id | some judged in got.facts.entries[0].judged] == ["1", "2"]
 }
 
 mock_odd(_, _, _) := {"ok": true, "attestations": [odd], "error": null} if {
@@ -244,7 +269,7 @@ test_the_document_is_judged_where_it_is_another_than_the_statement if {
 # ATT-5: a statement that is no document of its type satisfies nothing.
 test_an_attestation_that_is_no_document_of_its_type_is_told if {
 	got := verify.attestations({"image": _image}, _scanned, {0: _judged("good")}) with cosign.attestations as mock_odd
-	got == _failed("a", "malformed", "unmarshaling Statement (malformed)")
+	_told(got) == _failed("a", "malformed", "unmarshaling Statement (malformed)")
 }
 
 mock_warns(_, _) := {"ok": true, "value": [{"result": true, "warning": "old"}], "error": null}
@@ -271,8 +296,10 @@ test_a_policy_without_an_answer_makes_no_outcome if {
 
 test_what_could_not_be_read_fails_with_the_cause if {
 	got := verify.unresolved("a", `secret "x" not found`)
-	got == _failed("a", "unresolved", `authority a: secret "x" not found (unresolved)`)
+	_told(got) == _failed("a", "unresolved", `authority a: secret "x" not found (unresolved)`)
 }
+
+_disallowed(message) := object.union(_failed("a", "static_policy", message), {"facts": {"static": true}})
 
 _static := {
 	"pass": {
@@ -281,19 +308,19 @@ _static := {
 	},
 	"fail": {
 		"static": {"action": "fail", "message": "not here"},
-		"want": _failed("a", "static_policy", "disallowed by static policy: not here"),
+		"want": _disallowed("disallowed by static policy: not here"),
 	},
 	"fail without a message": {
 		"static": {"action": "fail"},
-		"want": _failed("a", "static_policy", "disallowed by static policy: "),
+		"want": _disallowed("disallowed by static policy: "),
 	},
 	"an action that nobody knows fails": {
 		"static": {"action": "Pass"},
-		"want": _failed("a", "static_policy", "disallowed by static policy: "),
+		"want": _disallowed("disallowed by static policy: "),
 	},
 	"no action fails": {
 		"static": {},
-		"want": _failed("a", "static_policy", "disallowed by static policy: "),
+		"want": _disallowed("disallowed by static policy: "),
 	},
 }
 

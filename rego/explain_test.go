@@ -1,0 +1,166 @@
+package rego_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/assay-dev/assay/rego"
+)
+
+const explainedImages = `
+images:
+  good: {signatures: [{signer: release}], attestations: [{signer: release, predicateType: "` + provenance + `"}]}
+  other: {signatures: [{signer: laptop}], attestations: [{signer: release, predicateType: vuln}]}
+  bare: {}
+`
+
+// explainedPolicies are of every kind that asks something.
+func explainedPolicies() string {
+	return policy("signed", "", "") + "---\n" + policy("attested", "", attested) + "---\n" +
+		policy("judged", "  policy: {type: rego, fetchConfigFile: true, data: \"package sigstore\\nisCompliant { input.config.x }\"}\n", "") + "---\n" +
+		policy("soft", "  mode: warn\n", bundled)
+}
+
+// TestExplainDecidesTheSame: with the same requests, in as many evaluations.
+func TestExplainDecidesTheSame(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t, explainedImages)
+	for name, images := range map[string][]string{
+		"what passes":           {byDigest(t, w, "good")},
+		"by tag":                {byTag(t, w, "good")},
+		"what fails":            {byDigest(t, w, "other")},
+		"what is not signed":    {byDigest(t, w, "bare")},
+		"a tag that is missing": {byTag(t, w, "bare") + "-missing"},
+		"all of them":           {byDigest(t, w, "good"), byDigest(t, w, "other"), byDigest(t, w, "bare")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			setup := setup{policies: explainedPolicies(), config: rego.Config{Tags: "resolve"}}
+			w.ResetRequests()
+			plain := open(t, w, setup)
+			want := plain.decide(t, images...)
+			requests := len(w.Requests())
+			w.ResetRequests()
+			explaining := open(t, w, setup)
+			got, tree, err := explaining.Explain(t.Context(), pod(images...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("decision (-decide +explain):\n%s", diff)
+			}
+			if asked := len(w.Requests()); asked != requests {
+				t.Errorf("got %d requests, want %d", asked, requests)
+			}
+			if got, want := explaining.last(), plain.last(); got != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+			if (tree.Outcome != "failed") != want.Allowed || len(tree.Because) != len(images) {
+				t.Errorf("got %+v, want a branch for each of %d images", tree, len(images))
+			}
+		})
+	}
+}
+
+// TestExplainNamesRulesAndLines, of the compiled policy and of the Rego inside it.
+func TestExplainNamesRulesAndLines(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t, explainedImages)
+	r := open(t, w, setup{policies: policy("judged", `  match: [{version: "*", resource: pods}]
+  policy:
+    type: rego
+    data: |
+      package sigstore
+
+      isCompliant {
+        input.authorityMatches.main
+
+        input.authorityMatches.other
+      }
+`, "")})
+	_, tree, err := r.Explain(t.Context(), pod(byDigest(t, w, "good")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := rego.Modules(t.Context(), r.source.Policies)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, node := range tree.Because[0].Because[0].Because {
+		if node.Source == nil || node.Source.Line == 0 {
+			t.Fatalf("got no line of %+v", node)
+		}
+		lines := strings.Split(text.Modules[node.Source.Path], "\n")
+		got[node.Source.Field], _, _ = strings.Cut(lines[node.Source.Line-1], "(")
+		if node.What == "inside" {
+			rule := node.Because[0]
+			if rule.Name != "isCompliant" || rule.Source.Line != 6 || rule.Text != "not true: input.authorityMatches.other" {
+				t.Errorf("got rule %+v, want line 6 of the policy's text", rule)
+			}
+		}
+	}
+	want := map[string]string{
+		"spec.images[0].glob": "matched if {", "spec.match[0]": "_resource_matched if {",
+		"spec.authorities[0]": "authorities[0] := verify.signatures", "spec.policy": "policy := policies.judge",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("lines (-want +got):\n%s", diff)
+	}
+}
+
+// TestExplainComesNear an image that no policy matches.
+func TestExplainComesNear(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t, explainedImages)
+	image := byDigest(t, w, "good")
+	host, _, _ := strings.Cut(image, "/")
+	near := strings.Replace(policy("near", "", ""), `"**"`, `"`+host+`/goods/**"`, 1)
+	kind := strings.Replace(policy("kind", "  match: [{group: apps, version: \"*\", resource: deployments}]\n", ""), `"**"`, `"`+host+`/**"`, 1)
+	far := strings.Replace(policy("far", "", ""), `"**"`, `"elsewhere.example/**"`, 1)
+	r := open(t, w, setup{policies: near + "---\n" + kind + "---\n" + far})
+	_, tree, err := r.Explain(t.Context(), pod(image))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type row struct {
+		Name, Code string
+		Differs    []rego.Difference
+	}
+	var got []row
+	for _, node := range tree.Because[0].Because {
+		got = append(got, row{node.Name, node.Code, node.Differs})
+	}
+	want := []row{
+		{"kind", "resource_differs", []rego.Difference{{What: "resource", Got: "v1/pods", Want: "apps/*/deployments"}}},
+		{"near", "glob_differs", []rego.Difference{{What: "glob", Got: image, Want: host + "/goods/**"}}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || tree.Because[0].Code != string(rego.NoPolicy) {
+		t.Errorf("%s: nearest (-want +got):\n%s", tree.Because[0].Code, diff)
+	}
+}
+
+// TestExplainRefusesWhatDecideRefuses.
+func TestExplainRefusesWhatDecideRefuses(t *testing.T) {
+	t.Parallel()
+	r := open(t, openWorld(t, explainedImages), setup{})
+	for _, review := range []string{"", "[]", "{"} {
+		_, want := r.Decide(t.Context(), []byte(review))
+		_, _, got := r.Explain(t.Context(), []byte(review))
+		if got == nil || want == nil || got.Error() != want.Error() {
+			t.Errorf("%q: got %v, want %v", review, got, want)
+		}
+	}
+}
+
+// TestExplainOfManyPolicies ends in time for the decision, though none matches.
+func TestExplainOfManyPolicies(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t, explainedImages)
+	r := open(t, w, setup{policies: manyPolicies(300)})
+	decision, tree, err := r.Explain(t.Context(), pod("ghcr.io/org-x/app@sha256:"+strings.Repeat("0", 64)))
+	if err != nil || decision.Allowed || len(tree.Because[0].Because) != 3 {
+		t.Errorf("got %+v, %v, want the three nearest", tree, err)
+	}
+}

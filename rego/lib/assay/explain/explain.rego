@@ -1,0 +1,159 @@
+# METADATA
+# title: Explain
+# description: |
+#   Why a decision fell as it did: a tree, pruned to what led to it. It decides
+#   nothing. Verdicts are read from the decision itself, and causes from what the
+#   decision was made of, in the same evaluation.
+package assay.explain
+
+import data.assay.admission
+import data.assay.explain.evidence
+import data.assay.explain.nearest
+import data.assay.images
+
+# METADATA
+# title: Answer
+# description: A decision and its explanation.
+answer := {"decision": admission.decision, "explanation": review}
+
+# METADATA
+# title: Review
+# description: The root of the tree, with a branch for each image.
+review := object.union(
+	{"what": "review", "name": "", "because": array.concat(_malformed, _images)},
+	_verdict,
+)
+
+default _verdict := {"code": "denied", "outcome": "failed"}
+
+_verdict := {"code": "exempt", "outcome": "passed"} if {
+	admission.exempt
+} else := {"code": "admitted", "outcome": "passed"} if {
+	admission.allowed
+}
+
+_malformed := [node |
+	not admission.exempt
+	some entry in images.malformed
+	node := {"what": "object", "name": entry.path, "code": "malformed", "outcome": "failed", "text": entry.message}
+]
+
+# Most objects are admitted without a word. Of those there is nothing to explain, and
+# the decision says what passed.
+_images := [{
+	"what": "image",
+	"name": report.image,
+	"path": report.path,
+	"code": "passed",
+	"outcome": "passed",
+} |
+	some report in admission.decision.images
+] if {
+	_plain
+} else := [object.union(node, {"what": "image", "name": subject.image, "path": subject.path}) |
+	some i, subject in admission.subjects
+	node := _image(subject, admission.decision.images[i].policies)
+]
+
+_plain if {
+	admission.allowed
+	admission.decision.warnings == []
+	count(admission.matched) > 0
+	every _, policies in admission.matched {
+		count(policies) > 0
+	}
+}
+
+_image(subject, reports) := {
+	"code": "no_digest",
+	"outcome": "failed",
+	"text": subject.error,
+	"because": _unresolved(subject.image),
+} if {
+	subject.error
+} else := {
+	"code": "no_policy",
+	"outcome": _uncovered,
+	"because": nearest.of(subject.name),
+} if {
+	count(reports) == 0
+} else := {"code": code, "outcome": outcome, "because": because} if {
+	because := [_policy(subject.name, report) | some report in reports]
+	outcome := _worst({policy.outcome | some policy in because})
+	code := _codes[outcome]
+}
+
+_codes := {"passed": "passed", "warned": "warned", "failed": "policy_failed"}
+
+_worst(outcomes) := "failed" if {
+	"failed" in outcomes
+} else := "warned" if {
+	"warned" in outcomes
+} else := "passed"
+
+_uncovered := object.get({"warn": "warned", "allow": "passed"}, data.assay.config.no_match, "failed")
+
+# A reference that is none, or a tag that the registry did not resolve.
+_unresolved(image) := [_tag(image, error)] if {
+	error := oci.parse(image).error
+	error != null
+} else := [_tag(image, error)] if {
+	data.assay.config.tags == "resolve"
+	error := oci.resolve(image).error
+	error != null
+} else := []
+
+_tag(image, error) := {
+	"what": "tag",
+	"name": image,
+	"code": error.code,
+	"outcome": "failed",
+	"text": error.message,
+}
+
+_policy(name, report) := object.union(
+	{"what": "policy", "name": report.name, "mode": report.mode},
+	_branch(name, report),
+)
+
+# What passed is one line. An authority that has not been answered yet explains nothing.
+_branch(name, report) := _passed(_cautions(report)) if {
+	report.outcome == "passed"
+} else := {"code": "undecided", "outcome": _outcome(report), "because": []} if {
+	count(report.authorities) == 0
+} else := {"code": _cause(report), "outcome": _outcome(report), "because": because} if {
+	outcomes := object.get(admission.outcomes, [name, report.name], [])
+	because := array.concat(
+		nearest.matching(name, report.name),
+		array.concat(evidence.authorities(report.name, outcomes), _inside(name, report)),
+	)
+}
+
+_passed(cautions) := {"code": "passed", "outcome": "passed", "because": []} if {
+	count(cautions) == 0
+} else := {"code": "warned", "outcome": "warned", "because": because} if {
+	because := [{"what": "warning", "name": "", "code": "warned", "outcome": "warned", "text": text} |
+		some text in cautions
+	]
+}
+
+_outcome(report) := "warned" if {
+	report.mode == "warn"
+} else := "failed"
+
+_cautions(report) := {warning | some warning in report.policy.warnings} | {warning |
+	some authority in report.authorities
+	some warning in authority.warnings
+}
+
+_cause(report) := "inside_failed" if {
+	report.policy.outcome == "failed"
+} else := "authority_failed" if {
+	every authority in report.authorities {
+		authority.outcome == "failed"
+	}
+} else := "undecided"
+
+_inside(name, report) := [evidence.inside(report.name, admission.judged[name][report.name])] if {
+	report.policy.outcome == "failed"
+} else := []
