@@ -7,6 +7,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/assay-dev/assay/builtins/sigstore/statement"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
 )
@@ -78,11 +79,11 @@ func subjectHex(b *testing.B, l Layer) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	statement, err := readStatement(payload)
+	said, err := statement.Parse(payload)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return statement.subjects[0]["sha256"]
+	return said.Subjects[0]["sha256"]
 }
 
 // BenchmarkCACert verifies a signature up to a private authority: by its root and

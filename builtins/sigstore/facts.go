@@ -12,6 +12,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
 
 	"github.com/assay-dev/assay/builtins/sigstore/fulcio"
+	"github.com/assay-dev/assay/builtins/sigstore/statement"
 )
 
 // The formats of evidence, as facts name them.
@@ -88,13 +89,13 @@ func (s *Signature) summarize(summary certificate.Summary) error {
 
 // attest takes the statement from a verified envelope, if it is about the image.
 func (s *Signature) attest(envelope *dsse.Envelope, digest v1.Hash) *Refusal {
-	statement, err := envelopeStatement(envelope)
+	said, err := statement.FromEnvelope(envelope)
 	if err != nil {
 		return refuse(Malformed, "%v", err)
 	}
-	if !statement.names(digest) {
+	if !said.Names(digest) {
 		return refuse(DigestMismatch, "no matching subject digest found")
 	}
-	s.PredicateType, s.Statement, s.Digest = statement.predicateType, statement.raw, digestOf(statement.raw)
+	s.PredicateType, s.Statement, s.Digest = said.PredicateType, said.Raw, digestOf(said.Raw)
 	return nil
 }

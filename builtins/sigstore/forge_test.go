@@ -23,6 +23,7 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
+	"github.com/assay-dev/assay/builtins/sigstore/statement"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
 )
@@ -215,8 +216,8 @@ func signed(t testing.TB, signer forger, certificate *x509.Certificate) map[stri
 	t.Helper()
 	legacy := signer.payload(t, claim(testDigest))
 	legacy.Annotations[annotationCertificate] = string(certificatePEM(certificate))
-	statement := strings.Replace(statementOf(subjectOf(testDigest), ""), testType, signPredicateType, 1)
-	envelope := signer.envelope(t, inTotoPayloadType, statement)
+	said := strings.Replace(statementOf(subjectOf(testDigest), ""), testType, signPredicateType, 1)
+	envelope := signer.envelope(t, statement.PayloadType, said)
 	return map[string]Layer{FormatLegacy: legacy, FormatBundle: {Content: fmt.Appendf(nil,
 		`{"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json", "verificationMaterial": {"certificate": {"rawBytes": %q}}, "dsseEnvelope": %s}`,
 		base64.StdEncoding.EncodeToString(certificate.Raw), envelope)}}

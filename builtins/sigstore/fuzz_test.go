@@ -7,6 +7,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
+	"github.com/assay-dev/assay/builtins/sigstore/statement"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -83,11 +84,11 @@ func FuzzStatement(f *testing.F) {
 		f.Add([]byte(payload))
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		got, err := envelopeStatement(&dsse.Envelope{PayloadType: inTotoPayloadType, Payload: string(payload)})
-		if err == nil && len(got.raw) == 0 {
+		got, err := statement.FromEnvelope(&dsse.Envelope{PayloadType: statement.PayloadType, Payload: string(payload)})
+		if err == nil && len(got.Raw) == 0 {
 			t.Error("read a statement of nothing")
 		}
-		got, err = readStatement(payload)
+		got, err = statement.Parse(payload)
 		if err != nil {
 			return
 		}
@@ -99,10 +100,10 @@ func FuzzStatement(f *testing.F) {
 		if err := json.Unmarshal(payload, &want); err != nil {
 			t.Fatalf("accepted what is no JSON: %v", err)
 		}
-		if got.predicateType != want.PredicateType || len(got.subjects) != len(want.Subject) {
+		if got.PredicateType != want.PredicateType || len(got.Subjects) != len(want.Subject) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
-		for i, subject := range got.subjects {
+		for i, subject := range got.Subjects {
 			for algorithm, hex := range want.Subject[i].Digest {
 				if subject[algorithm] != hex {
 					t.Errorf("subject %d: got %q, want %q", i, subject[algorithm], hex)

@@ -9,6 +9,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/assay-dev/assay/builtins/sigstore/statement"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -90,13 +91,13 @@ func TestT2MalformedStatements(t *testing.T) {
 	f := newForger(t)
 	c := f.check(t)
 	for name, payload := range strangePayloads() {
-		for _, e := range f.attestation(t, inTotoPayloadType, payload) {
+		for _, e := range f.attestation(t, statement.PayloadType, payload) {
 			if _, refusal := c.Attestations(testDigest, []Evidence{e}); codeOf(refusal) != Malformed {
 				t.Errorf("%s %s: got %v, want %s", e.Format, name, refusal, Malformed)
 			}
 		}
 	}
-	sound := f.attestation(t, inTotoPayloadType, statementOf(subjectOf(testDigest), `,"unknown":1`))
+	sound := f.attestation(t, statement.PayloadType, statementOf(subjectOf(testDigest), `,"unknown":1`))
 	if found, refusal := c.Attestations(testDigest, sound); refusal != nil || len(found) != 2 {
 		t.Errorf("got %d, %v, want both formats of the sound statement", len(found), refusal)
 	}
@@ -225,7 +226,7 @@ func TestT9DigestsOfSubjects(t *testing.T) {
 		`[{"digest":{"sha256":"00"}},{"digest":{"sha256":"` + hex + `"}}]`: "",
 		`[{"digest":{"sha512":"00","sha256":"` + hex + `"}}]`:              "",
 	} {
-		for _, e := range f.attestation(t, inTotoPayloadType, statementOf(subjects, "")) {
+		for _, e := range f.attestation(t, statement.PayloadType, statementOf(subjects, "")) {
 			_, refusal := f.check(t).Attestations(testDigest, []Evidence{e})
 			if got := codeOf(refusal); got != want && (want != DigestMismatch || got != Malformed) {
 				t.Errorf("%s %s: got %v, want %q", e.Format, subjects, refusal, want)
@@ -236,12 +237,12 @@ func TestT9DigestsOfSubjects(t *testing.T) {
 
 func TestT9DigestsOfOtherAlgorithms(t *testing.T) {
 	t.Parallel()
-	statement := &statement{subjects: []map[string]string{{"sha256": "aa", "sha512": "bb", "md5": ""}}}
+	said := &statement.Statement{Subjects: []map[string]string{{"sha256": "aa", "sha512": "bb", "md5": ""}}}
 	for digest, want := range map[v1.Hash]bool{
 		{Algorithm: "sha256", Hex: "aa"}: true, {Algorithm: "sha512", Hex: "bb"}: true, {Algorithm: "sha512", Hex: "aa"}: false,
 		{Algorithm: "sha256", Hex: "bb"}: false, {Algorithm: "md5"}: false, {Algorithm: "sha1"}: false, {}: false,
 	} {
-		if got := statement.names(digest); got != want {
+		if got := said.Names(digest); got != want {
 			t.Errorf("%+v: got %t, want %t", digest, got, want)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
+	"github.com/assay-dev/assay/builtins/sigstore/statement"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego/cip"
 )
@@ -49,10 +50,10 @@ func (k signingKey) evidence(t testing.TB) map[string]Evidence {
 	t.Helper()
 	payload := claim(testDigest)
 	envelope := func(kind string) string {
-		statement := strings.Replace(statementOf(subjectOf(testDigest), ""), testType, kind, 1)
+		said := strings.Replace(statementOf(subjectOf(testDigest), ""), testType, kind, 1)
 		text, err := json.Marshal(dsse.Envelope{
-			PayloadType: inTotoPayloadType, Payload: base64.StdEncoding.EncodeToString([]byte(statement)),
-			Signatures: []dsse.Signature{{Sig: base64.StdEncoding.EncodeToString(k.sign(t, dsse.PAE(inTotoPayloadType, []byte(statement))))}},
+			PayloadType: statement.PayloadType, Payload: base64.StdEncoding.EncodeToString([]byte(said)),
+			Signatures: []dsse.Signature{{Sig: base64.StdEncoding.EncodeToString(k.sign(t, dsse.PAE(statement.PayloadType, []byte(said))))}},
 		})
 		if err != nil {
 			t.Fatal(err)

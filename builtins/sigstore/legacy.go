@@ -19,6 +19,8 @@ import (
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
 	sigdsse "github.com/sigstore/sigstore/pkg/signature/dsse"
+
+	"github.com/assay-dev/assay/builtins/sigstore/statement"
 )
 
 // legacy verifies one layer of a .sig manifest, or of an .att manifest when
@@ -221,7 +223,7 @@ func verifyPayload(verifier signature.Verifier, l *legacyLayer, digest v1.Hash) 
 	if err := verifier.VerifySignature(bytes.NewReader(l.signature), bytes.NewReader(l.payload)); err != nil {
 		return refuse(Malformed, "%v", err)
 	}
-	claimed, err := claimedDigest(l.payload)
+	claimed, err := statement.ClaimedDigest(l.payload)
 	if err != nil {
 		return refuse(Malformed, "%v", err)
 	}

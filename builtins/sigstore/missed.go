@@ -18,6 +18,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
 	"github.com/assay-dev/assay/builtins/sigstore/miss"
+	"github.com/assay-dev/assay/builtins/sigstore/statement"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 )
 
@@ -152,15 +153,15 @@ func (p piece) about(attestation bool) string {
 			return "none"
 		}
 	default:
-		claimed, _ := claimedDigest(p.content)
+		claimed, _ := statement.ClaimedDigest(p.content)
 		return orNone(claimed)
 	}
-	statement, err := envelopeStatement(envelope)
+	said, err := statement.FromEnvelope(envelope)
 	if err != nil {
 		return "none"
 	}
 	var digests []string
-	for _, subject := range statement.subjects[:min(len(statement.subjects), 3)] {
+	for _, subject := range said.Subjects[:min(len(said.Subjects), 3)] {
 		digests = append(digests, "sha256:"+shorten(subject["sha256"]))
 	}
 	return orNone(strings.Join(digests, ", "))
@@ -286,7 +287,7 @@ func OtherTypes(attestations []Signature, want string) []miss.Miss {
 	for _, a := range attestations {
 		out = append(out, miss.Miss{
 			Digest: a.Digest, Format: a.Format, Code: string(NotFound), Message: "verified, of another predicate type",
-			Differs: one(miss.PredicateType, a.PredicateType, want),
+			Differs: one(miss.PredicateType, orNone(a.PredicateType), want),
 		})
 	}
 	return miss.Nearest(out)

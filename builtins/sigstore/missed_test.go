@@ -1,6 +1,7 @@
 package sigstore
 
 import (
+	"crypto/x509"
 	"fmt"
 	"strings"
 	"testing"
@@ -131,6 +132,28 @@ func TestMissesOfCrashingContentAreTold(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestMissesOfHostileCertificatesAreEscaped: a name may hold any ASCII.
+func TestMissesOfHostileCertificatesAreEscaped(t *testing.T) {
+	t.Parallel()
+	p := piece{leaf: &x509.Certificate{EmailAddresses: []string{"a\x1b[2J\nadmitted\r" + strings.Repeat("x", 1<<20)}}}
+	differs, _ := miss.Want([]miss.Identity{{Issuer: testIssuer, Subject: testSubject}}).Nearest(p.names(), p.issuer())
+	if len(differs) != 2 || !strings.HasPrefix(differs[1].Got, `a\u001b[2J\u000aadmitted\u000dxxx`) || len(differs[1].Got) > 1<<10+8 {
+		t.Errorf("got %.200q", differs)
+	}
+}
+
+// TestAttestationsAreNearMissesOfSignatures, and the other way round.
+func TestAttestationsAreNearMissesOfSignatures(t *testing.T) {
+	t.Parallel()
+	s := open(t, "attestations: [{signer: release, predicateType: a, format: bundle}]")
+	_, refusal := s.check(t, keyless()).Signatures(s.digest, []Evidence{{FormatBundle, s.bundles(t)}})
+	if codeOf(refusal) != NoSignatures || len(refusal.Misses) != 1 || refusal.Misses[0].Differs[0] != (miss.Difference{
+		What: miss.PredicateType, Got: "a", Want: signPredicateType,
+	}) {
+		t.Errorf("got %+v, want the attestation", refusal)
 	}
 }
 

@@ -42,7 +42,8 @@ func (c *Check) Signatures(digest string, evidence []Evidence) ([]Signature, *Re
 	case len(missed) > 0:
 		return nil, c.nearest("no matching signatures", missed)
 	}
-	return nil, refuse(NoSignatures, "no signatures found")
+	// What is there are attestations, which are near misses at best.
+	return nil, &Refusal{Code: NoSignatures, Message: "no signatures found", Misses: OtherTypes(found, signPredicateType)}
 }
 
 // Attestations verifies attestations about the digest and returns those that
@@ -60,7 +61,7 @@ func (c *Check) Attestations(digest string, evidence []Evidence) ([]Signature, *
 	case len(missed) > 0:
 		return nil, c.nearest("no matching attestations", missed)
 	}
-	return nil, refuse(NoSignatures, "no matching attestations")
+	return nil, &Refusal{Code: NoSignatures, Message: "no matching attestations", Misses: OtherTypes(found, "an attestation's")}
 }
 
 // OfType keeps the attestations of one predicate type. The type in the signed

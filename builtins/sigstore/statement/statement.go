@@ -1,4 +1,7 @@
-package sigstore
+// Package statement reads what was signed about an image: in-toto statements and
+// simple signing payloads. There is one reading of each: what two parsers could read
+// in two ways is refused.
+package statement
 
 import (
 	"bytes"
@@ -12,27 +15,27 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 )
 
-// inTotoPayloadType is the only payload type of an attestation's envelope.
-const inTotoPayloadType = "application/vnd.in-toto+json"
+// PayloadType is the only payload type of an attestation's envelope.
+const PayloadType = "application/vnd.in-toto+json"
 
-// statement is the part of an in-toto statement that is decided on; raw is the
+// Statement is the part of an in-toto statement that is decided on; Raw is the
 // whole of it, for policies.
-type statement struct {
-	predicateType string
-	subjects      []map[string]string // the digests of each, by algorithm
-	raw           json.RawMessage
+type Statement struct {
+	PredicateType string
+	Subjects      []map[string]string // the digests of each, by algorithm
+	Raw           json.RawMessage
 }
 
-// readStatement reads the payload of an envelope. There is one reading of it:
+// Parse reads the payload of an envelope. There is one reading of it:
 // the keys that decide stand only once and are written exactly so, or the
 // statement is refused, so that no other parser can see another one in the same
 // bytes.
-func readStatement(payload []byte) (*statement, error) {
+func Parse(payload []byte) (*Statement, error) {
 	keys, err := object(payload, "statement", "_type", "predicateType", "subject", "predicate")
 	if err != nil {
 		return nil, err
 	}
-	out := &statement{raw: payload}
+	out := &Statement{Raw: payload}
 	var kind string
 	if err := into(keys["_type"], &kind); err != nil {
 		return nil, fmt.Errorf("statement _type: %w", err)
@@ -40,10 +43,10 @@ func readStatement(payload []byte) (*statement, error) {
 	if kind != "https://in-toto.io/Statement/v1" && kind != "https://in-toto.io/Statement/v0.1" {
 		return nil, fmt.Errorf("statement _type: got %q, want https://in-toto.io/Statement/v1 or v0.1", shorten(kind))
 	}
-	if err := into(keys["predicateType"], &out.predicateType); err != nil {
+	if err := into(keys["predicateType"], &out.PredicateType); err != nil {
 		return nil, fmt.Errorf("statement predicateType: %w", err)
 	}
-	if out.predicateType == "" {
+	if out.PredicateType == "" {
 		return nil, errors.New("statement predicateType: got none")
 	}
 	var subjects []json.RawMessage
@@ -55,7 +58,7 @@ func readStatement(payload []byte) (*statement, error) {
 		if err != nil {
 			return nil, err
 		}
-		out.subjects = append(out.subjects, digests)
+		out.Subjects = append(out.Subjects, digests)
 	}
 	return out, nil
 }
@@ -83,10 +86,10 @@ func subjectDigests(subject []byte) (map[string]string, error) {
 	return out, nil
 }
 
-// names reports whether the statement is about the digest. An empty digest, or
+// Names reports whether the statement is about the digest. An empty digest, or
 // one of another algorithm, names nothing.
-func (s *statement) names(digest v1.Hash) bool {
-	for _, subject := range s.subjects {
+func (s *Statement) Names(digest v1.Hash) bool {
+	for _, subject := range s.Subjects {
 		if hex := subject[digest.Algorithm]; hex != "" && hex == digest.Hex {
 			return true
 		}
@@ -94,9 +97,9 @@ func (s *statement) names(digest v1.Hash) bool {
 	return false
 }
 
-// claimedDigest reads which image a simple signing payload is about, with the
+// ClaimedDigest reads which image a simple signing payload is about, with the
 // same one reading.
-func claimedDigest(payload []byte) (digest string, _ error) {
+func ClaimedDigest(payload []byte) (digest string, _ error) {
 	value := json.RawMessage(payload)
 	for _, name := range []string{"critical", "image", "docker-manifest-digest"} {
 		keys, err := object(value, "payload", name)
@@ -159,14 +162,25 @@ func into(value json.RawMessage, out any) error {
 	return json.Unmarshal(value, out)
 }
 
-func envelopeStatement(envelope *dsse.Envelope) (*statement, error) {
-	if envelope.PayloadType != inTotoPayloadType {
-		return nil, fmt.Errorf("invalid payloadType %s on envelope. Expected %s", shorten(envelope.PayloadType), inTotoPayloadType)
+// FromEnvelope reads the statement in an envelope, whose signature is for the caller to
+// verify.
+func FromEnvelope(envelope *dsse.Envelope) (*Statement, error) {
+	if envelope.PayloadType != PayloadType {
+		return nil, fmt.Errorf("invalid payloadType %s on envelope. Expected %s", shorten(envelope.PayloadType), PayloadType)
 	}
 	// The same decoding as the verification of the envelope: what was signed is what is read.
 	payload, err := envelope.DecodeB64Payload()
 	if err != nil {
 		return nil, fmt.Errorf("envelope payload: %w", err)
 	}
-	return readStatement(payload)
+	return Parse(payload)
+}
+
+// shorten keeps a hostile value from filling a log.
+func shorten(text string) string {
+	const longest = 60
+	if len(text) <= longest {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longest], "") + "…"
 }
