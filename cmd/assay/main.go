@@ -93,7 +93,7 @@ func command(args []string) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(verifyCommand(), compileCommand(), lintCommand(), serveCommand(), demoCommand(), schemas.Command(), versionCommand())
+	root.AddCommand(verifyCommand(), explainCommand(), compileCommand(), lintCommand(), serveCommand(), demoCommand(), schemas.Command(), versionCommand())
 	root.AddGroup(&cobra.Group{ID: group, Title: "Commands:"})
 	for _, c := range root.Commands() {
 		c.GroupID = group

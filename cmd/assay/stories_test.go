@@ -38,6 +38,7 @@ var hashOfEvidence = regexp.MustCompile(`"[0-9a-f]{64}(\\?")`)
 //	config.json         what deviates from `assay verify`, see storyConfig
 //	want/decision.json  the decision
 //	want/text           the same as `assay verify` prints it
+//	want/explain        where it is there, the same as `assay explain` prints it
 //	want/error          instead of both, why there is no decision
 //
 // Variables of the world (${app}, ${key:deploy}, …) may stand in all but the first.
@@ -67,12 +68,16 @@ func TestStories(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
 			s := openStory(t, file)
-			decision, text, err := s.tell(t)
+			decision, text, explained, err := s.tell(t)
 			if err != nil {
 				s.want(t, map[string]string{"want/error": err.Error() + "\n"})
 				return
 			}
-			s.want(t, map[string]string{"want/decision.json": decision, "want/text": text})
+			got := map[string]string{"want/decision.json": decision, "want/text": text}
+			if s.file("want/explain") != nil {
+				got["want/explain"] = explained
+			}
+			s.want(t, got)
 			s.tellByCommandLine(t, text)
 		})
 	}
@@ -90,7 +95,7 @@ func openStory(t *testing.T, file string) *story {
 	}
 	for _, f := range archive.Files {
 		switch f.Name {
-		case "world.yaml", "policy.yaml", "images", "review.json", "config.json", "want/decision.json", "want/text", "want/error":
+		case "world.yaml", "policy.yaml", "images", "review.json", "config.json", "want/decision.json", "want/text", "want/explain", "want/error":
 		default:
 			t.Errorf("got a file %s, which no story has", f.Name)
 		}
@@ -134,8 +139,8 @@ func (s *story) images() []string {
 
 func isNewline(r rune) bool { return r == '\n' }
 
-// tell is the decision of the story, in JSON and in words.
-func (s *story) tell(t *testing.T) (decision, text string, err error) {
+// tell is the decision of the story, in JSON and in words, and its explanation.
+func (s *story) tell(t *testing.T) (decision, text, explained string, err error) {
 	t.Helper()
 	config, dir := s.config(t), s.lay(t)
 	w, err := wire(engineFlags{
@@ -150,7 +155,7 @@ func (s *story) tell(t *testing.T) (decision, text string, err error) {
 	}
 	set, err := s.compile(t, w, dir)
 	if err != nil {
-		return "", "", err
+		return "", "", "", err
 	}
 	request := []byte(s.world.Expand(string(s.file("review.json"))))
 	if images := s.images(); len(images) > 0 {
@@ -164,7 +169,7 @@ func (s *story) tell(t *testing.T) (decision, text string, err error) {
 	if diff := gocmp.Diff(cold, warm); diff != "" {
 		t.Errorf("the warm decision is another (-cold +warm):\n%s", diff)
 	}
-	return cold, coldText, nil
+	return cold, coldText, s.explain(t, engine, request, cold), nil
 }
 
 // lay writes the files that flags name.
@@ -259,6 +264,11 @@ func (s *story) tellByCommandLine(t *testing.T, want string) {
 	}
 }
 
+// wants are the files that -update writes, in order.
+func wants() []string {
+	return []string{"want/decision.json", "want/text", "want/explain", "want/error"}
+}
+
 // want compares what came out with what the story tells, or rewrites the story.
 func (s *story) want(t *testing.T, got map[string]string) {
 	t.Helper()
@@ -266,7 +276,7 @@ func (s *story) want(t *testing.T, got map[string]string) {
 		s.rewrite(t, got)
 		return
 	}
-	for _, name := range []string{"want/decision.json", "want/text", "want/error"} {
+	for _, name := range wants() {
 		if diff := gocmp.Diff(string(s.file(name)), got[name]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
@@ -281,7 +291,7 @@ func (s *story) rewrite(t *testing.T, got map[string]string) {
 			out.Files = append(out.Files, f)
 		}
 	}
-	for _, name := range []string{"want/decision.json", "want/text", "want/error"} {
+	for _, name := range wants() {
 		if text, ok := got[name]; ok {
 			out.Files = append(out.Files, txtar.File{Name: name, Data: []byte(text)})
 		}

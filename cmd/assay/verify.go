@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/assay-dev/assay/cmd/assay/reviews"
+	"github.com/assay-dev/assay/cmd/assay/why"
 	"github.com/assay-dev/assay/rego"
 )
 
@@ -23,6 +24,8 @@ type verifyFlags struct {
 	resource string
 	output   string
 	timeout  time.Duration
+	explain  bool
+	tersely  bool // without the decision before the explanation
 }
 
 func verifyCommand() *cobra.Command {
@@ -35,18 +38,24 @@ func verifyCommand() *cobra.Command {
 			"Exit code 0: admitted; 1: denied; 2: there is no decision.",
 		Example: "  assay verify --policy policies/ --trusted-root trusted_root.json ghcr.io/acme/app:v1\n" +
 			"  assay verify --policy policies/ --resource deployment.yaml -o json",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			flags.images = append(flags.images, args...)
-			return verify(cmd.Context(), flags, cmd.OutOrStdout(), cmd.ErrOrStderr())
-		},
+	}
+	flags.addTo(cmd)
+	cmd.Flags().BoolVar(&flags.explain, "explain", false, "say why, after the decision, as assay explain does")
+	return cmd
+}
+
+// addTo gives a command the flags, and makes it judge.
+func (f *verifyFlags) addTo(cmd *cobra.Command) {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		f.images = append(f.images, args...)
+		return verify(cmd.Context(), f, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	// Whoever runs verify names the images, and with them the hosts.
-	flags.add(cmd, true)
-	cmd.Flags().StringArrayVar(&flags.images, "image", nil, "image to verify, like an argument (repeatable)")
-	cmd.Flags().StringVar(&flags.resource, "resource", "", "manifest `file`: policies match this resource; its images are judged unless some are named")
-	cmd.Flags().StringVarP(&flags.output, "output", "o", "text", "how to print the decision: text or json")
-	cmd.Flags().DurationVar(&flags.timeout, "timeout", time.Minute, "deadline of the decision")
-	return cmd
+	f.add(cmd, true)
+	cmd.Flags().StringArrayVar(&f.images, "image", nil, "image to verify, like an argument (repeatable)")
+	cmd.Flags().StringVar(&f.resource, "resource", "", "manifest `file`: policies match this resource; its images are judged unless some are named")
+	cmd.Flags().StringVarP(&f.output, "output", "o", "text", "how to print the decision: text or json")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", time.Minute, "deadline of the decision")
 }
 
 func verify(ctx context.Context, flags *verifyFlags, stdout, stderr io.Writer) error {
@@ -64,12 +73,12 @@ func verify(ctx context.Context, flags *verifyFlags, stdout, stderr io.Writer) e
 		return err
 	}
 	stop := progress(stderr)
-	decision, err := engine.Decide(ctx, review)
+	decision, tree, err := flags.decide(ctx, engine, review)
 	stop()
 	if err != nil {
 		return err
 	}
-	if err := flags.print(stdout, decision); err != nil {
+	if err := flags.print(stdout, decision, tree); err != nil {
 		return err
 	}
 	if !decision.Allowed {
@@ -140,12 +149,31 @@ func (f *verifyFlags) review() ([]byte, error) {
 	return review, nil
 }
 
-func (f *verifyFlags) print(stdout io.Writer, decision rego.Decision) error {
+func (f *verifyFlags) decide(ctx context.Context, engine *rego.Engine, review []byte) (d rego.Decision, tree rego.Explanation, err error) {
+	if f.explain {
+		return engine.Explain(ctx, review)
+	}
+	d, err = engine.Decide(ctx, review)
+	return d, tree, err
+}
+
+func (f *verifyFlags) print(stdout io.Writer, decision rego.Decision, tree rego.Explanation) error {
 	if f.output == "text" {
-		return printDecision(stdout, decision)
+		if f.tersely {
+			return why.Print(stdout, decision, tree)
+		}
+		if err := printDecision(stdout, decision); err != nil || !f.explain {
+			return err
+		}
+		fmt.Fprintln(stdout)
+		return why.Print(stdout, decision, tree)
+	}
+	var out any = decision
+	if f.explain {
+		out = why.Explained{Decision: decision, Explanation: tree}
 	}
 	encoder := json.NewEncoder(stdout)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(decision)
+	return encoder.Encode(out)
 }

@@ -82,9 +82,11 @@ _refusal(what, error) := object.union(
 	{"hint": error.hint | error.hint},
 )
 
-_beginning(error) := split(split(error.message, ", checked ")[0], ": ")[0] if {
+_beginning(error) := split(split(_before_places(error), ", checked ")[0], ": ")[0] if {
 	count(object.get(error, "misses", [])) > 0
-} else := split(error.message, "; looked at ")[0]
+} else := _before_places(error)
+
+_before_places(error) := split(error.message, "; looked at ")[0]
 
 _miss(what, miss) := {
 	"what": what,

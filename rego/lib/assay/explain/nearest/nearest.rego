@@ -134,10 +134,18 @@ _ranked(name) := [near |
 	])[0]
 ]
 
-# How many words two names have in common, from the beginning and from the end.
-_common(a, b) := _leading(a, b) + _leading(array.reverse(a), array.reverse(b))
+# How many words a pattern and a name have in common, from the beginning and from the
+# end. One with a star goes on with any word, and counts for nothing.
+_common(pattern, words) := _leading(pattern, words) + _leading(array.reverse(pattern), array.reverse(words))
 
-_leading(a, b) := max([n |
-	some n in numbers.range(0, min([count(a), count(b)]))
-	array.slice(a, 0, n) == array.slice(b, 0, n)
+_leading(pattern, words) := count([word |
+	some i, word in pattern
+	word == words[i]
+	every j in numbers.range(0, i) {
+		_like(pattern[j], words[j])
+	}
 ])
+
+_like(pattern, word) if pattern == word
+
+_like(pattern, _) if contains(pattern, "*")
