@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/assay-dev/assay/rego/apart"
 )
@@ -17,7 +16,6 @@ import (
 const (
 	traceTimeout = 100 * time.Millisecond
 	mostTraced   = 6
-	mostEntered  = 10_000
 	longestLine  = 160
 )
 
@@ -29,76 +27,29 @@ func (m *Module) Trace(ctx context.Context, document ast.Value, now time.Time) [
 	if m.program == nil || !apart.Within(document, m.limits.maxInput) {
 		return nil
 	}
-	t := &tracer{entered: map[uint64]*ast.Rule{}, furthest: map[*ast.Rule]*ast.Expr{}, held: map[*ast.Rule]bool{}}
-	_, failure := m.program.Evaluate(ctx, apart.Evaluation{What: "isCompliant", Input: document, Now: now, Timeout: traceTimeout, Tracer: t})
+	trace := apart.NewTrace()
+	_, failure := m.program.Evaluate(ctx, apart.Evaluation{
+		What: "isCompliant", Input: document, Now: now, Timeout: traceTimeout, Tracer: trace,
+	})
 	if failure != nil {
 		return nil
 	}
-	return t.tell(m.origins)
+	return m.origins.tell(trace.Rules())
 }
 
-// tracer notes of each rule how far it came.
-type tracer struct {
-	entered  map[uint64]*ast.Rule // by query
-	order    []*ast.Rule
-	furthest map[*ast.Rule]*ast.Expr // the last expression of it that was not true
-	held     map[*ast.Rule]bool
-}
-
-var _ topdown.QueryTracer = (*tracer)(nil)
-
-// Enabled and Config are as [topdown.QueryTracer] has them.
-func (*tracer) Enabled() bool { return true }
-
-// Config wants events without variables.
-func (*tracer) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
-
-// TraceEvent notes one step of the evaluation.
-func (t *tracer) TraceEvent(event topdown.Event) {
-	switch node := event.Node.(type) {
-	case *ast.Rule:
-		switch event.Op {
-		case topdown.EnterOp:
-			t.enter(event.QueryID, node)
-		case topdown.ExitOp:
-			t.held[node] = true
-		}
-	case *ast.Expr:
-		rule := t.entered[event.QueryID]
-		if event.Op != topdown.FailOp || rule == nil {
-			return
-		}
-		if before := t.furthest[rule]; before == nil || node.Index > before.Index {
-			t.furthest[rule] = node
-		}
-	}
-}
-
-func (t *tracer) enter(query uint64, rule *ast.Rule) {
-	if len(t.entered) >= mostEntered {
-		return
-	}
-	t.entered[query] = rule
-	for _, known := range t.order {
-		if known == rule {
-			return
-		}
-	}
-	t.order = append(t.order, rule)
-}
-
-func (t *tracer) tell(origins origins) []string {
+// tell writes what was traced, isCompliant first.
+func (o origins) tell(rules []*apart.Traced) []string {
 	var first, rest []string
-	for _, rule := range t.order {
-		name := nameOf(rule)
-		switch expr := t.furthest[rule]; {
-		case rule.Default:
-		case t.held[rule] && name == "isCompliant":
-			row, _ := origins.of(rule.Location)
+	for _, traced := range rules {
+		name := nameOf(traced.Rule)
+		switch {
+		case traced.Rule.Default:
+		case traced.Held && name == "isCompliant":
+			row, _ := o.of(traced.Rule.Location)
 			first = append(first, fmt.Sprintf("%s:%d: answered", name, row))
-		case t.held[rule] || expr == nil:
+		case traced.Held || traced.Furthest == nil:
 		default:
-			row, text := origins.of(expr.Location)
+			row, text := o.of(traced.Furthest.Location)
 			line := fmt.Sprintf("%s:%d: not true: %s", name, row, oneLine(text))
 			if name == "isCompliant" {
 				first = append(first, line)
