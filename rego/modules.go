@@ -145,7 +145,7 @@ func (t *Text) compiled() map[string]string {
 // engine does not evaluate them, as in tests of Rego. The answers should block:
 // nobody evaluates again.
 func (s *Set) Metadata(answers Answers) map[string]any {
-	return answers.Metadata(s.asks(answers.Now()))
+	return answers.Metadata(s.asks(answers.Now(), false))
 }
 
 // asks answers for a decision what the module of a policy says of a document. A
