@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/assay-dev/assay/cmd/assay/demo"
 )
 
 // patience is how long a test waits for what must happen. Nothing waits for it
@@ -96,9 +98,9 @@ func pemOf(kind string, der []byte) []byte {
 }
 
 func mintCertificate(ts *testscript.TestScript, _ []string) {
-	s := &stage{dir: ts.MkAbs("tls")}
-	ts.Check(os.MkdirAll(s.dir, 0o700))
-	_, err := s.certificate()
+	dir := ts.MkAbs("tls")
+	ts.Check(os.MkdirAll(dir, 0o700))
+	_, err := demo.Certificate(dir)
 	ts.Check(err)
 }
 

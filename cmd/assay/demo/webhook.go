@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bytes"
@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -23,14 +22,23 @@ import (
 	"time"
 
 	"github.com/assay-dev/assay/rego"
-	"github.com/assay-dev/assay/server"
 )
 
-// webhook is the demo's client of its own webhook.
-type webhook struct {
-	url    string
-	client *http.Client
-	engine *rego.Engine
+// Webhook is a webhook that runs.
+type Webhook struct {
+	// Addr is the host and port that it listens on.
+	Addr string
+	// Policies counts those that serve.
+	Policies func() int
+	// Stop ends it.
+	Stop func()
+}
+
+// client is the demo's client of its own webhook.
+type client struct {
+	url      string
+	http     *http.Client
+	policies func() int
 }
 
 // answered is what the demo shows of a review's answer.
@@ -42,46 +50,24 @@ type answered struct {
 
 // start runs the webhook as `assay serve` does, on a free port of loopback.
 func (s *stage) start(ctx context.Context, log io.Writer) (stop func(), err error) {
-	roots, err := s.certificate()
+	roots, err := Certificate(s.dir)
 	if err != nil {
 		return nil, err
 	}
-	flags := engineFlags{
-		policies: []string{filepath.Join(s.dir, "policies")}, trustedRoot: filepath.Join(s.dir, "trusted_root.json"),
-		noMatch: "deny", identityRegexp: "upstream", inlinePolicies: "upstream", privateRegistries: true,
-	}
-	config := server.Config{
-		Addr:   "127.0.0.1:0",
-		TLS:    server.TLS{CertFile: filepath.Join(s.dir, "tls.crt"), KeyFile: filepath.Join(s.dir, "tls.key")},
-		Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		// Nobody waits for the demo's endpoint to be taken out of a Service.
-		DrainDelay: time.Millisecond,
-	}
-	running, err := listen(ctx, flags, config)
+	running, err := s.program.Serve(ctx, s.dir, log)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := running.run(ctx); err != nil {
-			config.Logger.Error("webhook", "error", err)
-		}
-	}()
-	s.webhook = &webhook{
-		url:    "https://" + running.server.Addr().String(),
-		engine: running.reloader.engine,
-		client: &http.Client{Timeout: settleTime, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}},
+	s.webhook = &client{
+		url:      "https://" + running.Addr,
+		policies: running.Policies,
+		http:     &http.Client{Timeout: settleTime, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}},
 	}
-	return func() {
-		cancel()
-		<-done
-	}, nil
+	return running.Stop, nil
 }
 
-// certificate mints the webhook's certificate.
-func (s *stage) certificate() (*x509.CertPool, error) {
+// Certificate mints the webhook's certificate, tls.crt and tls.key in a directory.
+func Certificate(dir string) (*x509.CertPool, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -104,27 +90,27 @@ func (s *stage) certificate() (*x509.CertPool, error) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(certificate)
 	return roots, errors.Join(
-		os.WriteFile(filepath.Join(s.dir, "tls.crt"), certificate, 0o600),
-		os.WriteFile(filepath.Join(s.dir, "tls.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600))
+		os.WriteFile(filepath.Join(dir, "tls.crt"), certificate, 0o600),
+		os.WriteFile(filepath.Join(dir, "tls.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600))
 }
 
 // waitFor waits until the webhook has that many policies.
-func (w *webhook) waitFor(policies int) error {
+func (w *client) waitFor(policies int) error {
 	for end := time.Now().Add(settleTime); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if len(w.engine.Set().Policies()) == policies {
+		if w.policies() == policies {
 			return nil
 		}
 	}
 	return fmt.Errorf("the webhook has not taken the policy within %s", settleTime)
 }
 
-func (w *webhook) post(ctx context.Context, path string, review []byte) (answered, error) {
+func (w *client) post(ctx context.Context, path string, review []byte) (answered, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+path, bytes.NewReader(review))
 	if err != nil {
 		return answered{}, err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	response, err := w.client.Do(request)
+	response, err := w.http.Do(request)
 	if err != nil {
 		return answered{}, err
 	}
