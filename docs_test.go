@@ -15,10 +15,7 @@ import (
 	"sync"
 	"testing"
 
-	opacmd "github.com/open-policy-agent/opa/cmd"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/assay-dev/assay/builtins"
 	mounted "github.com/assay-dev/assay/cmd/assay/opa"
@@ -136,7 +133,7 @@ func TestDocsListEveryFlag(t *testing.T) {
 		}
 		same(t, path, matching(codeSpans(read(t, path)), `^--`), flags)
 	}
-	all, theirs := readDocuments(t), flagsOfOPA()
+	all, theirs := readDocuments(t), mounted.Flags() // OPA's reference documents these
 	for command, text := range texts {
 		if command == "completion" || command == "help" {
 			continue // cobra's
@@ -147,16 +144,6 @@ func TestDocsListEveryFlag(t *testing.T) {
 			}
 		}
 	}
-}
-
-// flagsOfOPA are the flags of commands that are OPA's, by command: its own reference
-// documents them.
-func flagsOfOPA() map[string][]string {
-	out := map[string][]string{}
-	for _, c := range opacmd.Command(&cobra.Command{}, "OPA").Commands() {
-		c.Flags().VisitAll(func(f *pflag.Flag) { out[c.Name()] = append(out[c.Name()], "--"+f.Name) })
-	}
-	return out
 }
 
 // TestDocsListOPAsCommands wants a row for each, which links to OPA's reference.

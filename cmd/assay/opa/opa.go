@@ -19,6 +19,7 @@ import (
 
 	"github.com/open-policy-agent/opa/cmd"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/assay-dev/assay/builtins"
 )
@@ -36,6 +37,15 @@ const group = "opa"
 // Names are those of OPA's commands that [Mount] adds.
 func Names() []string {
 	return []string{"bench", "capabilities", "check", "deps", "eval", "fmt", "inspect", "parse"}
+}
+
+// Flags are those of OPA's commands by command, for who documents the others.
+func Flags() map[string][]string {
+	out := map[string][]string{}
+	for _, c := range commands() {
+		c.Flags().VisitAll(func(f *pflag.Flag) { out[c.Name()] = append(out[c.Name()], "--"+f.Name) })
+	}
+	return out
 }
 
 // Mount adds OPA's commands to the program's.

@@ -67,7 +67,7 @@ func Register() {
 	})
 	builtins.RegisterStandalone(func(ctx context.Context) map[string]any {
 		if r := runOf(ctx); r != nil {
-			return r.metadata()
+			return r.metadata(ctx)
 		}
 		return nil
 	})
@@ -152,7 +152,7 @@ func module(file *fixture.File, origin string) *ast.Module {
 		term.SetLocation(at(1))
 	}
 	out := &ast.Module{Package: &ast.Package{Path: path, Location: at(1)}}
-	out.SetRegoVersion(ast.RegoV1)
+	out.SetRegoVersionSpan(ast.RegoVersionSpanOf(ast.RegoV1))
 	for _, c := range file.Cases {
 		call := ast.NewExpr([]*ast.Term{
 			ast.NewTerm(caseDeclaration().Ref()).SetLocation(at(c.Line)),

@@ -160,7 +160,7 @@ func TestOutputIsThatOfOPA(t *testing.T) {
 		{"its notes", []string{"failing", "--explain", "notes"}, 2},
 		{"its debug trace", []string{"failing", "--explain", "debug", "-v"}, 2},
 		{"a test that fails, in json", []string{"failing", "--format", "json"}, 2},
-		{"a test that fails, with coverage", []string{"failing", "--coverage"}, 1},
+		{"a test that fails, with coverage", []string{"failing", "--coverage", "--run", "fails|fine"}, 1},
 		{"a test that fails twice", []string{"failing", "--count", "2"}, 2},
 		{"a test that ends in an error", []string{"erring"}, 2},
 		{"a test that ends in an error, in json", []string{"erring", "-f", "json"}, 2},

@@ -3,6 +3,7 @@ package suite
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,7 +42,7 @@ func main(args []string) int {
 	case errors.As(err, &exit):
 		return exit.Code
 	case err != nil:
-		os.Stderr.WriteString("assay: " + err.Error() + "\n")
+		fmt.Fprintln(os.Stderr, "assay:", err)
 		return exitFailed
 	}
 	return 0

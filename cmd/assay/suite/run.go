@@ -100,10 +100,10 @@ func (r *run) close() error {
 }
 
 // metadata is what Rego tests have instead of a session of the engine.
-func (r *run) metadata() map[string]any {
+func (r *run) metadata(ctx context.Context) map[string]any {
 	r.late.Do(func() {
 		if r.stage == nil {
-			r.stage, _ = newStage(context.Background(), nil, nil) // without one nothing is known, which the builtins say
+			r.stage, _ = newStage(context.WithoutCancel(ctx), nil, nil) // without one nothing is known, which the builtins say
 		}
 	})
 	if r.stage == nil {

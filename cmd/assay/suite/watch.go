@@ -66,6 +66,7 @@ func fingerprint(dirs []string) string {
 		if err != nil {
 			continue
 		}
+		fmt.Fprintln(&out, dir) // a new one has to be watched, too
 		for _, entry := range entries {
 			if info, err := entry.Info(); err == nil && !info.IsDir() {
 				fmt.Fprintf(&out, "%s/%s %d %d\n", dir, entry.Name(), info.Size(), info.ModTime().UnixNano())
