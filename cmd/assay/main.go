@@ -79,9 +79,6 @@ func twoDashes(args []string) []string {
 	return out
 }
 
-// group is the heading of the commands that are ours.
-const group = "assay"
-
 // command is the program. The tools of policy authors are many flags, and are left
 // out where another command is meant: they would cost each webhook ten megabytes.
 func command(args []string) *cobra.Command {
@@ -94,14 +91,8 @@ func command(args []string) *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.AddCommand(verifyCommand(), explainCommand(), compileCommand(), lintCommand(), serveCommand(), demoCommand(), schemas.Command(), versionCommand())
-	root.AddGroup(&cobra.Group{ID: group, Title: "Commands:"})
-	for _, c := range root.Commands() {
-		c.GroupID = group
-	}
 	if meant, _, err := root.Find(args); err != nil || meant == root {
-		test := suite.Command()
-		test.GroupID = group
-		root.AddCommand(test)
+		root.AddCommand(suite.Command())
 		opa.Mount(root)
 	}
 	return root

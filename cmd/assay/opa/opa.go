@@ -31,8 +31,11 @@ type Exit struct{ Code int }
 // Error implements error.
 func (e Exit) Error() string { return fmt.Sprintf("exit code %d", e.Code) }
 
-// group is the heading of the commands in the help text.
-const group = "opa"
+// The headings of the help text.
+const (
+	ours  = "assay"
+	group = "opa"
+)
 
 // Names are those of OPA's commands that [Mount] adds.
 func Names() []string {
@@ -48,9 +51,12 @@ func Flags() map[string][]string {
 	return out
 }
 
-// Mount adds OPA's commands to the program's.
+// Mount adds OPA's commands to the program's, each kind below a heading of its own.
 func Mount(root *cobra.Command) {
-	root.AddGroup(&cobra.Group{ID: group, Title: "OPA's Commands:"})
+	for _, c := range root.Commands() {
+		c.GroupID = ours
+	}
+	root.AddGroup(&cobra.Group{ID: ours, Title: "Commands:"}, &cobra.Group{ID: group, Title: "OPA's Commands:"})
 	for _, c := range commands() {
 		if !slices.Contains(Names(), c.Name()) {
 			continue
