@@ -1,6 +1,6 @@
 // Package builtins is what Rego may call: of registries (oci.*), of signatures
-// and attestations (cosign.*), and of the policies that a ClusterImagePolicy
-// brings along (cue.*, sigstore.*).
+// and attestations (cosign.*), of the policies that a ClusterImagePolicy
+// brings along (cue.*, sigstore.*), and of policies in plain Rego (assay.*).
 //
 // Every builtin is a total function of a typed, closed object: what goes wrong
 // in the world is an answer, {"ok": false, "error": {"code", "message"}}, never
@@ -35,7 +35,7 @@ func All() []declare.Builtin {
 	return slices.Concat([]declare.Builtin{
 		ociParse(), ociResolve(), ociManifest(), ociIndex(), ociConfig(), ociConfigs(), ociBlob(), ociReferrers(), ociFiles(),
 		cosignVerify(), cosignAttestations(),
-		cueValidate(), cueValidateConcrete(), sigstoreIsCompliant(),
+		cueValidate(), cueValidateConcrete(), sigstoreIsCompliant(), assayPolicy(),
 	}, pure.Builtins())
 }
 

@@ -37,7 +37,7 @@ func TestDeclarationsAreInTheCapabilities(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{
 		"oci.parse", "oci.resolve", "oci.manifest", "oci.index", "oci.config", "oci.configs", "oci.blob", "oci.referrers", "oci.files", "cosign.verify", "cosign.attestations",
-		"cue.validate", "cue.validate_concrete", "sigstore.is_compliant",
+		"cue.validate", "cue.validate_concrete", "sigstore.is_compliant", "assay.policy",
 		"slsa.provenance", "sbom.packages", "vuln.findings", "vex.apply", "purl.parse", "purl.is_valid", "x509.extensions",
 	}, names); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)

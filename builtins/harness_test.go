@@ -122,7 +122,7 @@ func evaluateOnce(t testing.TB, s *builtins.Session, expression string) any {
 	}
 	var options []rego.EvalOption
 	if s != nil {
-		options = append(options, rego.EvalRequestMetadata(s.Metadata(nil)))
+		options = append(options, rego.EvalRequestMetadata(s.Metadata(nil, nil, nil)))
 	}
 	results, err := query.Eval(t.Context(), options...)
 	if err != nil {

@@ -19,8 +19,12 @@ import (
 // finds its [Session].
 const MetadataKey = "assay"
 
-// inlineKey is that of an [Inline].
-const inlineKey = MetadataKey + ".inline"
+// The keys of an [Inline], a [Policy] and a [Reach].
+const (
+	inlineKey = MetadataKey + ".inline"
+	policyKey = MetadataKey + ".policy"
+	reachKey  = MetadataKey + ".reach"
+)
 
 // margin is kept free before the deadline of a decision, so that Rego still
 // decides and a policy in warn mode still warns.
@@ -85,6 +89,9 @@ func networked(b declare.Builtin, blank func(*declare.Problem) any,
 		if p != nil {
 			return iter(declare.Term(blank(p)))
 		}
+		if reach, _ := bctx.RequestMetadata[reachKey].(Reach); reach != nil && !reach(bctx.Context, q.host) {
+			return iter(declare.Term(blank(declare.Refuse(declare.ForbiddenHost, q.host+": policies in Rego may not ask this registry"))))
+		}
 		q.blank = blank
 		key := b.Name
 		for _, operand := range operands {
@@ -98,11 +105,12 @@ func networked(b declare.Builtin, blank func(*declare.Problem) any,
 	return b
 }
 
-// Metadata is what every evaluation of the decision hands to the builtins; inline
-// asks the modules that the policies of the set brought along, and is nil where
-// there are none.
-func (s *Session) Metadata(inline Inline) map[string]any {
-	return map[string]any{MetadataKey: s, inlineKey: inline}
+// Metadata is what every evaluation of the decision hands to the builtins. inline
+// asks the modules that the policies of the set brought along, and policy those in
+// plain Rego; each is nil where there are none. reach is nil but for the evaluations
+// of the latter.
+func (s *Session) Metadata(inline Inline, policy Policy, reach Reach) map[string]any {
+	return map[string]any{MetadataKey: s, inlineKey: inline, policyKey: policy, reachKey: reach}
 }
 
 // Now is the time of the decision, the same for all its evaluations.

@@ -31,7 +31,7 @@ func TestStandaloneEvaluations(t *testing.T) {
 		}
 		s := facts.Open(oci.Credentials{}, "")
 		s.Block()
-		return s.Metadata(nil)
+		return s.Metadata(nil, nil, nil)
 	})
 	expression := w.Expand(`cosign.verify("${app@}", ` + authority + `).ok`)
 	if got := evaluateOnce(t, nil, expression); got != true || asked != 1 {

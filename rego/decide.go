@@ -58,7 +58,8 @@ func (e *Engine) Set() *Set { return e.set.Load() }
 // decision, and must be answered by a denial.
 func (e *Engine) Decide(ctx context.Context, review []byte) (Decision, error) {
 	set := e.set.Load()
-	return decisionOf(e.run(ctx, set, &set.decision, review, false))
+	out, err := decisionOf(e.run(ctx, set, &set.decision, review, false))
+	return set.whole(out, err)
 }
 
 // Mutate gives the patch that pins the tags of an AdmissionReview to digests.
@@ -79,7 +80,17 @@ func (e *Engine) Explain(ctx context.Context, review []byte) (Decision, Explanat
 	if err := decode(results, err, &out); err != nil {
 		return Decision{}, Explanation{}, err
 	}
-	return out.Decision, out.Explanation, nil
+	decision, err := set.whole(out.Decision, nil)
+	return decision, out.Explanation, err
+}
+
+// whole refuses a decision that is not about every policy in plain Rego. The library
+// rules that out, as it does an undefined decision.
+func (s *Set) whole(out Decision, err error) (Decision, error) {
+	if want := len(s.raw.All()); err == nil && len(out.Rego) != want {
+		return Decision{}, fmt.Errorf("the decision is about %d policies in Rego, want %d", len(out.Rego), want)
+	}
+	return out, err
 }
 
 // run evaluates until nothing is asked that has no answer.
@@ -88,18 +99,15 @@ func (e *Engine) Explain(ctx context.Context, review []byte) (Decision, Explanat
 // evaluation that ends with questions pending is no decision: it is thrown
 // away whole, its errors too, which can be artefacts of what is missing. The
 // last evaluation saw every answer.
-func (e *Engine) run(ctx context.Context, set *Set, query *rego.PreparedEvalQuery, review []byte, explaining bool) (rego.ResultSet, error) {
-	input, namespace, err := inputOf(review)
+func (e *Engine) run(ctx context.Context, set *Set, query *rego.PreparedEvalQuery, data []byte, explaining bool) (rego.ResultSet, error) {
+	about, err := reviewOf(data)
 	if err != nil {
 		return nil, err
 	}
-	answers := set.open(namespace)
-	options := []rego.EvalOption{
-		rego.EvalParsedInput(input),
-		rego.EvalRequestMetadata(answers.Metadata(set.asks(answers.Now(), explaining))),
-		rego.EvalTime(answers.Now()),
-		rego.EvalInterQueryBuiltinValueCache(set.expressions),
-	}
+	answers := set.open(about.namespace())
+	asking := set.asking(answers, about)
+	asking.explaining = explaining
+	options := append(asking.options(about.value), rego.EvalRequestMetadata(asking.metadata()))
 	var seen Observation
 	defer func() { e.observe(seen) }()
 	var scope []string
@@ -198,19 +206,53 @@ func decode(results rego.ResultSet, err error, into any) error {
 	return nil
 }
 
-// inputOf decodes a review once, and says which namespace it is about. Only what
-// policies look at becomes OPA values: a lazy object converts its members when
-// they are asked for, and nobody asks for most of a large object.
-func inputOf(review []byte) (input ast.Value, namespace string, err error) {
-	var document any
-	if err := util.UnmarshalJSON(review, &document); err != nil {
-		return nil, "", fmt.Errorf("review: %w", err)
+// review is an AdmissionReview that was decoded, once.
+type review struct {
+	document any
+	value    ast.Value // the input of the decision
+}
+
+func reviewOf(data []byte) (*review, error) {
+	out := &review{}
+	if err := util.UnmarshalJSON(data, &out.document); err != nil {
+		return nil, fmt.Errorf("review: %w", err)
 	}
-	object, ok := document.(map[string]any)
-	if !ok {
-		return nil, "", fmt.Errorf("review: got %T, want an object", document)
+	if _, ok := out.document.(map[string]any); !ok {
+		return nil, fmt.Errorf("review: got %T, want an object", out.document)
 	}
+	out.value = out.input()
+	return out, nil
+}
+
+// input is the review as OPA has it, another value each time. Only what policies look at
+// becomes OPA values: a lazy object converts its members when they are asked for, and
+// nobody asks for most of a large object.
+func (r *review) input() ast.Value {
+	if object, ok := r.document.(map[string]any); ok {
+		return ast.LazyObject(object)
+	}
+	return ast.MustInterfaceToValue(r.document)
+}
+
+// is says whether a value is the input of the decision itself.
+func (r *review) is(value ast.Value) bool {
+	mine, ok := r.value.(ast.Object)
+	object, also := value.(ast.Object)
+	return ok && also && mine == object
+}
+
+// namespace is the one that the review is about.
+func (r *review) namespace() string {
+	object, _ := r.document.(map[string]any)
 	request, _ := object["request"].(map[string]any)
-	namespace, _ = request["namespace"].(string)
-	return ast.LazyObject(object), namespace, nil
+	namespace, _ := request["namespace"].(string)
+	return namespace
+}
+
+// options are those of every evaluation. Two evaluations at the same time must not share
+// an input.
+func (a *asking) options(input ast.Value) []rego.EvalOption {
+	return []rego.EvalOption{
+		rego.EvalParsedInput(input), rego.EvalTime(a.now), rego.EvalInterQueryBuiltinValueCache(a.set.expressions),
+	}
 }

@@ -7,6 +7,9 @@ type Decision struct {
 	Allowed bool `json:"allowed"`
 	// Images holds one entry for each image of the object, by path.
 	Images []Image `json:"images"`
+	// Rego holds one entry for each policy in plain Rego, by name; nil when the set has
+	// none.
+	Rego []RegoPolicy `json:"rego,omitempty"`
 	// Reasons are the denials, each one policy-controller's FieldError text:
 	// "message: path, path" with an optional second line of details.
 	Reasons []string `json:"reasons"`
@@ -43,6 +46,33 @@ type Policy struct {
 	// Inside is what the policy's own CUE or Rego said, nil when it has none or
 	// no authority passed.
 	Inside *Inside `json:"policy,omitempty"`
+}
+
+// RegoPolicy is the outcome of one policy in plain Rego for the whole review.
+type RegoPolicy struct {
+	Name string `json:"name"`
+	// Mode is enforce or warn.
+	Mode string `json:"mode"`
+	// Outcome is passed or failed.
+	Outcome string `json:"outcome"`
+	// What the METADATA of the policy's package says of it.
+	Title       string `json:"title,omitempty"`
+	Description string `json:"description,omitempty"`
+	Severity    string `json:"severity,omitempty"`
+	Docs        string `json:"docs,omitempty"`
+	Owner       string `json:"owner,omitempty"`
+	// Denials and Warnings are what the rules deny and warn say.
+	Denials  []RegoMessage `json:"denials,omitempty"`
+	Warnings []RegoMessage `json:"warnings,omitempty"`
+	// Error is why the policy has no answer, nil when it has one.
+	Error *Error `json:"error,omitempty"`
+}
+
+// RegoMessage is one message of a policy in plain Rego.
+type RegoMessage struct {
+	Message string `json:"message"`
+	// Details are the other members of an object that has the message as msg.
+	Details map[string]any `json:"details,omitempty"`
 }
 
 // Inside is the outcome of spec.policy of a ClusterImagePolicy for one image.

@@ -3,10 +3,13 @@ package rego
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"github.com/assay-dev/assay/rego/raw"
 )
 
 // CompileFor is [Compile] with another decision in the place of the library's,
@@ -20,9 +23,8 @@ func CompileFor(ctx context.Context, source Source, query string) (*Set, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := add(text.Modules, source.Modules); err != nil {
-		return nil, err
-	}
+	maps.Copy(text.Modules, source.Modules)
+	set.raw = &raw.Policies{}
 	compiler, err := compiled(text.compiled())
 	if err != nil {
 		return nil, err
@@ -56,15 +58,14 @@ func (e evaluations) TraceEvent(event topdown.Event) {
 // Counted is the last evaluation of a decision that has all its answers: how often
 // each rule was begun and each function called, by reference.
 func (s *Set) Counted(ctx context.Context, review []byte) (map[string]int, error) {
-	input, namespace, err := inputOf(review)
+	about, err := reviewOf(review)
 	if err != nil {
 		return nil, err
 	}
-	answers, count := s.open(namespace), evaluations{}
-	_, err = evaluate(ctx, &s.decision, []rego.EvalOption{
-		rego.EvalParsedInput(input), rego.EvalTime(answers.Now()), rego.EvalRequestMetadata(answers.Metadata(s.asks(answers.Now(), false))),
-		rego.EvalQueryTracer(count),
-	})
+	answers, count := s.open(about.namespace()), evaluations{}
+	asking := s.asking(answers, about)
+	_, err = evaluate(ctx, &s.decision, append(asking.options(about.value),
+		rego.EvalRequestMetadata(asking.metadata()), rego.EvalQueryTracer(count)))
 	if err == nil && answers.Pending() {
 		err = errors.New("got questions without an answer, want a warm decision")
 	}

@@ -7,15 +7,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
-	"time"
-
-	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/rego/compile"
 	"github.com/assay-dev/assay/rego/inline"
 	"github.com/assay-dev/assay/rego/lib"
+	"github.com/assay-dev/assay/rego/raw"
 )
 
 // Text is what a policy set consists of, to be read.
@@ -31,6 +28,8 @@ type Text struct {
 
 	policies []string
 	inline   map[string]*inline.Module // by the name that compiled policies use
+	raw      *raw.Policies
+	rawPaths []string // in Modules
 }
 
 // Modules compiles policies to text. The modules inside them are compiled each by
@@ -131,39 +130,47 @@ func (t *Text) Manifest() []byte {
 	return append(out, '\n')
 }
 
+// AddRaw takes in the policies in plain Rego of a source, each compiled by itself.
+func (t *Text) AddRaw(ctx context.Context, source Source) error {
+	library, err := lib.Modules()
+	if err != nil {
+		return err
+	}
+	t.raw, err = raw.Compile(ctx, raw.Source{
+		Modules: source.Modules, V0: source.V0, Data: source.Data, Config: source.Config.document(), Library: library, Allow: source.Allow,
+	})
+	if err != nil {
+		return err
+	}
+	for _, p := range t.raw.All() {
+		if failure := p.Failure(); failure != nil {
+			t.Warnings = append(t.Warnings, fmt.Sprintf("policy %s: fails whatever it judges: %s", p.Name, failure.Message))
+		}
+	}
+	for _, module := range t.raw.Texts() {
+		if _, taken := t.Modules[module.Path]; taken {
+			return fmt.Errorf("%s: %s: the path is the product's own", module.File, module.Path)
+		}
+		t.Modules[module.Path] = module.Text
+		t.rawPaths = append(t.rawPaths, module.Path)
+		if module.V0 {
+			t.V0 = append(t.V0, module.Path)
+		}
+	}
+	slices.Sort(t.V0)
+	slices.Sort(t.Warnings)
+	return nil
+}
+
 // compiled are the modules that decide together: all but those that policies
-// brought along, which are asked each by itself.
+// brought along and policies in plain Rego, which are asked each by itself.
 func (t *Text) compiled() map[string]string {
 	out := maps.Clone(t.Modules)
 	for _, module := range t.inline {
 		delete(out, module.Path())
 	}
-	return out
-}
-
-// Metadata is what evaluations of the set's modules hand to the builtins where the
-// engine does not evaluate them, as in tests of Rego. The answers should block:
-// nobody evaluates again.
-func (s *Set) Metadata(answers Answers) map[string]any {
-	return answers.Metadata(s.asks(answers.Now(), false))
-}
-
-// asks answers for a decision what the module of a policy says of a document. A
-// decision has one time. Explaining, it says beside a value that is no plain yes
-// where the module said no, a line for each place.
-func (s *Set) asks(now time.Time, explaining bool) func(context.Context, string, ast.Value) (ast.Value, string, string) {
-	return func(ctx context.Context, name string, document ast.Value) (value ast.Value, code, message string) {
-		module, ok := s.inline[name]
-		if !ok {
-			return nil, "unsupported", fmt.Sprintf("there is no module %s in the policy set", name)
-		}
-		value, failure := module.Evaluate(ctx, document, now)
-		if failure != nil {
-			return nil, string(failure.Code), failure.Message
-		}
-		if explaining && (value == nil || value.Compare(ast.Boolean(true)) != 0) {
-			message = strings.Join(module.Trace(ctx, document, now), "\n")
-		}
-		return value, "", message
+	for _, path := range t.rawPaths {
+		delete(out, path)
 	}
+	return out
 }

@@ -1,7 +1,8 @@
 // Package rego is the engine: policies in, [Decision] out.
 //
 // A [Set] is a policy set that compiled: the ClusterImagePolicies as Rego, the
-// library that joins them (rego/lib), and prepared queries. It is immutable. An
+// policies in plain Rego beside them (rego/raw), the library that joins them
+// (rego/lib), and prepared queries. It is immutable. An
 // [Engine] serves one set behind an atomic pointer; a set that does not compile
 // never takes its place.
 //
@@ -25,8 +26,14 @@ import (
 type Answers interface {
 	// Metadata is handed to every evaluation, for the builtins to find. inline asks
 	// isCompliant of a module that a policy brought along: its value, nil where it
-	// is undefined, or the code and the message of why there is none.
-	Metadata(inline func(ctx context.Context, module string, document ast.Value) (value ast.Value, code, message string)) map[string]any
+	// is undefined, or the code and the message of why there is none. policy asks a
+	// policy in plain Rego about a review, and answers likewise. reach says of which
+	// registries the evaluation may ask, nil for all.
+	Metadata(
+		inline func(ctx context.Context, module string, document ast.Value) (value ast.Value, code, message string),
+		policy func(ctx context.Context, name string, review ast.Value) (answer ast.Value, code, message string),
+		reach func(ctx context.Context, host string) bool,
+	) map[string]any
 	// Now is the time of the decision.
 	Now() time.Time
 	// Pending reports whether the last evaluation asked for something unknown.
@@ -52,4 +59,9 @@ type Config struct {
 	// validating webhook does, or resolve, which judges the digest that the tag
 	// names now and patches it in. Anything else means deny.
 	Tags string `json:"tags"`
+}
+
+// document is the configuration as policies see it.
+func (c Config) document() map[string]any {
+	return map[string]any{"no_match": c.NoMatch, "tags": c.Tags, "policies": c.Policies}
 }

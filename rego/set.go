@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/rego/inline"
+	"github.com/assay-dev/assay/rego/raw"
 	"github.com/assay-dev/assay/rego/schema"
 )
 
@@ -28,20 +30,32 @@ type Source struct {
 	// Open starts the answers of one decision about an object of a namespace, ""
 	// where it has none. Required.
 	Open func(namespace string) Answers
-	// Modules are further Rego modules by path. They may not lie under the
-	// packages that are the product's own.
+	// Modules are the files of policies in plain Rego, and of libraries beside them,
+	// by path; see rego/raw. They may not lie under the packages that are the
+	// product's own.
 	Modules map[string]string
+	// V0 lets files of Modules that are not Rego v1 be Rego v0.
+	V0 bool
+	// Data are the documents that those policies see below data.
+	Data map[string]any
+	// Allow turns on builtins that are off for them.
+	Allow raw.Allow
+	// Registries are those that they may ask besides the review's own and those that
+	// ClusterImagePolicies name, spelled as oci.parse spells them.
+	Registries []string
 }
 
 // Set is a policy set, compiled and ready. It is immutable and safe for
 // concurrent use.
 type Set struct {
-	hash     string
-	policies []string
-	warnings []string
-	inline   map[string]*inline.Module
-	open     func(namespace string) Answers
-	sources  []string // registries that policies name
+	hash      string
+	policies  []string
+	warnings  []string
+	inline    map[string]*inline.Module
+	raw       *raw.Policies
+	open      func(namespace string) Answers
+	sources   []string // registries that policies name
+	reachable []string // registries that policies in plain Rego may ask besides
 	// expressions are the regular expressions that have been compiled.
 	expressions cache.InterQueryValueCache
 
@@ -51,7 +65,8 @@ type Set struct {
 // Hash names the content of the set, sha256 in hex: equal sets decide equally.
 func (s *Set) Hash() string { return s.hash }
 
-// Policies are the names of the ClusterImagePolicies, in order.
+// Policies are the names of the ClusterImagePolicies, in order; those in plain Rego are
+// [Set.Raw].
 func (s *Set) Policies() []string { return slices.Clone(s.policies) }
 
 // Warnings are about policies of the set that fail whatever they judge; see
@@ -68,7 +83,7 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := add(text.Modules, source.Modules); err != nil {
+	if err := text.AddRaw(ctx, source); err != nil {
 		return nil, err
 	}
 	compiler, err := compiled(text.compiled())
@@ -76,16 +91,17 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 		return nil, err
 	}
 	set := &Set{
-		hash: hashOf(text.Modules, source.Config), policies: text.policies, warnings: text.Warnings,
-		inline: text.inline, open: source.Open, expressions: expressions(ctx, source.Policies),
+		hash: hashOf(text, source), policies: text.policies, warnings: slices.Concat(text.Warnings, unmatched(source, text.raw)),
+		inline: text.inline, raw: text.raw, reachable: source.Registries,
+		open: source.Open, expressions: expressions(ctx, source.Policies),
 	}
 	explained, err := sources(source.Policies, compiler.Modules)
 	if err != nil {
 		return nil, err
 	}
-	store := inmem.NewFromObjectWithOpts(map[string]any{"assay": map[string]any{"sources": explained, "config": map[string]any{
-		"no_match": source.Config.NoMatch, "tags": source.Config.Tags, "policies": source.Config.Policies,
-	}}}, inmem.OptRoundTripOnWrite(false))
+	store := inmem.NewFromObjectWithOpts(map[string]any{"assay": map[string]any{
+		"sources": explained, "config": source.Config.document(), "raw_policies": rawIndex(text.raw),
+	}}, inmem.OptRoundTripOnWrite(false))
 	for _, q := range []struct {
 		query string
 		into  *rego.PreparedEvalQuery
@@ -145,27 +161,6 @@ func sourceRegistries(ctx context.Context, compiler *ast.Compiler, policies []ci
 	return texts(results), nil
 }
 
-// add takes further modules in, as long as none of them would speak for the
-// library or for a ClusterImagePolicy.
-func add(modules, more map[string]string) error {
-	own := []string{"assay", "cip", "cip_index", "system", "sigstore"}
-	for _, path := range slices.Sorted(maps.Keys(more)) {
-		module, err := ast.ParseModuleWithOpts(path, more[path], ast.ParserOptions{RegoVersion: ast.RegoV1})
-		if err != nil {
-			return err
-		}
-		root, ok := module.Package.Path[1].Value.(ast.String)
-		if !ok || slices.Contains(own, string(root)) {
-			return fmt.Errorf("%s: %s: the package is the product's own", path, module.Package)
-		}
-		if _, taken := modules[path]; taken {
-			return fmt.Errorf("%s: the path is the product's own", path)
-		}
-		modules[path] = more[path]
-	}
-	return nil
-}
-
 // compiled compiles the modules together with what policies may call: the pure
 // builtins of OPA and ours. What reaches the network or the process otherwise
 // is left out, for every policy alike.
@@ -198,11 +193,20 @@ func capabilities() *ast.Capabilities {
 	return out
 }
 
-func hashOf(modules map[string]string, config Config) string {
+// hashOf names all that a set decides by.
+func hashOf(text *Text, source Source) string {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "%q\n", config)
-	for _, path := range slices.Sorted(maps.Keys(modules)) {
-		fmt.Fprintf(hash, "%q %q\n", path, modules[path])
+	fmt.Fprintf(hash, "%q\n", source.Config)
+	for _, path := range slices.Sorted(maps.Keys(text.Modules)) {
+		fmt.Fprintf(hash, "%q %q\n", path, text.Modules[path])
 	}
+	if len(source.Modules) == 0 {
+		return hex.EncodeToString(hash.Sum(nil))
+	}
+	for _, path := range slices.Sorted(maps.Keys(source.Modules)) {
+		fmt.Fprintf(hash, "%q\n", path) // locations are part of messages
+	}
+	data, err := json.Marshal(source.Data) // in the order of the names
+	fmt.Fprintf(hash, "%q %v %t %q %q %q\n", data, err, source.V0, source.Allow.Builtins, source.Allow.Hosts, source.Registries)
 	return hex.EncodeToString(hash.Sum(nil))
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/raw"
 )
 
 // sourceOf is a source of the policies that opens no answers.
@@ -47,51 +48,55 @@ func TestModuleUnderAPackageOfTheProductIsRefused(t *testing.T) {
 	}
 }
 
-func TestModuleAtAPathOfTheProductIsRefused(t *testing.T) {
-	t.Parallel()
-	for _, path := range []string{"cip/signed.rego", "cip/_index.rego", "lib/assay/admission/admission.rego"} {
-		t.Run(path, func(t *testing.T) {
-			t.Parallel()
-			source := sourceOf(t, policy("signed", "", ""))
-			source.Modules = map[string]string{path: "package policies.mine\n"}
-			refusesToCompile(t, source, path, "the path is the product's own")
-		})
-	}
-}
-
-func TestModuleThatDoesNotCompileIsRefused(t *testing.T) {
+// TestModuleThatIsNoPolicyIsRefused: nobody can say which policy it would have been, so
+// nothing of the set serves.
+func TestModuleThatIsNoPolicyIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, body, text string }{
-		{"not Rego", "package policies.mine\n\nallowed = = true\n", "rego_parse_error"},
+		{"not Rego", "package policies.mine\n\nallowed = = true\n", "dir/mine.rego:3: rego_parse_error"},
 		{"nothing", "", "empty module"},
-		{"version 0 syntax", "package policies.mine\n\ndeny[msg] { msg := \"x\" }\n", "rego_parse_error"},
-		{"unknown function", "package policies.mine\n\nallowed := cosign.verfy(\"x\", {})\n", "undefined function cosign.verfy"},
-		{"a member that no answer has", "package policies.mine\n\nallowed := cosign.verify(\"x\", {}).okay\n", "undefined ref"},
-		{"an operand of another type", "package policies.mine\n\nallowed := oci.resolve(1).ok\n", "invalid argument"},
-		{"an import that nothing uses", "package policies.mine\n\nimport data.assay.images\n", "unused"},
+		{"version 0 syntax", "package policies.mine\n\ndeny[msg] { msg := \"x\" }\n", "dir/mine.rego is Rego v0: opa fmt --write --v0-v1 dir/mine.rego makes it v1"},
+		{"METADATA that is none", "# METADATA\n# title: [x\npackage policies.mine\n", "dir/mine.rego:"},
+		{"no name", "package policies\n\ndeny := true\n", "want policies.NAME"},
+		{"a name that would be another line", "package policies[\"a\\nb\"]\n\ndeny := true\n", "got the name \"a\\nb\""},
+		{"the name of another form", "package policies[\"kubernetes.admission\"]\n\ndeny := true\n", "the name is that of package kubernetes.admission"},
+		{"OPA's own answer", "package system\n\nmain := {}\n", "leave it out"},
+		{"brackets without end", "package policies.mine\n\nx := " + strings.Repeat("[", 300) + strings.Repeat("]", 300), "brackets 300 deep, want at most 200"},
+		{"too long", "package policies.mine\n\n#" + strings.Repeat("x", 300_000), "bytes, want at most 262144"},
+		{"no UTF-8", "package policies.mine\n\n#\xff", "no UTF-8"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			source := sourceOf(t, policy("signed", "", ""))
-			source.Modules = map[string]string{"mine.rego": tt.body}
-			refusesToCompile(t, source, "mine.rego", tt.text)
+			source.Modules = map[string]string{"dir/mine.rego": tt.body}
+			refusesToCompile(t, source, "dir/mine.rego", tt.text)
 		})
 	}
 }
 
-// TestBuiltinsThatReachOutAreUnavailable to every policy alike.
-func TestBuiltinsThatReachOutAreUnavailable(t *testing.T) {
+// TestDataOfTheProductIsRefused: no document may stand where the library reads.
+func TestDataOfTheProductIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, call := range []string{
-		`http.send({"method": "get", "url": "http://127.0.0.1"})`, "opa.runtime()", `net.lookup_ip_addr("localhost")`,
+	for _, root := range []string{"assay", "cip", "cip_index", "system", "sigstore"} {
+		source := sourceOf(t, policy("signed", "", ""))
+		source.Data = map[string]any{root: map[string]any{}}
+		refusesToCompile(t, source, "data."+root, "the document is the product's own")
+	}
+}
+
+// TestAllowanceThatMeansNothingIsRefused.
+func TestAllowanceThatMeansNothingIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		allow raw.Allow
+		text  string
+	}{
+		{raw.Allow{Builtins: []string{"http.sned"}}, "builtin http.sned: got one that is not off"},
+		{raw.Allow{Builtins: []string{"http.send"}}, "builtin http.send: got no hosts"},
 	} {
-		t.Run(call, func(t *testing.T) {
-			t.Parallel()
-			source := sourceOf(t, policy("signed", "", ""))
-			source.Modules = map[string]string{"mine.rego": "package policies.mine\n\nx := " + call + "\n"}
-			name, _, _ := strings.Cut(call, "(")
-			refusesToCompile(t, source, "undefined function "+name)
-		})
+		source := sourceOf(t, policy("signed", "", ""))
+		source.Allow = tt.allow
+		refusesToCompile(t, source, tt.text)
 	}
 }
 
@@ -128,16 +133,7 @@ func TestSetWithoutAnswersIsRefused(t *testing.T) {
 // decision changes the hash.
 func TestHash(t *testing.T) {
 	t.Parallel()
-	hash := func(change func(*rego.Source)) string {
-		source := sourceOf(t, policy("signed", "", "")+"---\n"+policy("other", "", ""))
-		change(&source)
-		set, err := rego.Compile(t.Context(), source)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return set.Hash()
-	}
-	want := hash(func(*rego.Source) {})
+	want := hashOf(t, func(*rego.Source) {})
 	for _, tt := range []struct {
 		name   string
 		equal  bool
@@ -149,14 +145,62 @@ func TestHash(t *testing.T) {
 		{"a policy less", false, func(s *rego.Source) { s.Policies = s.Policies[:1] }},
 		{"what no match means", false, func(s *rego.Source) { s.Config.NoMatch = "allow" }},
 		{"what tags mean", false, func(s *rego.Source) { s.Config.Tags = "resolve" }},
-		{"a module", false, func(s *rego.Source) { s.Modules = map[string]string{"a.rego": "package policies.a"} }},
+		{"a policy in Rego", false, inRego(func(*rego.Source) {})},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := hash(tt.change); (got == want) != tt.equal {
+			if got := hashOf(t, tt.change); (got == want) != tt.equal {
 				t.Errorf("got equal %t, want %t", got == want, tt.equal)
 			}
 		})
+	}
+}
+
+// TestHashOfPoliciesInRego: so does everything of theirs.
+func TestHashOfPoliciesInRego(t *testing.T) {
+	t.Parallel()
+	want := hashOf(t, inRego(func(*rego.Source) {}))
+	for _, tt := range []struct {
+		name   string
+		equal  bool
+		change func(*rego.Source)
+	}{
+		{"nothing", true, func(*rego.Source) {}},
+		{"the text", false, func(s *rego.Source) { s.Modules["a.rego"] += "\n" }},
+		{"the path", false, func(s *rego.Source) { s.Modules = map[string]string{"b.rego": s.Modules["a.rego"]} }},
+		{"a library", false, func(s *rego.Source) { s.Modules["b.rego"] = "package b\n" }},
+		{"the data", false, func(s *rego.Source) { s.Data = map[string]any{"a": 1} }},
+		{"what is turned on", false, func(s *rego.Source) { s.Allow.Builtins = []string{"opa.runtime"} }},
+		{"a host", false, func(s *rego.Source) { s.Allow.Hosts = []string{"example.com"} }},
+		{"a registry", false, func(s *rego.Source) { s.Registries = []string{"example.com"} }},
+		{"the version", false, func(s *rego.Source) { s.V0 = true }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if got := hashOf(t, inRego(tt.change)); (got == want) != tt.equal {
+				t.Errorf("got equal %t, want %t", got == want, tt.equal)
+			}
+		})
+	}
+}
+
+// hashOf is the hash of two policies after a change.
+func hashOf(t *testing.T, change func(*rego.Source)) string {
+	t.Helper()
+	source := sourceOf(t, policy("signed", "", "")+"---\n"+policy("other", "", ""))
+	change(&source)
+	set, err := rego.Compile(t.Context(), source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set.Hash()
+}
+
+// inRego is a change of a source that has a policy in Rego.
+func inRego(change func(*rego.Source)) func(*rego.Source) {
+	return func(s *rego.Source) {
+		s.Modules = map[string]string{"a.rego": "package policies.a\n\ndeny := false\n"}
+		change(s)
 	}
 }
 

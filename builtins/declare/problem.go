@@ -22,6 +22,7 @@ const (
 	Unsupported      Code = "unsupported"
 	TooLarge         Code = "too_large"
 	NotCompliant     Code = "not_compliant"
+	Unresolved       Code = "unresolved"
 )
 
 // Problem is why a builtin has no better answer.

@@ -40,7 +40,7 @@ func (l *live) metadata(ctx context.Context) map[string]any {
 	}
 	s := l.facts.Open(oci.LocalCredentials(), "")
 	s.Block()
-	return s.Metadata(nil)
+	return s.Metadata(nil, nil, nil)
 }
 
 func (l *live) open(ctx context.Context) *builtins.Facts {

@@ -236,5 +236,5 @@ func (s *stage) metadata() map[string]any {
 	if engine, ok := s.engines[engineKey{}]; ok {
 		return engine.Set().Metadata(session)
 	}
-	return session.Metadata(nil)
+	return session.Metadata(nil, nil, nil)
 }

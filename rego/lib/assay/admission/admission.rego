@@ -11,18 +11,19 @@ import data.assay.images
 import data.assay.match
 import data.assay.messages
 import data.assay.policies
+import data.assay.raw
 
 # METADATA
 # title: Decision
 # description: The answer to an admission review.
 # entrypoint: true
-decision := {
+decision := object.union(raw.report, {
 	"allowed": allowed,
 	"images": [_report(subject) | some subject in subjects],
-	"reasons": messages.texts(_denials),
-	"warnings": messages.texts(_warnings),
+	"reasons": array.concat(messages.texts(_denials), raw.reasons),
+	"warnings": array.concat(messages.texts(_warnings), raw.warnings),
 	"patch": [{"op": "replace", "path": subject.pointer, "value": subject.pinned} | some subject in subjects],
-}
+})
 
 # METADATA
 # title: Allowed
@@ -30,9 +31,14 @@ decision := {
 # scope: document
 default allowed := false
 
-allowed if exempt
-
 allowed if {
+	_images_admitted
+	count(raw.failed) == 0
+}
+
+_images_admitted if exempt
+
+_images_admitted if {
 	count(images.malformed) == 0
 	count(subjects) == count(images.found)
 	every subject in subjects {

@@ -6,6 +6,8 @@
 #   never skipped.
 package assay.images
 
+import data.assay.kinds
+
 # METADATA
 # title: Object under review
 # description: The object as it would be stored, empty when the review has none.
@@ -51,6 +53,8 @@ _kind[part] := object.get(input, ["request", "kind", part], "") if some part in 
 #   None where there are too many to be judged, which `malformed` reports.
 found := [] if {
 	_too_many
+} else := [] if {
+	kinds.imageless(_kind)
 } else := of(object_under_review)
 
 # A decision has seconds, and each image asks its own questions.
@@ -133,6 +137,7 @@ _text(image) := image if {
 # scope: document
 malformed contains {"message": "unhandled kind", "path": path} if {
 	not pod_spec_path
+	not kinds.imageless(_kind)
 	path := sprintf("%v/%v, Kind=%v", [_kind.group, _kind.version, _kind.kind])
 }
 

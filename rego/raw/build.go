@@ -1,0 +1,108 @@
+package raw
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/storage"
+
+	"github.com/assay-dev/assay/rego/apart"
+)
+
+// workshop is what one policy is built from.
+type workshop struct {
+	policy ast.Ref
+	own    []file
+	shared []file // libraries, ours and the user's
+	data   map[string]any
+	store  storage.Store
+	allow  Allow
+}
+
+// build compiles a policy, alone, and makes the program that gives its answers.
+func (w *workshop) build(ctx context.Context) (*apart.Program, *ast.Compiler, error) {
+	answer, err := w.answer()
+	if err != nil {
+		return nil, nil, err
+	}
+	files := w.closure()
+	conflict, done, err := conflicts(ctx, w.store)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer done()
+	compiler := ast.NewCompiler().WithCapabilities(capabilities(w.allow, joined(files))).WithPathConflictsCheck(conflict)
+	// References are resolved here, and locals have names of their own.
+	compiler.WithStageAfterID(ast.StageRewriteLocalVars, ast.CompilerStageDefinition{
+		Name: "CheckRaw", MetricName: "check_raw",
+		Stage: func(c *ast.Compiler) *ast.Error { return w.examine(ctx, c.Modules) },
+	})
+	modules := map[string]*ast.Module{}
+	for _, f := range files {
+		modules[f.path] = f.module.Copy()
+	}
+	if compiler.Compile(modules); compiler.Failed() {
+		return nil, nil, compiler.Errors
+	}
+	program, err := apart.Prepare(compiler, w.store, answer)
+	return program, compiler, err
+}
+
+// examine is what we ask of modules beyond what OPA does.
+func (w *workshop) examine(ctx context.Context, modules map[string]*ast.Module) *ast.Error {
+	all := make([]*ast.Module, 0, len(modules))
+	for _, m := range modules {
+		if err := ctx.Err(); err != nil {
+			return ast.NewError(ast.CompileErr, m.Package.Location, "%v", err)
+		}
+		if err := w.check(m, modules); err != nil {
+			return err
+		}
+		if err := apart.CheckMocks(m); err != nil {
+			return err
+		}
+		all = append(all, m)
+	}
+	return apart.CheckGrowth(all...)
+}
+
+// members are the rules that a policy answers with.
+func members() []string { return []string{"deny", "warn", "mode"} }
+
+// answer is the term that has the answers of a policy: by the name of the rule, its
+// value in a list, which is empty where that is undefined.
+func (w *workshop) answer() (*ast.Term, error) {
+	found := map[string]bool{}
+	for _, f := range w.own {
+		if !f.module.Package.Path.Equal(w.policy) {
+			continue
+		}
+		for _, rule := range f.module.Rules {
+			name := nameOf(rule)
+			if found[name] = true; name != "mode" && name != "deny" && name != "warn" {
+				continue
+			}
+			if len(rule.Head.Args) > 0 {
+				return nil, ast.Errors{ast.NewError(ast.CompileErr, rule.Loc(), "got %s as a function, want a rule without arguments", name)}
+			}
+		}
+	}
+	if !found["deny"] && !found["warn"] {
+		return nil, fmt.Errorf("%s: got no rule deny and no rule warn in package %s, want one of them", w.own[0].path, dotted(w.policy))
+	}
+	var items [][2]*ast.Term
+	for _, name := range members() {
+		value := ast.ArrayTerm()
+		if found[name] {
+			local := ast.VarTerm("value_" + name)
+			value = ast.ArrayComprehensionTerm(local, ast.NewBody(
+				ast.Equality.Expr(local, ast.NewTerm(w.policy.Append(ast.StringTerm(name))))))
+		}
+		items = append(items, ast.Item(ast.StringTerm(name), value))
+	}
+	return ast.ObjectTerm(items...), nil
+}
+
+// dotted is a package as it is written behind the word.
+func dotted(path ast.Ref) string { return (&ast.Package{Path: path}).String()[len("package "):] }

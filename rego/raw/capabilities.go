@@ -1,0 +1,53 @@
+package raw
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/assay-dev/assay/rego/apart"
+)
+
+// reaching are the builtins that reach the network, the process or the disk. Schemas
+// name others by URL, and may name files.
+func reaching() []string {
+	return []string{"http.send", "json.match_schema", "json.verify_schema", "net.lookup_ip_addr", "opa.runtime"}
+}
+
+// Off are the builtins that are off unless an installation turns them on: those that
+// reach out, and those that a few bytes keep busy for ever.
+func Off() []string {
+	var out []string
+	for _, b := range ast.CapabilitiesForThisVersion().Builtins {
+		if slices.Contains(reaching(), b.Name) || apart.Unbounded(b.Name) {
+			out = append(out, b.Name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// capabilities are what the texts of a policy may call: all that OPA has but for what is
+// off, and ours but for the one that asks policies.
+func capabilities(allow Allow, texts string) *ast.Capabilities {
+	out := ast.CapabilitiesForThisVersion()
+	out.AllowNet = slices.Clone(allow.Hosts)
+	if out.AllowNet == nil {
+		out.AllowNet = []string{} // nil is every host
+	}
+	off := slices.DeleteFunc(Off(), func(name string) bool { return slices.Contains(allow.Builtins, name) })
+	out.Builtins = slices.DeleteFunc(out.Builtins, func(b *ast.Builtin) bool {
+		return slices.Contains(off, b.Name) || b.Name == "assay.policy" || !apart.Named(b, texts)
+	})
+	return out
+}
+
+// hinted says of a builtin that is unknown because it is off that it is.
+func hinted(message string) string {
+	_, name, found := strings.Cut(message, "undefined function ")
+	if found && slices.Contains(Off(), name) {
+		return message + ", which is off in this installation"
+	}
+	return message
+}

@@ -1,0 +1,186 @@
+// Package raw makes policies in plain Rego ready: files in, policies out, each with a
+// compiler and a program of its own.
+//
+// A file belongs to the policy that its package names: kubernetes.admission (OPA's
+// convention) is one, policies.NAME and what is below it another. All files of a
+// policy are one. Every other package is a library, which policies may import, but for
+// those that are the product's own.
+//
+// OPA knows no tenants (see rego/apart). So the compiler of a policy has its own
+// modules, the libraries that they refer to and those of rego/lib, and nothing else: a
+// policy that does not compile, or contradicts itself, or never ends, is its own
+// [apart.Failure]. A reference to another policy, to what is the product's, or to data that
+// nothing defines is an error of the policy that makes it: OPA takes it for undefined, and
+// a rule that denies would be silent.
+//
+// A file that cannot be parsed refuses all, like YAML that cannot be parsed: nobody can
+// say which policy it was.
+//
+// What the answers of a policy mean is decided in Rego, by rego/lib.
+package raw
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"github.com/assay-dev/assay/rego/apart"
+)
+
+// Source is what policies are made of.
+type Source struct {
+	// Modules are the texts of files by path, as their author knows it: errors and
+	// locations name it.
+	Modules map[string]string
+	// V0 lets files that are not Rego v1 be Rego v0.
+	V0 bool
+	// Data are the documents that policies see below data.
+	Data map[string]any
+	// Config is what policies see as data.assay.config.
+	Config map[string]any
+	// Library are the modules of rego/lib by path.
+	Library map[string]string
+	// Allow turns on what is off.
+	Allow Allow
+}
+
+// Allow is what an installation turns on; the zero value is nothing.
+type Allow struct {
+	// Builtins are the names of builtins that are off otherwise, see [Off].
+	Builtins []string
+	// Hosts are those that http.send may reach, without a port.
+	Hosts []string
+	// Transport changes what http.send sends with.
+	Transport topdown.CustomizeRoundTripper
+}
+
+// Policies are policies that are ready, and the libraries beside them.
+type Policies struct {
+	list  []*Policy
+	files []file
+	data  map[string]any
+}
+
+// Compile makes policies of files. The error is about files that are no Rego, are in a
+// package that is the product's own, or of the source as a whole; what is wrong with one
+// policy is its own [Policy.Failure].
+func Compile(ctx context.Context, source Source) (*Policies, error) {
+	if err := source.Allow.check(); err != nil {
+		return nil, err
+	}
+	if err := checkData(source.Data); err != nil {
+		return nil, err
+	}
+	files, err := parseAll(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	library, err := libraryOf(source)
+	if err != nil {
+		return nil, err
+	}
+	data := maps.Clone(source.Data)
+	if data == nil {
+		data = map[string]any{}
+	}
+	data["assay"] = map[string]any{"config": source.Config}
+	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false))
+	out := &Policies{files: files, data: source.Data}
+	for name, own := range byPolicy(files) {
+		p := &Policy{Name: name, Metadata: metadataOf(name, own), warns: warns(own), allow: source.Allow}
+		w := workshop{policy: own[0].policy, own: own, shared: append(slices.Clone(library), libraries(files)...), data: data, store: store, allow: source.Allow}
+		p.program, p.compiler, err = compileOne(ctx, w)
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("policy %s: %w", name, context.Cause(ctx)) // no fault of the policy
+		}
+		if err != nil {
+			p.failure = &apart.Failure{Code: Unresolved, Message: cause(err)}
+		}
+		out.list = append(out.list, p)
+	}
+	slices.SortFunc(out.list, func(a, b *Policy) int { return compareStrings(a.Name, b.Name) })
+	return out, nil
+}
+
+func compileOne(ctx context.Context, w workshop) (*apart.Program, *ast.Compiler, error) {
+	ctx, cancel := context.WithTimeout(ctx, apart.CompileTimeout)
+	defer cancel()
+	type made struct {
+		program  *apart.Program
+		compiler *ast.Compiler
+	}
+	out, err := apart.Beside(ctx, func() (made, error) {
+		program, compiler, err := w.build(ctx)
+		return made{program, compiler}, err
+	})
+	return out.program, out.compiler, err
+}
+
+// All are the policies by name.
+func (p *Policies) All() []*Policy { return slices.Clone(p.list) }
+
+// Policy is the one of a name, nil when there is none.
+func (p *Policies) Policy(name string) *Policy {
+	i, ok := slices.BinarySearchFunc(p.list, name, func(p *Policy, name string) int { return compareStrings(p.Name, name) })
+	if !ok {
+		return nil
+	}
+	return p.list[i]
+}
+
+// Data are the documents of the source.
+func (p *Policies) Data() map[string]any { return p.data }
+
+// checkData refuses documents where the product's own stand.
+func checkData(data map[string]any) error {
+	for _, root := range reserved() {
+		if _, ok := data[root]; ok {
+			return fmt.Errorf("data.%s: the document is the product's own", root)
+		}
+	}
+	return nil
+}
+
+func (a Allow) check() error {
+	off := Off()
+	for _, name := range a.Builtins {
+		if !slices.Contains(off, name) {
+			return fmt.Errorf("builtin %s: got one that is not off, want one of %q", name, off)
+		}
+	}
+	if slices.Contains(a.Builtins, "http.send") && len(a.Hosts) == 0 {
+		return errors.New("builtin http.send: got no hosts that it may reach, want at least one")
+	}
+	return nil
+}
+
+// has says whether a document is there.
+func has(data map[string]any, path []string) bool {
+	var at any = data
+	for _, part := range path {
+		object, ok := at.(map[string]any)
+		if !ok {
+			return false
+		}
+		if at, ok = object[part]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// conflicts is for the compiler: whether a document stands where a rule does.
+func conflicts(ctx context.Context, store storage.Store) (func([]string) (bool, error), func(), error) {
+	txn, err := store.NewTransaction(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return storage.NonEmpty(ctx, store, txn), func() { store.Abort(ctx, txn) }, nil
+}

@@ -1,0 +1,42 @@
+package raw
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// Text is a file as it is printed beside compiled policies, and its place in a bundle.
+type Text struct {
+	// Path is that in a bundle: the package, and the name of the file.
+	Path string
+	// File is where the author keeps it.
+	File string
+	Text string
+	// V0 says that it is Rego v0.
+	V0 bool
+	// Policy is the policy that it belongs to, "" for a library.
+	Policy string
+}
+
+// Texts are the files, in the order of their paths.
+func (p *Policies) Texts() []Text {
+	taken := map[string]int{}
+	var out []Text
+	for _, f := range p.files {
+		parts := ground(f.module.Package.Path)
+		for i, part := range parts {
+			parts[i] = strings.NewReplacer("/", "_", "\\", "_").Replace(part)
+			if strings.Trim(part, ".") == "" {
+				parts[i] = "_"
+			}
+		}
+		base := strings.TrimSuffix(path.Base(strings.ReplaceAll(f.path, "\\", "/")), ".rego")
+		place := path.Join(append(parts, base)...)
+		if taken[place]++; taken[place] > 1 {
+			place = fmt.Sprintf("%s-%d", place, taken[place])
+		}
+		out = append(out, Text{Path: place + ".rego", File: f.path, Text: f.text, V0: f.v0, Policy: f.name})
+	}
+	return out
+}
