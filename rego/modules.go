@@ -22,6 +22,8 @@ type Text struct {
 	Modules map[string]string
 	// V0 are the paths of those modules that are Rego v0: what v1 cannot say.
 	V0 []string
+	// Raw are the paths of policies in plain Rego, and of the libraries beside them.
+	Raw []string
 	// Warnings are about policies that compile and fail whatever they judge,
 	// because something of theirs could not be read or does not compile.
 	Warnings []string
@@ -29,7 +31,6 @@ type Text struct {
 	policies []string
 	inline   map[string]*inline.Module // by the name that compiled policies use
 	raw      *raw.Policies
-	rawPaths []string // in Modules
 }
 
 // Modules compiles policies to text. The modules inside them are compiled each by
@@ -152,12 +153,13 @@ func (t *Text) AddRaw(ctx context.Context, source Source) error {
 			return fmt.Errorf("%s: %s: the path is the product's own", module.File, module.Path)
 		}
 		t.Modules[module.Path] = module.Text
-		t.rawPaths = append(t.rawPaths, module.Path)
+		t.Raw = append(t.Raw, module.Path)
 		if module.V0 {
 			t.V0 = append(t.V0, module.Path)
 		}
 	}
 	slices.Sort(t.V0)
+	slices.Sort(t.Raw)
 	slices.Sort(t.Warnings)
 	return nil
 }
@@ -169,7 +171,7 @@ func (t *Text) compiled() map[string]string {
 	for _, module := range t.inline {
 		delete(out, module.Path())
 	}
-	for _, path := range t.rawPaths {
+	for _, path := range t.Raw {
 		delete(out, path)
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,7 @@ import (
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/oci/edge"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/cmd/assay/allow"
 	"github.com/assay-dev/assay/rego"
 )
 
@@ -26,18 +28,21 @@ type engineFlags struct {
 	identityRegexp    string
 	inlinePolicies    string
 	privateRegistries bool
+	rego              allow.Flags
 	tuf               tufFlags
 }
 
 func (f *engineFlags) add(cmd *cobra.Command, privateRegistries bool) {
 	flags := cmd.Flags()
-	flags.StringArrayVar(&f.policies, "policy", nil, "`path` of a file or directory with ClusterImagePolicies, TrustRoots, Secrets and ConfigMaps (repeatable)")
+	flags.StringArrayVar(&f.policies, "policy", nil, "`path` of a file or directory with ClusterImagePolicies, TrustRoots, Secrets and ConfigMaps, policies in Rego and their data (repeatable)")
 	flags.StringArrayVar(&f.trustRoots, "trustroot", nil, "`file` with TrustRoot resources (repeatable)")
 	flags.StringVar(&f.trustedRoot, "trusted-root", "", "trusted_root.json `file` for authorities without trustRootRef, instead of public-good Sigstore by TUF")
 	flags.StringVar(&f.noMatch, "no-match", "deny", "what becomes of an image that no policy matches: deny, warn or allow")
 	flags.StringVar(&f.identityRegexp, "identity-regexp", "upstream", "how identity expressions match: upstream (any part of the value) or anchored (all of it)")
 	flags.StringVar(&f.inlinePolicies, "inline-policies", "upstream", "how CUE and Rego inside policies are read: upstream or strict")
 	flags.BoolVar(&f.privateRegistries, "allow-private-registries", privateRegistries, "dial registries on loopback and private addresses")
+	f.rego.AddRegistries(cmd)
+	f.rego.Add(cmd)
 	f.tuf.add(cmd)
 }
 
@@ -60,7 +65,7 @@ func (f *engineFlags) check() error {
 	default:
 		return fmt.Errorf("--inline-policies: got %q, want upstream or strict", f.inlinePolicies)
 	}
-	return nil
+	return f.rego.Check()
 }
 
 // decisionTimeout is the webhook's deadline unless it is told another; the API
@@ -78,6 +83,7 @@ type wiring struct {
 	registry    *oci.Client
 	cue         *cue.Evaluator
 	resolver    *keys.Resolver
+	outgoing    func(*http.Transport) http.RoundTripper // of http.send, where that is on
 	root        rootSource
 	named       namedRoots // those that were wired last
 }
@@ -107,6 +113,7 @@ func wire(flags engineFlags, tags string, timeout time.Duration) (*wiring, error
 	w := &wiring{
 		flags: flags, tags: tags, timeout: timeout, credentials: oci.LocalCredentials(), registry: registry, cue: evaluator,
 		resolver: keys.New(keys.Options{Transport: edge.Guarded(flags.privateRegistries, nil)}),
+		outgoing: edge.Outgoing(flags.privateRegistries),
 	}
 	if flags.trustedRoot != "" {
 		w.root, err = fixedRoot(flags.trustedRoot)
@@ -144,9 +151,9 @@ func (w *wiring) compile(ctx context.Context, d *documents) (*rego.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rego.Compile(ctx, rego.Source{
-		Policies: d.policies,
-		Config:   rego.Config{NoMatch: w.flags.noMatch, Tags: w.tags, Policies: w.flags.inlinePolicies},
-		Open:     func(namespace string) rego.Answers { return facts.Open(w.credentials, namespace) },
-	})
+	source := d.source(w.flags.rego)
+	source.Config = rego.Config{NoMatch: w.flags.noMatch, Tags: w.tags, Policies: w.flags.inlinePolicies}
+	source.Open = func(namespace string) rego.Answers { return facts.Open(w.credentials, namespace) }
+	source.Allow.Transport = w.outgoing
+	return rego.Compile(ctx, source)
 }

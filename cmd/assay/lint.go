@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/assay-dev/assay/cmd/assay/sarif"
+	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/rego/lint"
 )
 
@@ -61,14 +62,14 @@ func findingsWriter(output string) (func(io.Writer, []lint.Finding) error, error
 // readForLint reads all files, or says of each what is wrong with it: findings
 // about a part of the policies would be wrong about their sum.
 func readForLint(paths []string) ([]lint.File, error) {
-	names, err := policyFiles(paths)
+	found, err := sources.Find(paths)
 	if err != nil {
 		return nil, err
 	}
 	var files []lint.File
 	var errs []error
-	for _, name := range names {
-		data, err := readBounded(name, mostPolicyBytes)
+	for _, name := range found.Resources {
+		data, err := sources.Read(name, sources.MaxFile)
 		if err == nil {
 			var file lint.File
 			if file, err = lint.Parse(name, data); err == nil {

@@ -4,19 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/keys"
 	"github.com/assay-dev/assay/builtins/sigstore"
+	"github.com/assay-dev/assay/cmd/assay/allow"
+	"github.com/assay-dev/assay/cmd/assay/sources"
+	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
 )
-
-// mostPolicyBytes bounds one policy file, as the vocabulary bounds one stream.
-const mostPolicyBytes = 4 << 20
 
 // documents are all resources of the files given with --policy and --trustroot.
 type documents struct {
@@ -27,19 +24,26 @@ type documents struct {
 	named    namedRoots // of roots, once they are wired
 	// pullSecrets are those among the Secrets that hold credentials of registries.
 	pullSecrets pullSecrets
+	// modules are the policies in Rego by file, and data the documents beside them.
+	modules map[string]string
+	data    map[string]any
 }
 
-// readDocuments reads files, and the YAML and JSON files of directories. All
-// that is wrong is reported at once, each with its file.
+// readDocuments reads files, and what directories stand for. All that is wrong is
+// reported at once, each with its file.
 func readDocuments(paths []string) (*documents, error) {
-	files, err := policyFiles(paths)
+	files, err := sources.Find(paths)
 	if err != nil {
 		return nil, err
 	}
 	out := &documents{pullSecrets: pullSecrets{}}
 	names := map[string]string{}
 	var errs []error
-	for _, file := range files {
+	out.modules, err = files.Modules()
+	errs = append(errs, err)
+	out.data, err = files.Documents()
+	errs = append(errs, err)
+	for _, file := range files.Resources {
 		if err := out.read(file, names); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", file, err))
 		}
@@ -49,7 +53,7 @@ func readDocuments(paths []string) (*documents, error) {
 }
 
 func (d *documents) read(file string, names map[string]string) error {
-	data, err := readBounded(file, mostPolicyBytes)
+	data, err := sources.Read(file, sources.MaxFile)
 	if err != nil {
 		return err
 	}
@@ -152,57 +156,9 @@ func (d *documents) undefined(names map[string]string) {
 // TrustRoots, and the Secrets, whose credentials may be for registries.
 func (d *documents) generation() string { return contentOf(d.roots...) + d.sources.Generation() }
 
-// policyFiles lists the files of the paths in order; a directory stands for the
-// YAML and JSON files directly in it.
-func policyFiles(paths []string) ([]string, error) {
-	var out []string
-	for _, path := range paths {
-		info, err := os.Stat(path)
-		if err != nil {
-			return nil, err
-		}
-		if !info.IsDir() {
-			out = append(out, path)
-			continue
-		}
-		entries, err := os.ReadDir(path)
-		if err != nil {
-			return nil, err
-		}
-		for _, entry := range entries {
-			file := filepath.Join(path, entry.Name())
-			if slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(file)) && mayHoldPolicies(file) {
-				out = append(out, file)
-			}
-		}
-	}
-	return out, nil
-}
-
-// mayHoldPolicies is true of files, and of what cannot be told, such as a link
-// that leads nowhere: reading it fails, where leaving it out would drop a policy.
-func mayHoldPolicies(path string) bool {
-	info, err := os.Stat(path)
-	return err != nil || info.Mode().IsRegular()
-}
-
-// isFile follows links: a mounted ConfigMap is made of them.
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
-}
-
-func readBounded(file string, most int64) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, err
-	}
-	if int64(len(data)) > most {
-		return nil, fmt.Errorf("got more than %d bytes", most)
-	}
-	return data, nil
+// source are the policies of a set, with what they may do.
+func (d *documents) source(flags allow.Flags) rego.Source {
+	out := rego.Source{Policies: d.policies, Modules: d.modules, Data: d.data}
+	flags.Into(&out)
+	return out
 }

@@ -35,6 +35,9 @@ func printDecision(w io.Writer, decision rego.Decision) error {
 			fmt.Fprintln(&out, "  no policy matches")
 		}
 	}
+	for _, policy := range decision.Rego {
+		printRego(&out, policy)
+	}
 	for _, warning := range decision.Warnings {
 		fmt.Fprintln(&out, "warning: "+indented(warning))
 	}
@@ -70,6 +73,19 @@ func printInside(out *strings.Builder, inside *rego.Inside) {
 		fmt.Fprintf(out, "    spec.policy: %s: %s\n", inside.Outcome, indented(inside.Error.Message))
 	default:
 		fmt.Fprintf(out, "    spec.policy: %s\n", inside.Outcome)
+	}
+}
+
+// printRego says what a policy in Rego said; its messages stand below, as reasons and
+// warnings.
+func printRego(out *strings.Builder, policy rego.RegoPolicy) {
+	fmt.Fprintf(out, "policy in Rego %s (%s): %s\n", policy.Name, policy.Mode, policy.Outcome)
+	for _, about := range []struct{ name, text string }{
+		{"", policy.Title}, {"severity ", policy.Severity}, {"owner ", policy.Owner}, {"see ", policy.Docs},
+	} {
+		if about.text != "" && policy.Outcome == "failed" {
+			fmt.Fprintf(out, "  %s%s\n", about.name, indented(about.text))
+		}
 	}
 }
 

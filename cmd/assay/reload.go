@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"path/filepath"
 	"slices"
 	"sync"
 
+	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/server"
 )
@@ -91,14 +91,18 @@ func (r *reloader) reload(ctx context.Context) {
 	}
 	if news {
 		r.warn(warnings)
-		r.log.Info("policies loaded", "policies", len(set.Policies()), "hash", set.Hash())
+		r.log.Info("policies loaded", "policies", policiesOf(set), "hash", set.Hash())
 	}
 }
 
 // emptied refuses to go on without any policy where that would admit everything: a
 // directory that lost its files, as a mount may for a moment, is no decision of
-// whoever wrote them. Where images without a policy are denied it is obeyed.
+// whoever wrote them. Where images without a policy are denied it is obeyed. Policies in
+// Rego are no such match: without any of them less is denied, whatever is set.
 func (r *reloader) emptied(set *rego.Set) error {
+	if before := len(r.engine.Set().Raw()); before > 0 && len(set.Raw()) == 0 {
+		return fmt.Errorf("got no policies in Rego, and %d serve: what they deny would not be denied any more; start anew to serve none", before)
+	}
 	if before := len(r.engine.Set().Policies()); before > 0 && len(set.Policies()) == 0 && r.wiring.flags.noMatch != "deny" {
 		return fmt.Errorf("got no policies, and %d serve: with --no-match %s nothing would be denied any more; start anew to serve none",
 			before, r.wiring.flags.noMatch)
@@ -119,18 +123,23 @@ func (r *reloader) took(documents *documents, failure error) (others bool) {
 		_, r.needsRoot = r.roots[""]
 		others = !maps.Equal(before, r.roots)
 	}
-	r.metrics.SetPolicies(len(r.engine.Set().Policies()), failure == nil)
+	r.metrics.SetPolicies(policiesOf(r.engine.Set()), failure == nil)
 	return others
 }
 
-// directories are where the files of the paths can change.
+// directories are where the files of the paths can change. What cannot be listed now is
+// said when it is read.
 func directories(paths []string) []string {
 	var out []string
 	for _, path := range paths {
-		if isFile(path) {
-			path = filepath.Dir(path)
+		files, err := sources.Find([]string{path})
+		if err != nil {
+			files.Directories = []string{path}
 		}
-		out = append(out, path)
+		out = append(out, files.Directories...)
 	}
 	return out
 }
+
+// policiesOf counts the policies of a set, of both kinds.
+func policiesOf(set *rego.Set) int { return len(set.Policies()) + len(set.Raw()) }

@@ -63,7 +63,7 @@ func serve(ctx context.Context, flags engineFlags, config server.Config, stderr 
 		return err
 	}
 	set := running.reloader.engine.Set()
-	config.Logger.Info("policies loaded", "policies", len(set.Policies()), "hash", set.Hash())
+	config.Logger.Info("policies loaded", "policies", policiesOf(set), "hash", set.Hash())
 	return running.run(ctx)
 }
 

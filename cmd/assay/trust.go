@@ -11,6 +11,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/builtins/sigstore/tuf"
+	"github.com/assay-dev/assay/cmd/assay/sources"
 )
 
 // mostTrustedRootBytes bounds a trusted_root.json; the public one has 10 KB.
@@ -29,7 +30,7 @@ type rootSource interface {
 type givenRoot struct{ root *trust.Root }
 
 func fixedRoot(file string) (rootSource, error) {
-	data, err := readBounded(file, mostTrustedRootBytes)
+	data, err := sources.Read(file, mostTrustedRootBytes)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
@@ -66,7 +67,7 @@ func (f *tufFlags) add(cmd *cobra.Command) {
 func tufRoot(f tufFlags) (rootSource, error) {
 	options := tuf.Options{Mirror: f.mirror, Cache: f.cacheDirectory(), MaxStale: f.maxStale}
 	if f.root != "" {
-		data, err := readBounded(f.root, mostTrustedRootBytes)
+		data, err := sources.Read(f.root, mostTrustedRootBytes)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.root, err)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/assay-dev/assay/cmd/assay/reviews"
+	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/cmd/assay/why"
 	"github.com/assay-dev/assay/rego"
 )
@@ -138,7 +139,7 @@ func (f *verifyFlags) review() ([]byte, error) {
 		}
 		return reviews.Pod(f.images)
 	}
-	manifest, err := readBounded(f.resource, mostPolicyBytes)
+	manifest, err := sources.Read(f.resource, sources.MaxFile)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.resource, err)
 	}
