@@ -7,6 +7,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/assay-dev/assay/rego/raw"
@@ -70,4 +71,27 @@ func (s *Set) Counted(ctx context.Context, review []byte) (map[string]int, error
 		err = errors.New("got questions without an answer, want a warm decision")
 	}
 	return count, err
+}
+
+// PolicyAnswer is the answer of assay.policy.
+type PolicyAnswer struct {
+	OK   bool
+	Deny []any
+}
+
+// AskPolicy calls assay.policy in an evaluation of its own.
+func AskPolicy(ctx context.Context, metadata map[string]any, name string, input any) (out PolicyAnswer, err error) {
+	results, err := rego.New(rego.Query("assay.policy(data.name, input)"), rego.Input(input), rego.StrictBuiltinErrors(true),
+		rego.Store(inmem.NewFromObject(map[string]any{"name": name}))).PrepareForEval(ctx)
+	if err != nil {
+		return out, err
+	}
+	values, err := results.Eval(ctx, rego.EvalInput(input), rego.EvalRequestMetadata(metadata))
+	if err != nil || len(values) != 1 {
+		return out, errors.Join(err, errors.New("no answer"))
+	}
+	answer, _ := values[0].Expressions[0].Value.(map[string]any)
+	out.OK, _ = answer["ok"].(bool)
+	out.Deny, _ = answer["deny"].([]any)
+	return out, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/raw"
 	"github.com/assay-dev/assay/world"
 )
 
@@ -98,8 +99,11 @@ type setup struct {
 	credentials oci.Credentials
 	client      []oci.Option
 	facts       *builtins.Facts   // the default is new facts
-	modules     map[string]string // further modules
-	query       string            // another decision
+	modules     map[string]string // policies in Rego, or with query modules of the test's own
+	data        map[string]any    // of policies in Rego
+	allow       raw.Allow
+	registries  []string
+	query       string // another decision
 }
 
 // rig is an engine on a world.
@@ -129,6 +133,7 @@ func open(t testing.TB, w *world.World, s setup) *rig {
 	}
 	r := &rig{facts: s.facts, source: rego.Source{
 		Policies: documents.Policies, Config: s.config, Modules: s.modules,
+		Data: s.data, Allow: s.allow, Registries: s.registries,
 		Open: func(namespace string) rego.Answers { return s.facts.Open(s.credentials, namespace) },
 	}}
 	set, err := rego.Compile(t.Context(), r.source)
