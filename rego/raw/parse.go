@@ -77,7 +77,12 @@ func parse(path, text string, v0 bool) (file, error) {
 }
 
 func parseAs(path, text string, version ast.RegoVersion) (*ast.Module, error) {
-	return ast.ParseModuleWithOpts(path, text, ast.ParserOptions{RegoVersion: version, ProcessAnnotation: true})
+	module, err := ast.ParseModuleWithOpts(path, text, ast.ParserOptions{RegoVersion: version, ProcessAnnotation: true})
+	var errs ast.Errors
+	if errors.As(err, &errs) && len(errs) > 0 {
+		return nil, errs[0] // the first line is that of the mistake; the others follow from it
+	}
+	return module, err
 }
 
 // kubernetesAdmission is the policy of OPA's convention.
