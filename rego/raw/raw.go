@@ -90,7 +90,11 @@ func Compile(ctx context.Context, source Source) (*Policies, error) {
 	if data == nil {
 		data = map[string]any{}
 	}
-	data["assay"] = map[string]any{"config": source.Config}
+	names := map[string]any{} // the library asks whether there are any
+	for name := range byPolicy(files) {
+		names[name] = map[string]any{}
+	}
+	data["assay"] = map[string]any{"config": source.Config, "raw_policies": names}
 	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false))
 	out := &Policies{files: files, data: source.Data}
 	for name, own := range byPolicy(files) {

@@ -3,8 +3,6 @@
 # description: Which kinds of Kubernetes name no image.
 package assay.kinds
 
-import data.assay.raw
-
 # METADATA
 # title: Without images
 # description: |
@@ -12,7 +10,7 @@ import data.assay.raw
 #   policies in plain Rego they judge it alone; without any, there is nobody to
 #   judge it. Kinds that are not listed may keep an image anywhere.
 imageless(kind) if {
-	count(raw.asked) > 0
+	count(data.assay.raw_policies) > 0
 	kind.kind in _imageless[kind.group]
 }
 
