@@ -89,8 +89,8 @@ func networked(b declare.Builtin, blank func(*declare.Problem) any,
 		if p != nil {
 			return iter(declare.Term(blank(p)))
 		}
-		if reach, _ := bctx.RequestMetadata[reachKey].(Reach); reach != nil && !reach(bctx.Context, q.host) {
-			return iter(declare.Term(blank(declare.Refuse(declare.ForbiddenHost, q.host+": policies in Rego may not ask this registry"))))
+		if p := reached(bctx, q.host); p != nil {
+			return iter(declare.Term(blank(p)))
 		}
 		q.blank = blank
 		key := b.Name
@@ -103,6 +103,21 @@ func networked(b declare.Builtin, blank func(*declare.Problem) any,
 		return nil // not known yet: the expression is undefined in this evaluation
 	}
 	return b
+}
+
+// reached is nil where an evaluation may ask a registry. One that was left behind asks
+// nothing any more: the decision would wait for it.
+func reached(bctx topdown.BuiltinContext, host string) *declare.Problem {
+	reach, _ := bctx.RequestMetadata[reachKey].(Reach)
+	switch {
+	case reach == nil:
+		return nil
+	case bctx.Context.Err() != nil:
+		return declare.Refuse(declare.Timeout, host+" was not asked: the policy took too long")
+	case !reach(bctx.Context, host):
+		return declare.Refuse(declare.ForbiddenHost, host+": policies in Rego may not ask this registry")
+	}
+	return nil
 }
 
 // Metadata is what every evaluation of the decision hands to the builtins. inline

@@ -15,6 +15,9 @@ func reaching() []string {
 	return []string{"http.send", "json.match_schema", "json.verify_schema", "net.lookup_ip_addr", "opa.runtime"}
 }
 
+// Reaches says of a builtin that it reaches the hosts of [Allow] and no others.
+func Reaches(name string) bool { return name == "http.send" || name == "net.lookup_ip_addr" }
+
 // Off are the builtins that are off unless an installation turns them on: those that
 // reach out, and those that a few bytes keep busy for ever.
 func Off() []string {

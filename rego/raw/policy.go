@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/topdown/builtins"
 
 	"github.com/assay-dev/assay/rego/apart"
@@ -44,7 +45,8 @@ type Policy struct {
 func (p *Policy) Failure() *apart.Failure { return p.failure }
 
 // Compiler has the modules of the policy, with the locations at which their author wrote
-// them. It is nil for one that does not compile.
+// them. It is nil for one that does not compile. Builtins that make much of little are
+// called by other names in it (see rego/apart).
 func (p *Policy) Compiler() *ast.Compiler { return p.compiler }
 
 // Warns says whether the text makes the policy warn whatever it judges, so that it does
@@ -62,7 +64,10 @@ type Asked struct {
 	Now      time.Time
 	Seed     io.Reader
 	Metadata map[string]any
-	Answers  builtins.NDBCache
+	// Answers are those that were kept of this decision, nil for none.
+	Answers builtins.NDBCache
+	// Tracer is told what the evaluation does, nil for nobody.
+	Tracer topdown.QueryTracer
 }
 
 // Answer is what a policy says. Sets are arrays in OPA's order, and what is undefined is
@@ -79,6 +84,7 @@ func (p *Policy) Judge(ctx context.Context, asked Asked) (Answer, *apart.Failure
 	value, failure := p.program.Evaluate(ctx, apart.Evaluation{
 		What: "answer", Input: asked.Review, Now: asked.Now, Timeout: apart.Timeout, Strict: true, Seed: asked.Seed,
 		Metadata: asked.Metadata, Answers: asked.Answers, Transport: p.allow.Transport,
+		Tracer: asked.Tracer,
 	})
 	if failure != nil {
 		return none, failure

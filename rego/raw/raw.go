@@ -21,7 +21,6 @@ package raw
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -55,7 +54,8 @@ type Source struct {
 type Allow struct {
 	// Builtins are the names of builtins that are off otherwise, see [Off].
 	Builtins []string
-	// Hosts are those that http.send may reach, without a port.
+	// Hosts are those that http.send may reach, and net.lookup_ip_addr may ask for,
+	// without a port.
 	Hosts []string
 	// Transport changes what http.send sends with.
 	Transport topdown.CustomizeRoundTripper
@@ -95,7 +95,7 @@ func Compile(ctx context.Context, source Source) (*Policies, error) {
 		names[name] = map[string]any{}
 	}
 	data["assay"] = map[string]any{"config": source.Config, "raw_policies": names}
-	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false))
+	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
 	out := &Policies{files: files, data: source.Data}
 	for name, own := range byPolicy(files) {
 		p := &Policy{Name: name, Metadata: metadataOf(name, own), warns: warns(own), allow: source.Allow}
@@ -159,8 +159,10 @@ func (a Allow) check() error {
 			return fmt.Errorf("builtin %s: got one that is not off, want one of %q", name, off)
 		}
 	}
-	if slices.Contains(a.Builtins, "http.send") && len(a.Hosts) == 0 {
-		return errors.New("builtin http.send: got no hosts that it may reach, want at least one")
+	for _, name := range a.Builtins {
+		if Reaches(name) && len(a.Hosts) == 0 {
+			return fmt.Errorf("builtin %s: got no hosts that it may reach, want at least one", name)
+		}
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ type Flags struct {
 func (f *Flags) Add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.builtins, "allow-builtin", nil, "`name` of a builtin that policies in Rego may call though it is off, such as http.send (repeatable)")
-	flags.StringArrayVar(&f.hosts, "allow-net", nil, "`host` that http.send may reach (repeatable)")
+	flags.StringArrayVar(&f.hosts, "allow-net", nil, "`host` that http.send may reach, or net.lookup_ip_addr ask for (repeatable)")
 	flags.BoolVar(&f.v0, "v0-compatible", false, "read files that are not Rego v1 as Rego v0")
 }
 
@@ -46,12 +46,12 @@ func (f *Flags) Check() error {
 			return fmt.Errorf("--allow-builtin: got %q, want one that is off: %s", name, strings.Join(off, ", "))
 		}
 	}
-	sends := slices.Contains(f.builtins, "http.send")
+	reaches := slices.IndexFunc(f.builtins, raw.Reaches)
 	switch {
-	case sends && len(f.hosts) == 0:
-		return errors.New("--allow-builtin http.send: got no --allow-net, want the hosts that it may reach")
-	case !sends && len(f.hosts) > 0:
-		return errors.New("--allow-net: got it without --allow-builtin http.send, which alone reaches hosts")
+	case reaches >= 0 && len(f.hosts) == 0:
+		return fmt.Errorf("--allow-builtin %s: got no --allow-net, want the hosts that it may reach", f.builtins[reaches])
+	case reaches < 0 && len(f.hosts) > 0:
+		return errors.New("--allow-net: got it without a builtin that reaches hosts, want --allow-builtin http.send")
 	}
 	for _, host := range f.hosts {
 		if host == "" || strings.ContainsAny(host, ":/ *") {
