@@ -9,7 +9,7 @@ type Decision struct {
 	Images []Image `json:"images"`
 	// Rego holds one entry for each policy in plain Rego, by name; nil when the set has
 	// none.
-	Rego []RegoPolicy `json:"rego,omitempty"`
+	Rego []RawPolicy `json:"rego,omitempty"`
 	// Reasons are the denials, each one policy-controller's FieldError text:
 	// "message: path, path" with an optional second line of details.
 	Reasons []string `json:"reasons"`
@@ -48,8 +48,8 @@ type Policy struct {
 	Inside *Inside `json:"policy,omitempty"`
 }
 
-// RegoPolicy is the outcome of one policy in plain Rego for the whole review.
-type RegoPolicy struct {
+// RawPolicy is the outcome of one policy in plain Rego for the whole review.
+type RawPolicy struct {
 	Name string `json:"name"`
 	// Mode is enforce or warn.
 	Mode string `json:"mode"`
@@ -62,14 +62,14 @@ type RegoPolicy struct {
 	Docs        string `json:"docs,omitempty"`
 	Owner       string `json:"owner,omitempty"`
 	// Denials and Warnings are what the rules deny and warn say.
-	Denials  []RegoMessage `json:"denials,omitempty"`
-	Warnings []RegoMessage `json:"warnings,omitempty"`
+	Denials  []RawMessage `json:"denials,omitempty"`
+	Warnings []RawMessage `json:"warnings,omitempty"`
 	// Error is why the policy has no answer, nil when it has one.
 	Error *Error `json:"error,omitempty"`
 }
 
-// RegoMessage is one message of a policy in plain Rego.
-type RegoMessage struct {
+// RawMessage is one message of a policy in plain Rego.
+type RawMessage struct {
 	Message string `json:"message"`
 	// Details are the other members of an object that has the message as msg.
 	Details map[string]any `json:"details,omitempty"`

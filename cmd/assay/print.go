@@ -78,7 +78,7 @@ func printInside(out *strings.Builder, inside *rego.Inside) {
 
 // printRego says what a policy in Rego said; its messages stand below, as reasons and
 // warnings.
-func printRego(out *strings.Builder, policy rego.RegoPolicy) {
+func printRego(out *strings.Builder, policy rego.RawPolicy) {
 	fmt.Fprintf(out, "policy in Rego %s (%s): %s\n", policy.Name, policy.Mode, policy.Outcome)
 	for _, about := range []struct{ name, text string }{
 		{"", policy.Title}, {"severity ", policy.Severity}, {"owner ", policy.Owner}, {"see ", policy.Docs},
