@@ -131,6 +131,11 @@ func (t *Text) Manifest() []byte {
 	return append(out, '\n')
 }
 
+// Failing are the policies in plain Rego that do not compile.
+func (t *Text) Failing() []*raw.Policy {
+	return slices.DeleteFunc(t.raw.All(), func(p *raw.Policy) bool { return p.Failure() == nil })
+}
+
 // AddRaw takes in the policies in plain Rego of a source, each compiled by itself.
 func (t *Text) AddRaw(ctx context.Context, source Source) error {
 	library, err := lib.Modules()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,8 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/assay-dev/assay/cmd/assay/allow"
+	"github.com/assay-dev/assay/cmd/assay/compiled"
 	"github.com/assay-dev/assay/cmd/assay/sarif"
 	"github.com/assay-dev/assay/cmd/assay/sources"
+	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/lint"
 )
 
@@ -19,10 +23,12 @@ var errFindings = errors.New("findings")
 
 func lintCommand() *cobra.Command {
 	var output string
+	var flags allow.Flags
 	cmd := &cobra.Command{
 		Use:   "lint FILE|DIR...",
-		Short: "Find ClusterImagePolicies that do not do what they seem to do",
-		Long: "lint finds ClusterImagePolicies that do not do what they seem to do, and says what to write instead.\n" +
+		Short: "Find policies that do not do what they seem to do",
+		Long: "lint finds ClusterImagePolicies that do not do what they seem to do, and says what to write instead;\n" +
+			"and policies in Rego that fail whatever they judge.\n" +
 			"All files together are taken for the policies of one cluster.\n\n" +
 			"Exit codes: 0 nothing found, 1 findings, 2 something could not be read.",
 		Args: cobra.MinimumNArgs(1),
@@ -31,11 +37,14 @@ func lintCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			files, err := readForLint(args)
+			if err := flags.Check(); err != nil {
+				return err
+			}
+			files, failing, err := readForLint(cmd.Context(), args, flags)
 			if err != nil {
 				return err
 			}
-			findings := lint.Run(files)
+			findings := append(lint.Run(files), failing...)
 			if err := write(cmd.OutOrStdout(), findings); err != nil {
 				return err
 			}
@@ -46,6 +55,7 @@ func lintCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "form of the findings: text or sarif")
+	flags.Add(cmd)
 	return cmd
 }
 
@@ -60,13 +70,13 @@ func findingsWriter(output string) (func(io.Writer, []lint.Finding) error, error
 }
 
 // readForLint reads all files, or says of each what is wrong with it: findings
-// about a part of the policies would be wrong about their sum.
-func readForLint(paths []string) ([]lint.File, error) {
+// about a part of the policies would be wrong about their sum. failing are the
+// policies in Rego that do not compile.
+func readForLint(ctx context.Context, paths []string, flags allow.Flags) (files []lint.File, failing []lint.Finding, err error) {
 	found, err := sources.Find(paths)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var files []lint.File
 	var errs []error
 	for _, name := range found.Resources {
 		data, err := sources.Read(name, sources.MaxFile)
@@ -79,7 +89,28 @@ func readForLint(paths []string) ([]lint.File, error) {
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", name, err))
 	}
-	return files, errors.Join(errs...)
+	failing, err = lintRego(ctx, found, flags)
+	return files, failing, errors.Join(append(errs, err)...)
+}
+
+func lintRego(ctx context.Context, found sources.Files, flags allow.Flags) ([]lint.Finding, error) {
+	modules, err := found.Modules()
+	data, also := found.Documents()
+	if err = errors.Join(err, also); err != nil {
+		return nil, err
+	}
+	source := rego.Source{Modules: modules, Data: data}
+	flags.Into(&source)
+	text, err := compiled.Text(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	var out []lint.Finding
+	for _, policy := range text.Failing() {
+		file, line := policy.Place()
+		out = append(out, lint.RegoFails(policy.Name, file, line, policy.Failure().Message))
+	}
+	return out, nil
 }
 
 // printFindings writes findings for people, and for editors that know the form

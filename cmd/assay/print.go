@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 
 	"golang.org/x/term"
 
@@ -105,7 +106,18 @@ func describe(signer rego.Signer) string {
 	return text
 }
 
-func indented(text string) string { return strings.ReplaceAll(text, "\n", "\n  ") }
+// indented is a text below another. Policies in Rego put into it what they like of the
+// object under review: nothing of that may look like a line of ours, or speak to the
+// terminal.
+func indented(text string) string {
+	printable := strings.Map(func(r rune) rune {
+		if r != '\n' && unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	return strings.ReplaceAll(printable, "\n", "\n  ")
+}
 
 // progress shows on a terminal that work is under way; the line is gone when it
 // is done.

@@ -44,7 +44,7 @@ type Finding struct {
 	File     string   `json:"file"`
 	// Line counts from 1.
 	Line int `json:"line"`
-	// Policy is the name of the resource.
+	// Policy is the name of the resource, or of a policy in Rego.
 	Policy string `json:"policy"`
 	// Path is that of the field, as in spec.images[0].glob.
 	Path    string `json:"path"`
@@ -100,6 +100,14 @@ func Run(files []File) []Finding {
 		)
 	})
 	return l.findings
+}
+
+// RegoFails is the finding about a policy in plain Rego that does not compile.
+func RegoFails(policy, file string, line int, message string) Finding {
+	return Finding{
+		Rule: ruleRaw, Severity: severityOf(ruleRaw), File: file, Line: line, Policy: policy, Path: "deny",
+		Message: message, Fix: "mend it, or leave it out: until then everything is denied",
+	}
 }
 
 // subject is a policy, the file that it is in, and its globs.

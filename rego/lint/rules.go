@@ -34,6 +34,7 @@ const (
 	ruleReference    = "reference-missing"
 	ruleCUE          = "cue-missing-fields"
 	ruleRego         = "rego-or-semantics"
+	ruleRaw          = "rego-fails"
 	ruleIgnore       = "unknown-ignore"
 )
 
@@ -76,6 +77,8 @@ func Rules() []Rule {
 			"CUE unifies: a regular field that the document lacks is no conflict."},
 		{ruleRego, Note, "The Rego policy passes when any of its answers does, or fails for a warning",
 			"The first answer with result true ends the evaluation, and a passing answer with a warning counts as failed."},
+		{ruleRaw, Error, "The policy in Rego fails whatever it judges",
+			"A policy that does not compile denies everything, or warns of everything where its text says mode := warn."},
 		{ruleIgnore, Error, "The annotation ignores a rule that does not exist",
 			"A mistyped rule silences nothing."},
 	}

@@ -176,4 +176,13 @@ func cause(err error) string {
 	return strings.Join(out, "; ")
 }
 
+// place is where an error is, or else where the policy begins.
+func place(err error, first file) (path string, line int) {
+	var errs ast.Errors
+	if errors.As(err, &errs) && len(errs) > 0 && errs[0].Location != nil {
+		return errs[0].Location.File, errs[0].Location.Row
+	}
+	return first.path, first.module.Package.Location.Row
+}
+
 func compareStrings(a, b string) int { return cmp.Compare(a, b) }

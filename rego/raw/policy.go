@@ -36,6 +36,8 @@ type Policy struct {
 
 	warns    bool // mode := "warn", whatever is judged
 	failure  *apart.Failure
+	file     string // where the failure is
+	line     int
 	program  *apart.Program
 	compiler *ast.Compiler
 	allow    Allow
@@ -43,6 +45,9 @@ type Policy struct {
 
 // Failure is why the policy does not compile, nil when it does.
 func (p *Policy) Failure() *apart.Failure { return p.failure }
+
+// Place is where the failure is.
+func (p *Policy) Place() (file string, line int) { return p.file, p.line }
 
 // Compiler has the modules of the policy, with the locations at which their author wrote
 // them. It is nil for one that does not compile. Builtins that make much of little are

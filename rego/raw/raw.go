@@ -106,6 +106,7 @@ func Compile(ctx context.Context, source Source) (*Policies, error) {
 		}
 		if err != nil {
 			p.failure = &apart.Failure{Code: Unresolved, Message: cause(err)}
+			p.file, p.line = place(err, own[0])
 		}
 		out.list = append(out.list, p)
 	}
