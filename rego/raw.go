@@ -107,14 +107,14 @@ func (a *asking) policy(ctx context.Context, name string, input ast.Value) (answ
 		Review: about.input(), Now: a.now, Seed: seed(a.now),
 		Metadata: a.answers.Metadata(nil, nil, a.reach(about)),
 	}
-	if policy.Impure() {
+	if len(policy.Allowed()) > 0 {
 		asked.Answers = a.known()
 	}
 	said, failure := policy.Judge(ctx, asked)
 	if failure != nil {
 		return nil, string(failure.Code), failure.Message
 	}
-	a.keep(asked.Answers, policy.Impure())
+	a.keep(asked.Answers, policy.Allowed())
 	return ast.NewObject(
 		ast.Item(ast.StringTerm("deny"), ast.NewTerm(said.Deny)),
 		ast.Item(ast.StringTerm("warn"), ast.NewTerm(said.Warn)),
@@ -163,15 +163,12 @@ func (a *asking) known() builtins.NDBCache {
 	return out
 }
 
-// keep keeps the answers of an evaluation that ended. Ours are kept by the session, and
-// those only where they are complete.
-func (a *asking) keep(seen builtins.NDBCache, impure bool) {
-	if !impure {
-		return
-	}
+// keep keeps what builtins answered that an installation turned on. What ours answer the
+// session keeps.
+func (a *asking) keep(seen builtins.NDBCache, allowed []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, name := range raw.Off() {
+	for _, name := range allowed {
 		if answers, ok := seen[name]; ok {
 			a.kept[name] = answers
 		}

@@ -58,9 +58,9 @@ func (p *Policy) Compiler() *ast.Compiler { return p.compiler }
 // where it cannot say.
 func (p *Policy) Warns() bool { return p.warns }
 
-// Impure says whether the policy may call what is off elsewhere, whose answers have to be
-// kept for a decision.
-func (p *Policy) Impure() bool { return len(p.allow.Builtins) > 0 }
+// Allowed are the builtins that it may call though they are off elsewhere, whose answers
+// have to be kept for a decision. The list must not be changed.
+func (p *Policy) Allowed() []string { return p.allow.Builtins }
 
 // Asked is what a policy is asked about.
 type Asked struct {

@@ -128,8 +128,13 @@ func compileOne(ctx context.Context, w workshop) (*apart.Program, *ast.Compiler,
 	return out.program, out.compiler, err
 }
 
-// All are the policies by name.
-func (p *Policies) All() []*Policy { return slices.Clone(p.list) }
+// All are the policies by name. Nil has none.
+func (p *Policies) All() []*Policy {
+	if p == nil {
+		return nil
+	}
+	return slices.Clone(p.list)
+}
 
 // Policy is the one of a name, nil when there is none.
 func (p *Policies) Policy(name string) *Policy {

@@ -30,7 +30,8 @@ const (
 	MaxFile = 4 << 20
 	// maxData bounds all data documents together; as values of OPA they take ten times that.
 	maxData = 64 << 20
-	// maxFiles and maxDepth are far above any repository of policies, and below any disk.
+	// maxFiles, which bounds directories too, and maxDepth are far above any repository
+	// of policies, and below any disk.
 	maxFiles = 10_000
 	maxDepth = 32
 )
@@ -124,6 +125,9 @@ func (f *finder) walk(path string, at []string) error {
 		return nil
 	}
 	f.seen[real] = true
+	if len(f.seen) > maxFiles {
+		return fmt.Errorf("%s: got more than %d directories, want those of policies", path, maxFiles)
+	}
 	if len(at) > maxDepth {
 		return fmt.Errorf("%s: got directories %d deep, want at most %d", path, len(at), maxDepth)
 	}
