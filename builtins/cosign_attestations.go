@@ -87,7 +87,7 @@ func cosignAttestations() declare.Builtin {
 				return telling{refuse(lacks, seen)}, time.Time{}, lacks // what could not be had may have been of the type
 			}
 			if refusal != nil {
-				seen.misses = sigstore.OtherTypes(attestations, cip.PredicateTypeURI(asked))
+				seen.misses = sigstore.NotOfType(attestations, seen.misses, cip.PredicateTypeURI(asked))
 				p := lookedAt(problemOf(refusal), seen.where)
 				return telling{refuse(p, seen)}, time.Time{}, p
 			}

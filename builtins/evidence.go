@@ -40,13 +40,14 @@ func (f *Facts) verified(ctx context.Context, s *Session, o origin, a cip.Author
 		return nil, seen, problemOf(err)
 	}
 	if known, ok := f.verdicts.get(key, s.now); ok {
-		return known, seen, nil
+		seen.misses = known.misses
+		return known.found, seen, nil
 	}
-	verify := check.Signatures
 	if attestations {
-		verify = check.Attestations
+		found, seen.misses, refusal = check.AttestationsAndMisses(o.image.Digest, seen.lists)
+	} else {
+		found, refusal = check.Signatures(o.image.Digest, seen.lists)
 	}
-	found, refusal = verify(o.image.Digest, seen.lists)
 	if refusal != nil {
 		p := problemOf(refusal)
 		seen.misses = refusal.Misses
@@ -55,13 +56,23 @@ func (f *Facts) verified(ctx context.Context, s *Session, o origin, a cip.Author
 		}
 		return nil, seen, p
 	}
-	verdict := lasting[[]sigstore.Signature]{value: found, until: sigstore.ValidUntil(found)}
+	keep := lasting[verdict]{value: verdict{found, seen.misses}, until: sigstore.ValidUntil(found)}
 	for _, signature := range found {
-		verdict.cost += int64(len(signature.Statement)) + 1<<10
+		keep.cost += int64(len(signature.Statement)) + 1<<10
 	}
-	f.verdicts.put(key, verdict)
+	keep.cost += int64(len(seen.misses)) * missBytes
+	f.verdicts.put(key, keep)
 	return found, seen, nil
 }
+
+// verdict is what was accepted, and what was refused beside it.
+type verdict struct {
+	found  []sigstore.Signature
+	misses []miss.Miss
+}
+
+// missBytes is what the texts of a miss may take together.
+const missBytes = 8 << 10
 
 // verdictKey names everything that a verdict depends on, so that a verdict about
 // one image, tenant, policy or root never serves another.

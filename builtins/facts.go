@@ -12,7 +12,6 @@ import (
 	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/oci"
-	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 )
 
@@ -70,7 +69,7 @@ type Facts struct {
 
 	flights  singleflight.Group
 	answers  *kept[*ast.Term]
-	verdicts *kept[[]sigstore.Signature]
+	verdicts *kept[verdict]
 }
 
 // New makes the facts of a registry and of trust material. roots is asked once
@@ -95,7 +94,7 @@ func New(registry Registry, roots func() trust.Roots, options Options) (*Facts, 
 	}
 	return &Facts{
 		registry: registry, roots: roots, options: options,
-		answers: keeping[*ast.Term](mostAnswerBytes), verdicts: keeping[[]sigstore.Signature](mostVerdictBytes),
+		answers: keeping[*ast.Term](mostAnswerBytes), verdicts: keeping[verdict](mostVerdictBytes),
 	}, nil
 }
 

@@ -51,9 +51,26 @@ func (c *Check) missed(all []refused) []miss.Miss {
 			Code: string(r.refusal.Code), Message: r.refusal.Message, Rank: r.refusal.Code.rank(),
 		}
 		m.Differs, m.Near = c.differs(r, wanted)
+		m.Claims = claims(r)
 		out = append(out, m)
 	}
 	return miss.Nearest(out)
+}
+
+// claims is the predicate type that an attestation says it has, "" for none.
+func claims(r refused) (out string) {
+	defer func() {
+		if recover() != nil {
+			out = ""
+		}
+	}()
+	if !r.attestation {
+		return ""
+	}
+	if said := pieceOf(r).statement(); said != nil {
+		return said.PredicateType
+	}
+	return ""
 }
 
 // differs says what a check had got and what it wanted. What a library does with
@@ -136,28 +153,16 @@ func (p piece) issuer() string {
 
 // about is the image that was signed, in the words of what was signed.
 func (p piece) about(attestation bool) string {
-	var envelope *dsse.Envelope
-	switch {
-	case p.bundle != nil:
-		content, err := p.bundle.SignatureContent()
-		if err != nil {
-			return "none"
+	if p.bundle != nil {
+		if content, err := p.bundle.SignatureContent(); err == nil && content.MessageSignatureContent() != nil {
+			return "sha256:" + hex.EncodeToString(content.MessageSignatureContent().Digest())
 		}
-		if signed := content.MessageSignatureContent(); signed != nil {
-			return "sha256:" + hex.EncodeToString(signed.Digest())
-		}
-		envelope = content.EnvelopeContent().RawEnvelope()
-	case attestation:
-		envelope = &dsse.Envelope{}
-		if json.Unmarshal(p.content, envelope) != nil {
-			return "none"
-		}
-	default:
+	} else if !attestation {
 		claimed, _ := statement.ClaimedDigest(p.content)
 		return orNone(claimed)
 	}
-	said, err := statement.FromEnvelope(envelope)
-	if err != nil {
+	said := p.statement()
+	if said == nil {
 		return "none"
 	}
 	var digests []string
@@ -165,6 +170,25 @@ func (p piece) about(attestation bool) string {
 		digests = append(digests, "sha256:"+shorten(subject["sha256"]))
 	}
 	return orNone(strings.Join(digests, ", "))
+}
+
+// statement is what an envelope says, nil where it says nothing that can be read.
+func (p piece) statement() *statement.Statement {
+	envelope := &dsse.Envelope{}
+	if p.bundle != nil {
+		content, err := p.bundle.SignatureContent()
+		if err != nil || content.EnvelopeContent() == nil {
+			return nil
+		}
+		envelope = content.EnvelopeContent().RawEnvelope()
+	} else if json.Unmarshal(p.content, envelope) != nil {
+		return nil
+	}
+	said, err := statement.FromEnvelope(envelope)
+	if err != nil {
+		return nil
+	}
+	return said
 }
 
 func orNone(text string) string {
@@ -209,7 +233,7 @@ func (c *Check) rootDiffers(p piece) []miss.Difference {
 		for _, authority := range trusted.authorities {
 			names = append(names, trust.Name(authority))
 		}
-		return one(miss.Root, "a certificate issued by "+p.leaf.Issuer.String(), "one issued under "+few(names))
+		return one(miss.Root, "a certificate issued by "+p.leaf.Issuer.String(), "one issued under "+miss.Few(names))
 	}
 	if contains, err := cosign.ContainsSCT(p.leaf.Raw); err != nil || !contains {
 		return one(miss.SCT, "none", "one in the certificate")
@@ -237,11 +261,11 @@ func (c *Check) logDiffers(p piece) []miss.Difference {
 	slices.Sort(want)
 	switch {
 	case len(got) == 0:
-		return one(miss.Log, "no entry", "one in log "+few(want))
+		return one(miss.Log, "no entry", "one in log "+miss.Few(want))
 	case !slices.ContainsFunc(got, func(id string) bool { return known[id] != nil }):
-		return one(miss.Log, "an entry in log "+few(got), "one in log "+few(want))
+		return one(miss.Log, "an entry in log "+miss.Few(got), "one in log "+miss.Few(want))
 	}
-	return one(miss.Log, "an entry that does not verify in log "+few(got), "one of this signature")
+	return one(miss.Log, "an entry that does not verify in log "+miss.Few(got), "one of this signature")
 }
 
 func (c *Check) timestampDiffers(p piece) []miss.Difference {
@@ -260,24 +284,23 @@ func (c *Check) timestampDiffers(p piece) []miss.Difference {
 			names = append(names, a.Root.Subject.String())
 		}
 	}
-	return one(miss.Timestamp, got, "one issued under "+few(names))
+	return one(miss.Timestamp, got, "one issued under "+miss.Few(names))
 }
 
-// few lists some of the names of what is trusted.
-func few(names []string) string {
-	const most = 3
-	if len(names) == 0 {
-		return "none: the trust root has none"
+// NotOfType are the misses where attestations were accepted and none of them is of the
+// type: those that claim to be, and were refused, come before those of other types.
+func NotOfType(attestations []Signature, refused []miss.Miss, want string) []miss.Miss {
+	out := OtherTypes(attestations, want)
+	for i := range out {
+		out[i].Rank = NotFound.rank()
 	}
-	out := make([]string, 0, most)
-	for _, name := range names[:min(len(names), most)] {
-		out = append(out, cut(name, 100))
+	for _, m := range refused {
+		if m.Claims == want {
+			m.Rank += 2 * NotFound.rank()
+		}
+		out = append(out, m)
 	}
-	text := strings.Join(out, ", ")
-	if len(names) > most {
-		text += fmt.Sprintf(" and %d more", len(names)-most)
-	}
-	return text
+	return miss.Nearest(out)
 }
 
 // OtherTypes are the misses of attestations that were verified and have another

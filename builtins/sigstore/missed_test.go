@@ -119,6 +119,27 @@ func TestMissesOfOtherTypes(t *testing.T) {
 	}
 }
 
+// TestMissesOfTheTypeComeFirst: of what was refused the one that claims to be of the
+// type is nearer than what was verified and is of another.
+func TestMissesOfTheTypeComeFirst(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{FormatLegacy, FormatBundle} {
+		s := open(t, fmt.Sprintf(`attestations: [{signer: release, predicateType: a, format: %[1]s},
+			{signer: laptop, predicateType: b, format: %[1]s}, {signer: laptop, predicateType: c, format: %[1]s}]`, format))
+		found, missed, refusal := s.check(t, keyless()).AttestationsAndMisses(s.digest, []Evidence{{format, s.evidence(t, format, true)}})
+		if refusal != nil || len(found) != 1 || len(missed) != 2 {
+			t.Fatalf("%s: got %v, %v, %v", format, found, missed, refusal)
+		}
+		var got []miss.What
+		for _, m := range NotOfType(found, missed, "b") {
+			got = append(got, m.Differs[0].What)
+		}
+		if diff := cmp.Diff([]miss.What{miss.Issuer, miss.PredicateType, miss.Issuer}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", format, diff)
+		}
+	}
+}
+
 // TestMissesOfCrashingContentAreTold without what differs.
 func TestMissesOfCrashingContentAreTold(t *testing.T) {
 	t.Parallel()

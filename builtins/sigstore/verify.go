@@ -8,6 +8,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/assay-dev/assay/builtins/sigstore/miss"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -50,18 +51,25 @@ func (c *Check) Signatures(digest string, evidence []Evidence) ([]Signature, *Re
 // the check accepts, of every predicate type. A bundle that signs nothing but a
 // digest is none, cosign 3's signature is one of the type sign/v1 (BND-4).
 func (c *Check) Attestations(digest string, evidence []Evidence) ([]Signature, *Refusal) {
+	out, _, refusal := c.AttestationsAndMisses(digest, evidence)
+	return out, refusal
+}
+
+// AttestationsAndMisses is Attestations, and what was refused beside those that the
+// check accepts: one of another type than is wanted may not be all that there is.
+func (c *Check) AttestationsAndMisses(digest string, evidence []Evidence) ([]Signature, []miss.Miss, *Refusal) {
 	found, missed, refusal := c.all(digest, evidence, true)
 	if refusal != nil {
-		return nil, refusal
+		return nil, nil, refusal
 	}
-	out := slices.DeleteFunc(found, func(s Signature) bool { return s.PredicateType == "" })
+	out := slices.DeleteFunc(slices.Clone(found), func(s Signature) bool { return s.PredicateType == "" })
 	switch {
 	case len(out) > 0:
-		return out, nil
+		return out, c.missed(missed), nil
 	case len(missed) > 0:
-		return nil, c.nearest("no matching attestations", missed)
+		return nil, nil, c.nearest("no matching attestations", missed)
 	}
-	return nil, &Refusal{Code: NoSignatures, Message: "no matching attestations", Misses: OtherTypes(found, "an attestation's")}
+	return nil, nil, &Refusal{Code: NoSignatures, Message: "no matching attestations", Misses: OtherTypes(found, "an attestation's")}
 }
 
 // OfType keeps the attestations of one predicate type. The type in the signed

@@ -73,6 +73,8 @@ type Miss struct {
 	// Rank is how far it got in the order of the checks, and Near how little it
 	// differs there. More is nearer.
 	Rank, Near int `json:"-"`
+	// Claims is the predicate type that it says it has, which nothing vouches for.
+	Claims string `json:"-"`
 }
 
 // Nearest puts the nearest miss first and keeps the [Most] nearest. Of equally near
@@ -115,4 +117,24 @@ func Printable(text string) string {
 		}
 	}
 	return out.String()
+}
+
+// Few lists some of the names of what is trusted.
+func Few(names []string) string {
+	const most = 3
+	if len(names) == 0 {
+		return "none: the trust root has none"
+	}
+	out := make([]string, 0, most)
+	for _, name := range names[:min(len(names), most)] {
+		if len(name) > 100 {
+			name = strings.ToValidUTF8(name[:100], "") + "…"
+		}
+		out = append(out, name)
+	}
+	text := strings.Join(out, ", ")
+	if len(names) > most {
+		text += fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return text
 }
