@@ -50,7 +50,7 @@ func rooms() []room {
 		},
 	}, {
 		name: "cmd/assay/opa", // OPA's own commands, as they are
-		ours: []string{"builtins", "builtins/oci", "builtins/sigstore"},
+		ours: []string{"builtins", "builtins/oci", "builtins/sigstore", "cmd", "rego/schema"},
 		owns: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/open-policy-agent/opa/cmd"},
 	}, {
 		name: "cmd/assay/suite", // OPA's test runner, over a world

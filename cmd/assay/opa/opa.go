@@ -1,9 +1,10 @@
 // Package opa has OPA's own commands, with our builtins: not copies, the very
 // commands of `opa`, made by OPA and put below another root. What they do, print
-// and end with is theirs. Two of them differ:
+// and end with is theirs. Some of them differ:
 //
 //   - capabilities prints those of this program, unless it is told otherwise: the
 //     file that editors, linters and the stock `opa` want to know our builtins;
+//   - check and eval know the schemas of predicates, unless they are given others;
 //   - eval and bench let the networked builtins reach the world, with the
 //     defaults of `assay verify` and, if given, another trusted root.
 //
@@ -68,6 +69,9 @@ func Mount(root *cobra.Command) {
 			reachOut(c)
 		}
 		run := c.RunE
+		if c.Flags().Lookup("schema") != nil {
+			run = withSchemas(run)
+		}
 		c.RunE = func(cmd *cobra.Command, args []string) error { return exitOf(cmd, run(cmd, args)) }
 		c.GroupID = group
 		root.AddCommand(c)

@@ -19,6 +19,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown/lineage"
 
 	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/schema"
 )
 
 // The exit codes of `opa test`.
@@ -127,6 +128,9 @@ func (s *settings) runner(ctx context.Context, found *loaded, r *run, txn storag
 		capabilities = &own
 	}
 	schemas, err := loader.Schemas(s.schema)
+	if err == nil && s.schema == "" {
+		schemas, err = schema.Set(slices.Collect(maps.Values(modules))...)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,0 +1,37 @@
+package opa
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/assay-dev/assay/cmd/assay/schemas"
+	"github.com/assay-dev/assay/rego/schema"
+)
+
+// withSchemas gives a command the schemas of predicates where it is given none. OPA
+// takes them from a directory and from nowhere else: they lie in one for as long as
+// the command runs.
+func withSchemas(run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed("schema") {
+			return run(cmd, args)
+		}
+		dir, err := os.MkdirTemp("", "assay-schemas-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir) //nolint:errcheck // a copy, of which nobody reads any more
+		files, err := schema.Files()
+		if err != nil {
+			return err
+		}
+		if err := schemas.Write(dir, files); err != nil {
+			return err
+		}
+		if err := cmd.Flags().Set("schema", dir); err != nil {
+			return err
+		}
+		return run(cmd, args)
+	}
+}
