@@ -38,13 +38,13 @@ func assayPolicy() declare.Builtin {
 		Codes:            []declare.Code{declare.Timeout, declare.TooLarge, declare.Malformed, declare.Unresolved, declare.Unsupported},
 		Nondeterministic: true, // the policies and the time are those of the decision
 		Call: func(bctx topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
-			return iter(said(verdict(bctx, operands)))
+			return iter(said(asked(bctx, operands)))
 		},
 	}
 }
 
-// verdict asks the policy.
-func verdict(bctx topdown.BuiltinContext, operands []*ast.Term) (answer ast.Value, p *declare.Problem) {
+// asked is what the policy says.
+func asked(bctx topdown.BuiltinContext, operands []*ast.Term) (answer ast.Value, p *declare.Problem) {
 	name, p := declare.Text("name", operands[0])
 	if p != nil {
 		return nil, p
