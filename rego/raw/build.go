@@ -3,11 +3,14 @@ package raw
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage"
 
 	"github.com/assay-dev/assay/rego/apart"
+	"github.com/assay-dev/assay/rego/schema"
 )
 
 // workshop is what one policy is built from.
@@ -32,16 +35,21 @@ func (w *workshop) build(ctx context.Context) (*apart.Program, *ast.Compiler, er
 		return nil, nil, err
 	}
 	defer done()
-	compiler := ast.NewCompiler().WithCapabilities(capabilities(w.allow, joined(files))).WithPathConflictsCheck(conflict)
+	modules := map[string]*ast.Module{}
+	for _, f := range files {
+		modules[f.path] = f.module.Copy()
+	}
+	schemas, err := schema.Set(slices.Collect(maps.Values(modules))...)
+	if err != nil {
+		return nil, nil, err
+	}
+	compiler := ast.NewCompiler().WithCapabilities(capabilities(w.allow, joined(files))).WithPathConflictsCheck(conflict).
+		WithSchemas(schemas).WithUseTypeCheckAnnotations(true)
 	// References are resolved here, and locals have names of their own.
 	compiler.WithStageAfterID(ast.StageRewriteLocalVars, ast.CompilerStageDefinition{
 		Name: "CheckRaw", MetricName: "check_raw",
 		Stage: func(c *ast.Compiler) *ast.Error { return w.examine(ctx, c.Modules) },
 	})
-	modules := map[string]*ast.Module{}
-	for _, f := range files {
-		modules[f.path] = f.module.Copy()
-	}
 	if compiler.Compile(modules); compiler.Failed() {
 		return nil, nil, compiler.Errors
 	}

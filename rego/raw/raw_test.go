@@ -262,6 +262,25 @@ func TestWhatIsOffIsTurnedOnSingly(t *testing.T) {
 	}
 }
 
+// TestMisspeltFieldOfAPredicate is found where the author says what a value is.
+func TestMisspeltFieldOfAPredicate(t *testing.T) {
+	t.Parallel()
+	for field, fails := range map[string]bool{"predicate.runDetails.builder.id": false, "predicate.runDetials.builder.id": true} {
+		p := compile(t, raw.Source{Modules: map[string]string{"p.rego": `package policies.p
+
+deny contains "x" if not built with input as input.statement
+
+# METADATA
+# schemas:
+#   - input: schema.assay.statement.slsa_v1
+built if input.` + field + ` == "b"
+`}}).Policy("p")
+		if f := p.Failure(); (f != nil) != fails || fails && !strings.Contains(f.Message, "undefined ref: input.predicate.runDetials") {
+			t.Errorf("%s: got %+v, want a failure %t", field, f, fails)
+		}
+	}
+}
+
 // TestCompilingEnds with its context, which is no fault of a policy.
 func TestCompilingEnds(t *testing.T) {
 	t.Parallel()
