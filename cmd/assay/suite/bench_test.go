@@ -33,8 +33,8 @@ func BenchmarkCases(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			r := &run{}
-			if r.stage, err = newStage(b.Context(), found.fixtures, found.manifests); err != nil {
+			r := &run{found: found}
+			if r.stage, err = newStage(b.Context(), found); err != nil {
 				b.Fatal(err)
 			}
 			if r.questions, err = r.stage.questions(b.Context(), found.fixtures); err != nil {

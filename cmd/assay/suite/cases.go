@@ -252,5 +252,10 @@ func outcomeOf(got rego.Decision, name string) string {
 			}
 		}
 	}
+	for _, p := range got.Rego {
+		if p.Name == name && outcome != "failed" {
+			outcome = p.Outcome
+		}
+	}
 	return outcome
 }

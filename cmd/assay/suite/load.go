@@ -16,6 +16,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/tester"
 
+	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/cmd/assay/suite/fixture"
 	"github.com/assay-dev/assay/rego/cip/strict"
 )
@@ -30,13 +31,17 @@ type loaded struct {
 	// manifests are the files with resources, fixtures those with tests.
 	manifests []fixture.Manifest
 	fixtures  []*fixture.File
+	// rego are the policies in Rego and their data documents, as --policy takes them.
+	rego sources.Files
+	// v0 lets them be Rego v0.
+	v0 bool
 	// dirs are the directories that were looked into, for who watches them.
 	dirs []string
 }
 
 // load walks the paths once, as OPA does; each file is given to whom it belongs.
 func (s *settings) load() (*loaded, error) {
-	out := &loaded{}
+	out := &loaded{v0: s.v0}
 	sorting := sorter{into: out, ignore: s.ignore, seen: map[string]bool{}}
 	options := ast.ParserOptions{RegoVersion: s.regoVersion(), Capabilities: s.capabilities, ProcessAnnotation: true}
 	var err error
@@ -74,6 +79,7 @@ func (s *sorter) excluded(path string, info fs.FileInfo, depth int) bool {
 	if depth == 0 {
 		s.into.dirs = append(s.into.dirs, filepath.Dir(path))
 	}
+	s.rego(path, depth)
 	kind := kindOf(path)
 	if kind == others {
 		return false
@@ -99,6 +105,22 @@ func (s *sorter) excluded(path string, info fs.FileInfo, depth int) bool {
 	}
 	s.seen[path] = true
 	return true
+}
+
+// rego keeps what is OPA's and the engine's as well: policies in Rego and their data
+// documents, each of which has its place below the directory that was named.
+func (s *sorter) rego(path string, depth int) {
+	switch {
+	case filepath.Ext(path) == ".rego" && !strings.HasSuffix(path, "_test.rego"):
+		s.into.rego.Rego = append(s.into.rego.Rego, path)
+	case slices.Contains([]string{"data.json", "data.yaml", "data.yml"}, filepath.Base(path)):
+		var at []string
+		if depth > 1 {
+			all := strings.Split(filepath.ToSlash(filepath.Dir(path)), "/")
+			at = all[len(all)-(depth-1):]
+		}
+		s.into.rego.Data = append(s.into.rego.Data, sources.Document{Path: path, At: at})
+	}
 }
 
 // The kinds of files, by their names.

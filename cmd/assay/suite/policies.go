@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/open-policy-agent/opa/v1/ast"
+
 	"github.com/assay-dev/assay/builtins/keys"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/cmd/assay/suite/fixture"
@@ -19,15 +21,28 @@ type policies struct {
 	// roots are TrustRoots that are taken as they are: those of a fixture.
 	roots    []cip.TrustRoot
 	warnings []string
+	// modules are the policies in Rego and their libraries by file, data the documents
+	// that they see.
+	modules map[string]string
+	data    map[string]any
+	v0      bool // modules may be Rego v0
 
 	from map[string]string // the file by kind and name
 }
 
-// readPolicies reads the files with resources. Of one kind and name there is one.
-func readPolicies(manifests []fixture.Manifest) (*policies, error) {
-	out := &policies{from: map[string]string{}}
+// readPolicies reads the files with resources, and the Rego that the engine gets. Of one
+// kind and name there is one.
+func readPolicies(found *loaded) (*policies, error) {
+	out := &policies{from: map[string]string{}, v0: found.v0}
 	var errs []error
-	for _, manifest := range manifests {
+	own := found.rego
+	own.Rego = slices.DeleteFunc(slices.Clone(own.Rego), func(path string) bool { return ours(found.modules[path]) })
+	var err error
+	out.modules, err = own.Modules()
+	errs = append(errs, err)
+	out.data, err = own.Documents()
+	errs = append(errs, err)
+	for _, manifest := range found.manifests {
 		parsed, err := cip.Parse([]byte(manifest.Text))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", manifest.Origin, err))
@@ -37,6 +52,16 @@ func readPolicies(manifests []fixture.Manifest) (*policies, error) {
 	}
 	out.roots = nil // the world's stands in for each
 	return out, errors.Join(errs...)
+}
+
+// ours says whether a module is the library or what a policy was compiled to, as
+// `assay compile -o` writes them: the engine has its own.
+func ours(module *ast.Module) bool {
+	if module == nil || len(module.Package.Path) < 2 {
+		return false
+	}
+	root, _ := module.Package.Path[1].Value.(ast.String)
+	return slices.Contains([]string{"assay", "cip", "cip_index", "sigstore"}, string(root))
 }
 
 // readExpanded reads the resources of a fixture, with the world's variables in place.
@@ -104,6 +129,9 @@ func (p *policies) replacedBy(own *policies) *policies {
 		},
 		roots:    own.roots,
 		warnings: own.warnings,
+		modules:  p.modules,
+		data:     p.data,
+		v0:       p.v0,
 	}
 }
 

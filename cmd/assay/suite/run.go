@@ -32,7 +32,8 @@ const (
 // run is one run of all tests.
 type run struct {
 	questions map[[2]string]question
-	// late makes the stage of a run that has neither fixtures nor policies, when a
+	found     *loaded
+	// late makes the stage of a run that has neither fixtures nor resources, when a
 	// Rego test asks the world all the same: it is an empty one.
 	late  sync.Once
 	stage *stage
@@ -62,10 +63,10 @@ func (s *settings) once(ctx context.Context) int {
 
 // play runs what was loaded. An error is to be printed; the code stands beside it.
 func (s *settings) play(ctx context.Context, found *loaded) (int, error) {
-	r := &run{}
+	r := &run{found: found}
 	if len(found.fixtures) > 0 || len(found.manifests) > 0 {
 		var err error
-		if r.stage, err = newStage(ctx, found.fixtures, found.manifests); err != nil {
+		if r.stage, err = newStage(ctx, found); err != nil {
 			return exitBroken, err
 		}
 		if r.questions, err = r.stage.questions(ctx, found.fixtures); err != nil {
@@ -104,7 +105,7 @@ func (r *run) close() error {
 func (r *run) metadata(ctx context.Context) map[string]any {
 	r.late.Do(func() {
 		if r.stage == nil {
-			r.stage, _ = newStage(context.WithoutCancel(ctx), nil, nil) // without one nothing is known, which the builtins say
+			r.stage, _ = newStage(context.WithoutCancel(ctx), r.found) // without one nothing is known, which the builtins say
 		}
 	})
 	if r.stage == nil {

@@ -47,12 +47,12 @@ type engineKey struct {
 // errNetwork is why nothing outside of the world is had.
 var errNetwork = errors.New("tests have no network")
 
-func newStage(ctx context.Context, files []*fixture.File, manifests []fixture.Manifest) (*stage, error) {
-	found, err := readPolicies(manifests)
+func newStage(ctx context.Context, from *loaded) (*stage, error) {
+	found, err := readPolicies(from)
 	if err != nil {
 		return nil, err
 	}
-	description, err := fixture.Merge(files)
+	description, err := fixture.Merge(from.fixtures)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func newStage(ctx context.Context, files []*fixture.File, manifests []fixture.Ma
 	if err := s.equip(); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
-	if err := s.compile(ctx, files); err != nil {
+	if err := s.compile(ctx, from.fixtures); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	return s, nil
@@ -116,7 +116,7 @@ func (s *stage) compile(ctx context.Context, files []*fixture.File) (err error) 
 			errs = append(errs, err)
 		}
 	}
-	if len(s.policies.cips) > 0 { // Rego tests ask them
+	if len(s.policies.cips)+len(s.policies.modules) > 0 { // Rego tests ask them
 		asked := len(s.engines) > 0
 		warnings := s.warnings
 		_, err := s.engine(ctx, nil, fixture.Config{})
@@ -150,9 +150,9 @@ func (s *stage) engine(ctx context.Context, file *fixture.File, config fixture.C
 		return nil, err
 	}
 	set, err := rego.Compile(ctx, rego.Source{
-		Policies: resolved,
-		Config:   rego.Config{NoMatch: or(config.NoMatch, "deny"), Tags: or(config.Tags, "resolve"), Policies: or(config.InlinePolicies, "upstream")},
-		Open:     func(namespace string) rego.Answers { return facts.Open(oci.Credentials{}, namespace) },
+		Policies: resolved, Modules: found.modules, V0: found.v0, Data: found.data,
+		Config: rego.Config{NoMatch: or(config.NoMatch, "deny"), Tags: or(config.Tags, "resolve"), Policies: or(config.InlinePolicies, "upstream")},
+		Open:   func(namespace string) rego.Answers { return facts.Open(oci.Credentials{}, namespace) },
 	})
 	if err != nil {
 		return nil, err

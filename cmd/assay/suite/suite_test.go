@@ -266,3 +266,79 @@ test_nowhere if cosign.verify("ghcr.io/a@sha256:7b763b38f0bc29441c6a10e8e8ac4c8e
 		})
 	}
 }
+
+const regoPolicies = `
+-- policies/team.rego --
+# METADATA
+# title: Every workload has a team
+package policies.team
+
+import data.approved
+
+deny contains "no team" if not input.request.object.metadata.labels.team
+
+deny contains msg if {
+	team := input.request.object.metadata.labels.team
+	not team in approved.teams
+	msg := sprintf("team %s is not approved", [team])
+}
+-- policies/base.rego --
+package kubernetes.admission
+
+warn contains sprintf("%s was built by root", [ref]) if {
+	some container in input.request.object.spec.containers
+	ref := oci.resolve(container.image).ref
+	some _, config in oci.configs(ref).value
+	config.config.User == "root"
+}
+-- policies/approved/data.json --
+{"teams": ["payments"]}
+`
+
+// TestPoliciesInRego: they decide cases beside ClusterImagePolicies, with their data, and
+// their tests in Rego run beside them, library and compiled policies included or not.
+func TestPoliciesInRego(t *testing.T) {
+	t.Parallel()
+	dir := unpacked(t, regoPolicies+`
+-- policies/team_test.rego --
+package team_test
+
+import data.kubernetes.admission
+import data.policies.team
+
+test_team if count(team.deny) == 0 with input as pod("payments", "ghcr.io/app:latest")
+
+test_other_team if team.deny == {"team search is not approved"} with input as pod("search", "ghcr.io/app:latest")
+
+test_root if count(admission.warn) == 1 with input as pod("payments", "ghcr.io/app:latest")
+
+test_asked if {
+	answer := assay.policy("team", pod("search", "ghcr.io/app:latest"))
+	answer.deny == ["team search is not approved"]
+}
+
+pod(team, image) := {"request": {"object": {"metadata": {"labels": {"team": team}}, "spec": {"containers": [{"image": image}]}}}}
+-- policies/team_test.yaml --
+world: {registry: ghcr.io, images: {app: {config: {user: root}}}}
+config: {noMatch: allow}
+cases:
+- {name: no team, image: "${app}", want: denied, reasons: [no team], policies: {team: failed, kubernetes.admission: passed}, warnings: [was built by root]}
+- name: a team
+  resource: {apiVersion: v1, kind: Pod, metadata: {name: a, labels: {team: payments}}, spec: {containers: [{name: a, image: "${app}"}]}}
+  want: allowed
+  warnings: ["ghcr.io/app@${digest:app} was built by root"]
+  policies: {team: passed}
+- name: another team
+  resource: {apiVersion: v1, kind: Pod, metadata: {name: a, labels: {team: search}}, spec: {containers: [{name: a, image: "${app}"}]}}
+  want: denied
+  reasons: [team search is not approved]
+`)
+	if got := assay(t, dir, "policies"); got.Code != exitPassed || !strings.Contains(got.Output, "PASS: 7/7") {
+		t.Errorf("got %+v, want 7 tests that pass", got)
+	}
+	write(t, dir, "policies/team.rego", "package policies.team\n\ndeny contains \"x\" if data.nothing.at_all\n")
+	got := assay(t, dir, "policies")
+	if want := "warning: policy team: fails whatever it judges: "; got.Code != exitFailed || !strings.Contains(got.Errors, want) {
+		t.Errorf("a policy that the engine does not compile: got %+v, want code %d and %s", got, exitFailed, want)
+	}
+}
