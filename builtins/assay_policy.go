@@ -35,7 +35,11 @@ func assayPolicy() declare.Builtin {
 			declare.Named("warn", types.A, "the same"),
 			declare.Named("mode", types.A, "the value of that rule, null where it is undefined"),
 		},
-		Codes:            []declare.Code{declare.Timeout, declare.TooLarge, declare.Malformed, declare.Unresolved, declare.Unsupported},
+		Codes: []declare.Code{declare.Timeout, declare.TooLarge, declare.Malformed, declare.Unresolved, declare.Unsupported},
+		Examples: []declare.Example{{
+			Expression: `assay.policy("labels", {"request": {"object": {"metadata": {"name": "shop"}}}})`,
+			Value:      `{"ok": true, "deny": ["the label team is missing"], "warn": [], "mode": null, "error": null}`,
+		}},
 		Nondeterministic: true, // the policies and the time are those of the decision
 		Call: func(bctx topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
 			return iter(said(asked(bctx, operands)))

@@ -72,6 +72,11 @@ func cosignAttestations() declare.Builtin {
 			"those of the type that the authority accepts, at least one when `ok`", attestationMembers()...)},
 		Error: refusedMembers(),
 		Codes: evidenceCodes(),
+		Examples: []declare.Example{{
+			Expression: `[a.statement.predicate.scanner.uri | some a in cosign.attestations("${app@}", {"name": "release", "keyless": {"identities": [{
+    "issuer": "https://token.actions.githubusercontent.com", "subjectRegExp": "^https://github.com/acme/"}]}}, "vuln").attestations]`,
+			Value: `["https://trivy.dev"]`,
+		}},
 	}, blank, func(s *Session, operands []*ast.Term) (question, *declare.Problem) {
 		asked, p := declare.Text("predicate_type", operands[2])
 		if p != nil {

@@ -36,6 +36,19 @@ func cosignVerify() declare.Builtin {
 			signatureMembers()...)},
 		Error: refusedMembers(),
 		Codes: evidenceCodes(),
+		Examples: []declare.Example{{
+			Expression: `cosign.verify("${app@}", {"name": "release", "keyless": {"identities": [{
+    "issuer": "https://token.actions.githubusercontent.com", "subjectRegExp": "^https://github.com/acme/"}]}})`,
+			Value: `{"ok": true, "error": null, "signatures": [{
+  "id": "…", "format": "legacy", "issuer": "https://token.actions.githubusercontent.com",
+  "subject": "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1",
+  "extensions": {"githubWorkflowRepository": "acme/app"},
+  "log": [{"log_id": "…", "log_index": "…", "integrated_time": "2026-06-01T12:00:00Z"}]}]}`,
+		}, {
+			Expression: `cosign.verify("${bare@}", {"name": "release", "keyless": {"identities": [{
+    "issuer": "https://token.actions.githubusercontent.com", "subjectRegExp": "^https://github.com/acme/"}]}}).error.message`,
+			Value: `"no signatures found; looked at ghcr.io/acme/bare:sha256-….sig"`,
+		}},
 	}, blank, func(s *Session, operands []*ast.Term) (question, *declare.Problem) {
 		return s.evidenceQuestion(operands, func(ctx context.Context, o origin, a cip.Authority) (any, time.Time, *declare.Problem) {
 			signatures, seen, p := s.facts.verified(ctx, s, o, a, false)

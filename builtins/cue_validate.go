@@ -19,15 +19,25 @@ type validated struct {
 
 func cueValidate() declare.Builtin {
 	return cueBuiltin("cue.validate", false,
-		"Decides whether a document complies with a policy in CUE. It asks no registry. What the document lacks complies.")
+		"Decides whether a document complies with a policy in CUE. It asks no registry. What the document lacks complies.",
+		declare.Example{
+			Expression: `cue.validate("predicate: builder: id: \"acme\"", {"predicate": {"builder": {"id": "other"}}})`,
+			Value: `{"ok": false, "error": {"code": "not_compliant",
+ "message": "failed to evaluate the policy with error: predicate.builder.id: conflicting values \"other\" and \"acme\""}}`,
+		})
 }
 
 func cueValidateConcrete() declare.Builtin {
 	return cueBuiltin("cue.validate_concrete", true,
-		"Is `cue.validate` that also wants every value to be there.")
+		"Is `cue.validate` that also wants every value to be there.",
+		declare.Example{
+			Expression: `cue.validate_concrete("predicate: builder: id: string", {"predicate": {}})`,
+			Value: `{"ok": false, "error": {"code": "not_compliant",
+ "message": "failed to evaluate the policy with error: predicate.builder.id: incomplete value string"}}`,
+		})
 }
 
-func cueBuiltin(name string, concrete bool, text string) declare.Builtin {
+func cueBuiltin(name string, concrete bool, text string, example declare.Example) declare.Builtin {
 	return declare.Builtin{
 		Name: name,
 		Text: text,
@@ -35,8 +45,9 @@ func cueBuiltin(name string, concrete bool, text string) declare.Builtin {
 			declare.Named("policy", types.S, "the policy, in CUE"),
 			declare.Named("document", types.A, "what is judged, any JSON"),
 		},
-		Answer: "`ok` when the document complies",
-		Codes:  []declare.Code{declare.NotCompliant, declare.Malformed, declare.TooLarge, declare.Timeout},
+		Answer:   "`ok` when the document complies",
+		Codes:    []declare.Code{declare.NotCompliant, declare.Malformed, declare.TooLarge, declare.Timeout},
+		Examples: []declare.Example{example},
 		Call: func(bctx topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
 			p := complies(bctx, operands, concrete)
 			return iter(declare.Term(validated{OK: p == nil, Error: p}))

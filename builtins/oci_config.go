@@ -17,6 +17,13 @@ func ociConfig() declare.Builtin {
 		Members: []declare.Field{declare.Named("value", types.A,
 			"the config file, with go-containerregistry's fields of `v1.ConfigFile` and no others; null when not `ok`")},
 		Codes: registryCodes(),
+		Examples: []declare.Example{{
+			Expression: `oci.config("${app@}").value.config.User`,
+			Value:      `"65532"`,
+		}, {
+			Expression: `oci.config("${many@}").error`,
+			Value:      `{"code": "malformed", "message": "config file of ${many@}: got an index of 2 manifests, want one image"}`,
+		}},
 	}, nil, func(ctx context.Context, s *Session, image oci.Reference) (any, error) {
 		return s.facts.registry.Config(ctx, s.credentials, image.Name)
 	})

@@ -19,6 +19,10 @@ func ociConfigs() declare.Builtin {
 		Members: []declare.Field{declare.Named("value", types.NewObject(nil, types.NewDynamicProperty(types.S, types.A)),
 			"config files by platform: `os/architecture`, `/variant` where there is one, `:os.version` on Windows; empty when not `ok`")},
 		Codes: registryCodes(),
+		Examples: []declare.Example{{
+			Expression: `oci.configs("${many@}").value["linux/arm64"].config.User`,
+			Value:      `"65532"`,
+		}},
 	}, map[string]json.RawMessage{}, func(ctx context.Context, s *Session, image oci.Reference) (any, error) {
 		return s.facts.registry.Configs(ctx, s.credentials, image.Name)
 	})

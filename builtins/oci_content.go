@@ -26,7 +26,9 @@ const digestLives = time.Duration(math.MaxInt64)
 // byDigest makes a builtin about what a digest names: asked once, true for ever.
 // none is the value where there is no answer.
 func byDigest(b declare.Builtin, none any, read func(context.Context, *Session, oci.Reference) (any, error)) declare.Builtin {
-	b.Args = []declare.Field{declare.Named("ref", types.S, "the image, by digest")}
+	if b.Args == nil {
+		b.Args = []declare.Field{declare.Named("ref", types.S, "the image, by digest")}
+	}
 	blank := func(p *declare.Problem) any { return content{Value: none, Error: p} }
 	return networked(b, blank, func(s *Session, operands []*ast.Term) (question, *declare.Problem) {
 		image, p := pinned(operands[0])

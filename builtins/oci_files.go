@@ -34,6 +34,11 @@ func ociFiles() declare.Builtin {
 			declare.Named("unreadable", declare.Words(), "why there is no text at the other paths: a directory, a device, a hard link, bytes that are not UTF-8, more than 1 MiB"),
 		)},
 		Codes: registryCodes(),
+		Examples: []declare.Example{{
+			Expression: `oci.files("${app@}", ["/etc/os-release", "etc/shadow"])`,
+			Value: `{"ok": true, "error": null, "value": {
+  "files": {"/etc/os-release": "ID=debian"}, "links": {}, "missing": ["etc/shadow"], "unreadable": {}}}`,
+		}},
 	}, blank, func(s *Session, operands []*ast.Term) (question, *declare.Problem) {
 		image, p := pinned(operands[0])
 		if p != nil {

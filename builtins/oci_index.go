@@ -17,6 +17,13 @@ func ociIndex() declare.Builtin {
 		Answer:  "the index",
 		Members: []declare.Field{declare.Named("value", types.A, "the index as JSON; null when not `ok`")},
 		Codes:   registryCodes(),
+		Examples: []declare.Example{{
+			Expression: `[m.platform.architecture | some m in oci.index("${many@}").value.manifests]`,
+			Value:      `["amd64", "arm64"]`,
+		}, {
+			Expression: `oci.index("${app@}").error`,
+			Value:      `{"code": "malformed", "message": "manifest ${app@}: got media type \"application/vnd.oci.image.manifest.v1+json\", want an index"}`,
+		}},
 	}, nil, func(ctx context.Context, s *Session, image oci.Reference) (any, error) {
 		body, err := s.facts.registry.Index(ctx, s.credentials, image.Name)
 		return json.RawMessage(body), err

@@ -18,6 +18,10 @@ func ociManifest() declare.Builtin {
 		Answer:  "the manifest",
 		Members: []declare.Field{declare.Named("value", types.A, "the manifest as JSON, an image's or an index's; null when not `ok`")},
 		Codes:   registryCodes(),
+		Examples: []declare.Example{{
+			Expression: `oci.manifest("${app@}").value.mediaType`,
+			Value:      `"application/vnd.oci.image.manifest.v1+json"`,
+		}},
 	}, nil, func(ctx context.Context, s *Session, image oci.Reference) (any, error) {
 		body, err := s.facts.registry.Manifest(ctx, s.credentials, image.Name)
 		return json.RawMessage(body), err

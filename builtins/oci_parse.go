@@ -34,6 +34,11 @@ func ociParse() declare.Builtin {
 			declare.Named("name", types.S, "`registry/repository@digest`, or `registry/repository:tag` without a digest"),
 		},
 		Codes: []declare.Code{declare.Malformed},
+		Examples: []declare.Example{{
+			Expression: `oci.parse("nginx")`,
+			Value: `{"ok": true, "registry": "index.docker.io", "repository": "library/nginx", "tag": "latest", "digest": "",
+ "name": "index.docker.io/library/nginx:latest", "error": null}`,
+		}},
 		Call: func(_ topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
 			return iter(declare.Term(parse(operands[0])))
 		},

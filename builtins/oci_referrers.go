@@ -29,6 +29,14 @@ func ociReferrers() declare.Builtin {
 			declare.Named("ref", types.S, "`registry/repository@digest`, for `oci.manifest`"),
 		)},
 		Codes: registryCodes(),
+		Examples: []declare.Example{{
+			Expression: `oci.referrers("${app@}")`,
+			Value: `{"ok": true, "error": null, "value": [{
+  "mediaType": "application/vnd.oci.image.manifest.v1+json", "artifactType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+  "digest": "sha256:…", "size": 873, "annotations": {
+    "dev.sigstore.bundle.content": "dsse-envelope", "dev.sigstore.bundle.predicateType": "https://slsa.dev/provenance/v1",
+    "org.opencontainers.image.created": "2026-06-01T12:00:00Z"}, "ref": "ghcr.io/acme/app@sha256:…"}]}`,
+		}},
 	}, blank, func(s *Session, operands []*ast.Term) (question, *declare.Problem) {
 		image, p := pinned(operands[0])
 		if p != nil {

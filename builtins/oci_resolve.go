@@ -32,6 +32,14 @@ func ociResolve() declare.Builtin {
 			declare.Named("ref", types.S, "`registry/repository@digest`"),
 		},
 		Codes: registryCodes(),
+		Examples: []declare.Example{{
+			Expression: `oci.resolve("${app}")`,
+			Value:      `{"ok": true, "digest": "sha256:…", "ref": "${app@}", "error": null}`,
+		}, {
+			Expression: `oci.resolve("ghcr.io/acme/none:v1")`,
+			Value: `{"ok": false, "digest": "", "ref": "",
+ "error": {"code": "not_found", "message": "manifest ghcr.io/acme/none:v1: got status 404, want 200"}}`,
+		}},
 	}, func(p *declare.Problem) any { return resolved{Error: p} }, resolveQuestion)
 }
 

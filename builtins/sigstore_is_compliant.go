@@ -43,7 +43,11 @@ func sigstoreIsCompliant() declare.Builtin {
 			declare.Named("at", declare.List(types.S),
 				"which lines of the module said no, as RULE:LINE: …; empty unless an explanation is asked for"),
 		},
-		Codes:            []declare.Code{declare.Timeout, declare.TooLarge, declare.Malformed, declare.Unsupported},
+		Codes: []declare.Code{declare.Timeout, declare.TooLarge, declare.Malformed, declare.Unsupported},
+		Examples: []declare.Example{{
+			Expression: `sigstore.is_compliant("cip/scanned/spec/policy", {"authorityMatches": {"ci": {"static": true}}})`,
+			Value:      `{"ok": true, "value": [{"result": false, "error": "nothing was scanned"}], "at": [], "error": null}`,
+		}},
 		Nondeterministic: true, // the modules and the time are those of the decision
 		Call: func(bctx topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
 			value, at, p := compliance(bctx, operands)

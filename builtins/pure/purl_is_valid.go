@@ -22,6 +22,10 @@ func purlIsValid() declare.Builtin {
 		Args:   []declare.Field{declare.Named("purl", types.A, "what may be a package URL")},
 		Answer: "`ok` when it is a package URL",
 		Codes:  []declare.Code{declare.Malformed, declare.TooLarge},
+		Examples: []declare.Example{{
+			Expression: `purl.is_valid("npm/app")`,
+			Value:      `{"ok": false, "error": {"code": "malformed", "message": "purl: got \"npm/app\", want a package URL as in pkg:TYPE/NAME@VERSION"}}`,
+		}},
 		Call: func(_ topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
 			text, p := declare.Text("purl", operands[0])
 			if p == nil {

@@ -24,6 +24,11 @@ func purlParse() declare.Builtin {
 			declare.Named("canonical", types.S, "the URL in its one canonical form, for comparisons"),
 		)},
 		Codes: []declare.Code{declare.Malformed, declare.TooLarge},
+		Examples: []declare.Example{{
+			Expression: `purl.parse("pkg:npm/%40acme/app@1.2.3?arch=amd64").value`,
+			Value: `{"type": "npm", "namespace": "@acme", "name": "app", "version": "1.2.3", "qualifiers": {"arch": "amd64"}, "subpath": "",
+ "canonical": "pkg:npm/%40acme/app@1.2.3?arch=amd64"}`,
+		}},
 		Call: calling(func(operands []*ast.Term) (any, *declare.Problem) {
 			text, p := declare.Text("purl", operands[0])
 			if p != nil {

@@ -44,6 +44,13 @@ func sbomPackages() declare.Builtin {
 			),
 		)},
 		Codes: predicateCodes(),
+		Examples: []declare.Example{{
+			Expression: `sbom.packages({
+  "bomFormat": "CycloneDX", "specVersion": "1.6",
+  "components": [{"type": "library", "name": "zlib", "version": "1.3", "purl": "pkg:deb/debian/zlib1g@1.3"}]}).value.packages[0]`,
+			Value: `{"id": "components[0]", "name": "zlib", "group": "", "version": "1.3", "purls": ["pkg:deb/debian/zlib1g@1.3"], "cpes": [], "licenses": [],
+ "hashes": {}, "supplier": "", "type": "library", "relation": "unknown"}`,
+		}},
 		Call: remembering(name, func(operands []*ast.Term) (any, *declare.Problem) {
 			content, p := document(operands[0])
 			if p != nil {

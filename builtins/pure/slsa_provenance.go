@@ -42,6 +42,19 @@ func slsaProvenance() declare.Builtin {
 			declare.Objects("subjects", "those of the statement", resourceMembers()...),
 		)},
 		Codes: predicateCodes(),
+		Examples: []declare.Example{{
+			Expression: `slsa.provenance({
+  "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://slsa.dev/provenance/v1",
+  "subject": [{"name": "ghcr.io/acme/app", "digest": {"sha256": "22f5"}}],
+  "predicate": {
+    "buildDefinition": {
+      "buildType": "https://actions.github.io/buildtypes/workflow/v1",
+      "externalParameters": {"workflow": {
+        "repository": "https://github.com/acme/app", "ref": "refs/tags/v1", "path": ".github/workflows/release.yml"}}},
+    "runDetails": {"builder": {"id": "https://github.com/actions/runner/github-hosted"}}}}).value.source`,
+			Value: `{"uri": "git+https://github.com/acme/app@refs/tags/v1", "repository": "https://github.com/acme/app", "ref": "refs/tags/v1", "digest": {},
+ "workflow": ".github/workflows/release.yml"}`,
+		}},
 		Call: remembering(name, func(operands []*ast.Term) (any, *declare.Problem) {
 			content, p := document(operands[0])
 			if p != nil {

@@ -44,6 +44,18 @@ func vexApply() declare.Builtin {
 			),
 		)},
 		Codes: predicateCodes(),
+		Examples: []declare.Example{{
+			Expression: `vex.apply(
+  [{"id": "CVE-2026-0001", "severity": "high", "package": {"name": "zlib1g", "version": "1.3"}}],
+  [{
+    "@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://acme.example/vex/1", "author": "acme", "version": 1,
+    "timestamp": "2026-06-01T12:00:00Z",
+    "statements": [{
+      "vulnerability": {"name": "CVE-2026-0001"}, "products": [{"@id": "pkg:oci/app"}],
+      "status": "not_affected", "justification": "vulnerable_code_not_present"}]}],
+  ["pkg:oci/app"], time.parse_rfc3339_ns("2026-06-02T12:00:00Z")).value.removed[0].statement.justification`,
+			Value: `"vulnerable_code_not_present"`,
+		}},
 		Call: remembering(name, func(operands []*ast.Term) (any, *declare.Problem) {
 			findings, documents, products, at, p := vexOperands(operands)
 			if p != nil {

@@ -34,6 +34,13 @@ func vulnFindings() declare.Builtin {
 			declare.Objects("findings", "in the order of the report", findingMembers()...),
 		)},
 		Codes: predicateCodes(),
+		Examples: []declare.Example{{
+			Expression: `vuln.findings({"matches": [{
+  "vulnerability": {"id": "CVE-2026-0001", "severity": "High", "fix": {"versions": ["1.3.1"], "state": "fixed"}},
+  "artifact": {"name": "zlib1g", "version": "1.3", "type": "deb", "purl": "pkg:deb/debian/zlib1g@1.3"}}]}).value.findings[0]`,
+			Value: `{"id": "CVE-2026-0001", "aliases": [], "severity": "high", "fixed_versions": ["1.3.1"], "state": "fixed", "suppressed": false,
+ "package": {"name": "zlib1g", "version": "1.3", "purl": "pkg:deb/debian/zlib1g@1.3", "type": "deb"}}`,
+		}},
 		Call: remembering(name, func(operands []*ast.Term) (any, *declare.Problem) {
 			content, p := document(operands[0])
 			if p != nil {

@@ -30,6 +30,15 @@ func x509Extensions() declare.Builtin {
 			declare.Named("not_after", types.S, "RFC 3339, in UTC"),
 		)},
 		Codes: []declare.Code{declare.Malformed, declare.TooLarge},
+		Examples: []declare.Example{{
+			Expression: `x509.extensions(oci.manifest(oci.resolve(concat("", [
+  "ghcr.io/acme/app:", replace(oci.parse("${app@}").digest, ":", "-"), ".sig",
+])).ref).value.layers[0].annotations["dev.sigstore.cosign/certificate"]).value`,
+			Value: `{"subject": "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1",
+ "subjects": ["https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1"],
+ "issuer": "https://token.actions.githubusercontent.com", "certificate_issuer": "…",
+ "extensions": {"githubWorkflowRepository": "acme/app"}, "not_before": "…", "not_after": "…"}`,
+		}},
 		Call: calling(func(operands []*ast.Term) (any, *declare.Problem) {
 			text, p := declare.Text("certificate", operands[0])
 			if p != nil {
