@@ -80,6 +80,17 @@ func readLayout(t *testing.T, dir string) {
 		for platform := range configs {
 			t.Logf("%s runs on %s", filepath.Base(dir), platform)
 		}
+		paths := []string{"etc/passwd", "etc/os-release", "usr/lib/os-release", "etc/ssl/certs/ca-certificates.crt"}
+		files, err := newClient(t).Files(t.Context(), anonymous, strings.TrimPrefix(s.URL, "http://")+"/layout@"+d.Digest, paths)
+		if errors.Is(err, oci.NotFound) {
+			continue // a layout without layers
+		}
+		if n := len(files.Text) + len(files.Links) + len(files.Missing) + len(files.Unreadable); err != nil || n != len(paths) {
+			t.Errorf("%s: got files %+v and %v, want each path once", filepath.Base(dir), files, err)
+		}
+		for path, text := range files.Text {
+			t.Logf("%s has %d bytes at %s", filepath.Base(dir), len(text), path)
+		}
 	}
 	got, want := 0, 0
 	for name, call := range calls(newClient(t)) {

@@ -127,7 +127,11 @@ func TestBadDocuments(t *testing.T) {
 			if tt.input != nil {
 				input = tt.input()
 			}
-			for _, call := range readers() {
+			calls := readers()
+			if input != nil { // which takes time: the operand is read by one function
+				calls = []string{"sbom.packages(%s)", `vex.apply([], [%s], ["x"], 0)`}
+			}
+			for _, call := range calls {
 				expression := fmt.Sprintf(call, tt.document)
 				code, message := refused(t, evaluated(t, expression, input))
 				operand := map[bool]string{true: "documents[0]", false: "document"}[strings.Contains(call, "[%s]")]

@@ -302,7 +302,7 @@ func TestLikeUnpacking(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
 	judged := 0
-	for range 30_000 {
+	for range 10_000 {
 		data := make([]byte, 8+random.IntN(60))
 		for i := range data {
 			data[i] = byte(random.Uint32())
@@ -323,7 +323,7 @@ func TestLikeUnpacking(t *testing.T) {
 			return
 		}
 	}
-	if judged < 5_000 {
+	if judged < 2_000 {
 		t.Errorf("got %d images that unpack, want some thousands", judged)
 	}
 }
