@@ -251,3 +251,13 @@ func TestModulesAreCheckedBySchemas(t *testing.T) {
 		}
 	}
 }
+
+// TestModulesMayUseTheLibrary that compiled policies do not need.
+func TestModulesMayUseTheLibrary(t *testing.T) {
+	t.Parallel()
+	const text = "package mine\n\nimport data.assay.lib.packages\n\nr := packages.unwanted(null, {\"names\": [\"a\"]})\n"
+	_, err := rego.Compile(t.Context(), rego.Source{Open: func(string) rego.Answers { return nil }, Modules: map[string]string{"mine.rego": text}})
+	if err != nil {
+		t.Errorf("got %v, want no error", err)
+	}
+}
