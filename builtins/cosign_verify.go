@@ -159,6 +159,7 @@ func (s *Session) origin(image oci.Reference, a cip.Authority) (origin, *declare
 	out.credentials = oci.Credentials{}
 	if s.facts.options.PullSecrets != nil {
 		out.credentials, err = s.facts.options.PullSecrets(s.namespace, names)
+		s.pulled(names, out.credentials, err)
 	}
 	if err != nil {
 		p := problemOf(err)

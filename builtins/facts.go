@@ -2,7 +2,6 @@ package builtins
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -11,27 +10,13 @@ import (
 
 	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/declare"
+	"github.com/assay-dev/assay/builtins/exchange"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 )
 
 // Registry is what the builtins want of registries; [oci.Client] has it.
-type Registry interface {
-	Resolve(ctx context.Context, cred oci.Credentials, ref string) (string, error)
-	Signatures(ctx context.Context, cred oci.Credentials, ref string, at oci.Place) (oci.List, error)
-	Attestations(ctx context.Context, cred oci.Credentials, ref string, at oci.Place) (oci.List, error)
-	Bundles(ctx context.Context, cred oci.Credentials, ref string, at oci.Place) (oci.List, error)
-	Count(ctx context.Context, cred oci.Credentials, ref string, at oci.Place, storage oci.Storage) (int, error)
-	Manifest(ctx context.Context, cred oci.Credentials, ref string) ([]byte, error)
-	Index(ctx context.Context, cred oci.Credentials, ref string) ([]byte, error)
-	Configs(ctx context.Context, cred oci.Credentials, ref string) (map[string]json.RawMessage, error)
-	Config(ctx context.Context, cred oci.Credentials, ref string) (json.RawMessage, error)
-	Blob(ctx context.Context, cred oci.Credentials, ref string) ([]byte, error)
-	Referrers(ctx context.Context, cred oci.Credentials, ref string) ([]oci.Referrer, error)
-	Files(ctx context.Context, cred oci.Credentials, ref string, paths []string) (oci.Files, error)
-}
-
-var _ Registry = (*oci.Client)(nil)
+type Registry = exchange.Registry
 
 // The bounds of the caches, in bytes. A small answer takes a few kilobytes; one
 // with a statement takes about ten times its JSON as a term of OPA.
@@ -58,6 +43,19 @@ type Options struct {
 	CUE *cue.Evaluator
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
+	// Record keeps with each answer what registries said to it, for the [Session.Tape]
+	// of every decision that the answer serves.
+	Record bool
+	// Given is what a question was answered, or a call of a policy inside a policy, for
+	// lack of time when the decision was recorded that is made again. It needs Record.
+	// Nil is a decision that is made for the first time.
+	Given func(question string) *exchange.Given
+}
+
+// answered is an answer with what it was made from, nil unless that is recorded.
+type answered struct {
+	term *ast.Term
+	from *exchange.Log
 }
 
 // Facts answers the builtins of all decisions: it fetches, verifies, and keeps
@@ -68,7 +66,7 @@ type Facts struct {
 	options  Options
 
 	flights  singleflight.Group
-	answers  *kept[*ast.Term]
+	answers  *kept[answered]
 	verdicts *kept[verdict]
 }
 
@@ -92,9 +90,12 @@ func New(registry Registry, roots func() trust.Roots, options Options) (*Facts, 
 		}
 		options.CUE = evaluator
 	}
+	if options.Record {
+		registry = exchange.Recording(registry)
+	}
 	return &Facts{
 		registry: registry, roots: roots, options: options,
-		answers: keeping[*ast.Term](mostAnswerBytes), verdicts: keeping[verdict](mostVerdictBytes),
+		answers: keeping[answered](mostAnswerBytes), verdicts: keeping[verdict](mostVerdictBytes),
 	}, nil
 }
 
@@ -103,23 +104,26 @@ func New(registry Registry, roots func() trust.Roots, options Options) (*Facts, 
 func (f *Facts) Open(credentials oci.Credentials, namespace string) *Session {
 	roots := f.roots()
 	return &Session{
-		facts: f, credentials: credentials, namespace: namespace, roots: roots, generation: roots.Generation(), now: f.options.Now(),
-		answers: map[string]*ast.Term{}, waiting: map[string]question{}, runaways: map[string]bool{},
+		facts: f, credentials: credentials, namespace: namespace, roots: roots, generation: roots.Generation(), now: f.options.Now().UTC(),
+		answers: map[string]answered{}, waiting: map[string]question{}, runaways: map[string]bool{},
 	}
 }
 
 // known gives an answer that another decision got and that still serves.
-func (f *Facts) known(key string) (*ast.Term, bool) { return f.answers.get(key, f.options.Now()) }
+func (f *Facts) known(key string) (answered, bool) { return f.answers.get(key, f.options.Now()) }
 
 // get answers a question. Decisions that ask the same at the same time share
 // one answer, which is got on a context of its own: who leaves early leaves
 // alone.
-func (f *Facts) get(ctx context.Context, key string, q question) *ast.Term {
-	late := func() *ast.Term {
-		return declare.Term(q.blank(declare.Refuse(declare.Timeout, q.host+" did not answer in time")))
+func (f *Facts) get(ctx context.Context, key string, q question) answered {
+	late := func() answered {
+		return f.gave(q, declare.Refuse(declare.Timeout, q.host+" did not answer in time"))
 	}
 	if ctx.Err() != nil {
 		return late()
+	}
+	if p := f.given(q.name); p != nil {
+		return f.gave(q, p)
 	}
 	within := f.within(ctx)
 	flight := f.flights.DoChan(fmt.Sprint(within.Round(time.Second), key), func() (any, error) {
@@ -129,7 +133,7 @@ func (f *Facts) get(ctx context.Context, key string, q question) *ast.Term {
 	})
 	select {
 	case result := <-flight:
-		return result.Val.(*ast.Term)
+		return result.Val.(answered)
 	case <-ctx.Done():
 		return late()
 	}
@@ -153,13 +157,17 @@ func (f *Facts) within(ctx context.Context) time.Duration {
 // is often pushed a moment after the image.
 const notThereLives = 2 * time.Second
 
-func (f *Facts) fetch(ctx context.Context, key string, q question) (out *ast.Term) {
+func (f *Facts) fetch(ctx context.Context, key string, q question) (out answered) {
 	// A panic here would be nobody's: the flight is not of any request.
 	defer func() {
 		if cause := recover(); cause != nil {
-			out = declare.Term(q.blank(declare.Refuse(declare.Malformed, fmt.Sprintf("answer panicked: %.80v", cause))))
+			out = f.gave(q, declare.Refuse(declare.Malformed, fmt.Sprintf("answer panicked: %.80v", cause)))
 		}
 	}()
+	if f.options.Record {
+		out.from = exchange.NewLog(q.name)
+		ctx = exchange.Into(ctx, out.from)
+	}
 	value, until, p := q.get(ctx)
 	lives := q.lives
 	if p != nil {
@@ -170,14 +178,16 @@ func (f *Facts) fetch(ctx context.Context, key string, q question) (out *ast.Ter
 	case p.Kept():
 		lives = notThereLives
 	default:
-		return declare.Term(value)
+		out.term = declare.Term(value)
+		return out
 	}
-	out, size := declare.Sized(value)
+	var size int64
+	out.term, size = declare.Sized(value)
 	// The clock is read after the fetch, which may have taken its time: an answer
 	// serves no longer than what it says is true.
 	if end := f.options.Now().Add(lives); until.IsZero() || end.Before(until) {
 		until = end
 	}
-	f.answers.put(key, lasting[*ast.Term]{value: out, until: until, cost: termOverhead * size})
+	f.answers.put(key, lasting[answered]{value: out, until: until, cost: termOverhead*size + out.from.Cost()})
 	return out
 }

@@ -41,17 +41,19 @@ type Session struct {
 	now         time.Time
 
 	mu       sync.Mutex
-	answers  map[string]*ast.Term
+	answers  map[string]answered
 	waiting  map[string]question
 	order    []string // keys of waiting, as they were asked
 	blocking bool
 	end      time.Time       // of all questions, see early
 	judged   time.Time       // end of all policies inside policies, see judging
 	runaways map[string]bool // policies inside policies that ran past their time
+	noted    notes
 }
 
 // question is what a builtin wants to know: of which registry, and how to get it.
 type question struct {
+	name string // the builtin and its operands
 	host string
 	// credentials names whoever asks, where that is not the session's tenant.
 	credentials string
@@ -97,7 +99,8 @@ func networked(b declare.Builtin, blank func(*declare.Problem) any,
 		for _, operand := range operands {
 			key += "\x00" + operand.String()
 		}
-		if answer := s.ask(bctx.Context, key, q); answer != nil {
+		q.name = key
+		if answer := s.ask(bctx.Context, key, q).term; answer != nil {
 			return iter(answer)
 		}
 		return nil // not known yet: the expression is undefined in this evaluation
@@ -146,8 +149,8 @@ func (s *Session) Block() {
 	s.blocking = true
 }
 
-// ask gives the answer to a question, or nil when it has yet to be got.
-func (s *Session) ask(ctx context.Context, key string, q question) *ast.Term {
+// ask gives the answer to a question, or none when it has yet to be got.
+func (s *Session) ask(ctx context.Context, key string, q question) answered {
 	s.mu.Lock()
 	answer, known := s.answers[key]
 	if !known {
@@ -162,16 +165,23 @@ func (s *Session) ask(ctx context.Context, key string, q question) *ast.Term {
 			s.order = append(s.order, key)
 		}
 	}
+	if known {
+		s.note(key, answer)
+	}
 	s.mu.Unlock()
 	if known {
 		return answer
 	}
 	if !blocking {
-		return nil
+		return answered{}
 	}
 	ctx, cancel := s.early(ctx)
 	defer cancel()
-	return s.settle(ctx, key, q)
+	answer = s.settle(ctx, key, q)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.note(key, answer)
+	return answer
 }
 
 // Settle gets what was asked, all at once, and returns when it has every answer
@@ -209,12 +219,13 @@ func (s *Session) batch(scope []string) map[string]question {
 		take([]string{s.waiting[s.order[0]].host})
 	}
 	s.waiting, s.order = map[string]question{}, nil
+	s.noted.forget()
 	return out
 }
 
 // settle gets one answer and keeps it for the decision. The first answer to a
 // question stays.
-func (s *Session) settle(ctx context.Context, key string, q question) *ast.Term {
+func (s *Session) settle(ctx context.Context, key string, q question) answered {
 	answer := s.facts.get(ctx, s.shared(key, q), q)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -249,6 +260,21 @@ func (s *Session) judging(ctx context.Context) (context.Context, context.CancelF
 // would be missing for the policies of others. For the same reason it never gets more
 // than half of the time that is left.
 func (s *Session) judge(ctx context.Context, policy string, run func(context.Context) *declare.Problem) *declare.Problem {
+	call := s.calls(policy)
+	if p := s.facts.given(call); p != nil {
+		return p
+	}
+	p := s.inTime(ctx, policy, run)
+	if p != nil && p.Code == declare.Timeout {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.runaways[policy] = true
+		s.unjudged(call, p)
+	}
+	return p
+}
+
+func (s *Session) inTime(ctx context.Context, policy string, run func(context.Context) *declare.Problem) *declare.Problem {
 	s.mu.Lock()
 	late := s.runaways[policy]
 	s.mu.Unlock()
@@ -261,13 +287,7 @@ func (s *Session) judge(ctx context.Context, policy string, run func(context.Con
 		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/2)
 		defer cancel()
 	}
-	p := run(ctx)
-	if p != nil && p.Code == declare.Timeout {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.runaways[policy] = true
-	}
-	return p
+	return run(ctx)
 }
 
 // before ends spare earlier than ctx. The end is set once, for all that comes: many

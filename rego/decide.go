@@ -30,11 +30,27 @@ type Observation struct {
 	Blocked bool
 }
 
+// Made is a decision with all that it was made from.
+type Made struct {
+	// Set are the policies that judged.
+	Set *Set
+	// Mutation says that the decision is a patch, of [Engine.Mutate].
+	Mutation bool
+	// Review is what was judged, as it came in.
+	Review []byte
+	// Answers are the facts that the decision saw.
+	Answers Answers
+	// Decision is what was answered, unless Err says why there is no decision.
+	Decision Decision
+	Err      error
+}
+
 // Engine serves decisions of one policy set, and takes another at any time. It
 // is safe for concurrent use.
 type Engine struct {
 	set     atomic.Pointer[Set]
 	observe func(Observation)
+	record  func(Made)
 }
 
 // NewEngine serves a set. observe is told of every decision and may be nil.
@@ -47,6 +63,10 @@ func NewEngine(set *Set, observe func(Observation)) *Engine {
 	return e
 }
 
+// Record has every decision told to record, which must not wait: the answer does not
+// leave before it returns. It is to be called before the first decision.
+func (e *Engine) Record(record func(Made)) { e.record = record }
+
 // Swap puts another set in place. Decisions under way end with the one they
 // began with.
 func (e *Engine) Swap(set *Set) { e.set.Store(set) }
@@ -57,30 +77,31 @@ func (e *Engine) Set() *Set { return e.set.Load() }
 // Decide judges an AdmissionReview in JSON. An error means that there is no
 // decision, and must be answered by a denial.
 func (e *Engine) Decide(ctx context.Context, review []byte) (Decision, error) {
-	set := e.set.Load()
-	out, err := decisionOf(e.run(ctx, set, &set.decision, review, false))
-	return set.whole(out, err)
+	made := Made{Set: e.set.Load(), Review: review}
+	made.Decision, made.Err = made.Set.whole(decisionOf(e.run(ctx, &made, &made.Set.decision, false)))
+	return e.told(made)
 }
 
 // Mutate gives the patch that pins the tags of an AdmissionReview to digests.
 func (e *Engine) Mutate(ctx context.Context, review []byte) (Decision, error) {
-	set := e.set.Load()
-	return decisionOf(e.run(ctx, set, &set.mutation, review, false))
+	made := Made{Set: e.set.Load(), Review: review, Mutation: true}
+	made.Decision, made.Err = decisionOf(e.run(ctx, &made, &made.Set.mutation, false))
+	return e.told(made)
 }
 
 // Explain is Decide, and why the decision fell as it did. It asks registries for
 // nothing that Decide does not ask for.
 func (e *Engine) Explain(ctx context.Context, review []byte) (Decision, Explanation, error) {
-	set := e.set.Load()
+	made := Made{Set: e.set.Load(), Review: review}
 	var out struct {
 		Decision    Decision    `json:"decision"`
 		Explanation Explanation `json:"explanation"`
 	}
-	results, err := e.run(ctx, set, &set.explanation, review, true)
-	if err := decode(results, err, &out); err != nil {
-		return Decision{}, Explanation{}, err
+	results, err := e.run(ctx, &made, &made.Set.explanation, true)
+	if made.Err = decode(results, err, &out); made.Err == nil {
+		made.Decision, made.Err = made.Set.whole(out.Decision, nil)
 	}
-	decision, err := set.whole(out.Decision, nil)
+	decision, err := e.told(made)
 	return decision, out.Explanation, err
 }
 
@@ -93,18 +114,28 @@ func (s *Set) whole(out Decision, err error) (Decision, error) {
 	return out, err
 }
 
+// told has a decision recorded. A review that could not be read is none.
+func (e *Engine) told(made Made) (Decision, error) {
+	if e.record != nil && made.Answers != nil {
+		e.record(made)
+	}
+	return made.Decision, made.Err
+}
+
 // run evaluates until nothing is asked that has no answer.
 //
 // A builtin without an answer notes its question and is undefined, so an
 // evaluation that ends with questions pending is no decision: it is thrown
 // away whole, its errors too, which can be artefacts of what is missing. The
 // last evaluation saw every answer.
-func (e *Engine) run(ctx context.Context, set *Set, query *rego.PreparedEvalQuery, data []byte, explaining bool) (rego.ResultSet, error) {
-	about, err := reviewOf(data)
+func (e *Engine) run(ctx context.Context, made *Made, query *rego.PreparedEvalQuery, explaining bool) (rego.ResultSet, error) {
+	set := made.Set
+	about, err := reviewOf(made.Review)
 	if err != nil {
 		return nil, err
 	}
 	answers := set.open(about.namespace())
+	made.Answers = answers
 	asking := set.asking(answers, about)
 	asking.explaining = explaining
 	options := append(asking.options(about.value), rego.EvalRequestMetadata(asking.metadata()))

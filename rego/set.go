@@ -48,6 +48,7 @@ type Source struct {
 // Set is a policy set, compiled and ready. It is immutable and safe for
 // concurrent use.
 type Set struct {
+	source    Source
 	hash      string
 	policies  []string
 	warnings  []string
@@ -64,6 +65,9 @@ type Set struct {
 
 // Hash names the content of the set, sha256 in hex: equal sets decide equally.
 func (s *Set) Hash() string { return s.hash }
+
+// Source is what the set was compiled from. It must not be changed.
+func (s *Set) Source() Source { return s.source }
 
 // Policies are the names of the ClusterImagePolicies, in order; those in plain Rego are
 // [Set.Raw].
@@ -91,7 +95,7 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 		return nil, err
 	}
 	set := &Set{
-		hash: hashOf(text, source), policies: text.policies, warnings: slices.Concat(text.Warnings, unmatched(source, text.raw)),
+		source: source, hash: hashOf(text, source), policies: text.policies, warnings: slices.Concat(text.Warnings, unmatched(source, text.raw)),
 		inline: text.inline, raw: text.raw, reachable: source.Registries,
 		open: source.Open, expressions: expressions(ctx, source.Policies),
 	}

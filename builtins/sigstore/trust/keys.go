@@ -31,7 +31,7 @@ func FromKeys(keys *cip.SigstoreKeys) (*Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(material, encoded), nil
+	return newRoot(material, FormKeys, encoded), nil
 }
 
 func materialOf(keys *cip.SigstoreKeys) (root.TrustedMaterial, error) {

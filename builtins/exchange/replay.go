@@ -1,0 +1,209 @@
+package exchange
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/assay-dev/assay/builtins/oci"
+)
+
+// ErrNotRecorded is the cause of a refusal to answer what was not recorded.
+var ErrNotRecorded = errors.New("not recorded")
+
+// Records is what was recorded of a decision.
+type Records struct {
+	// Exchanges are those of all its questions, each once.
+	Exchanges []Record `json:"exchanges"`
+	// Questions say which exchanges each of them led to.
+	Questions []Answered `json:"questions"`
+	// Judged are the policies inside policies that had no verdict for lack of time.
+	Judged []Given `json:"judged,omitempty"`
+	// Pulled are the pull secrets that were asked for.
+	Pulled []Pulled `json:"pull_secrets,omitempty"`
+}
+
+// Answered is a question with what its answer was made from.
+type Answered struct {
+	Question string `json:"question"`
+	// Exchanges are indexes.
+	Exchanges []int `json:"exchanges,omitempty"`
+	// Given is the answer where there was no time to ask.
+	Given *Given `json:"given,omitempty"`
+}
+
+// Pulled is what pull secrets came to: the alias of credentials, or why there are none.
+type Pulled struct {
+	Namespace string   `json:"namespace"`
+	Names     []string `json:"names"`
+	As        string   `json:"as,omitempty"`
+	Error     *Refusal `json:"error,omitempty"`
+}
+
+// Replay is a registry that answers what was recorded, and refuses everything else
+// as unreachable and [ErrNotRecorded].
+//
+// A question is answered from its own exchanges: a registry may have answered the
+// same call in two ways while a decision was made. A question that was not asked
+// then is answered from those of all others, unless they contradict each other.
+type Replay struct {
+	own   map[string]map[string]Record // by question, then by call
+	all   map[string]Record
+	torn  map[string]bool // calls with different answers
+	given map[string]*Given
+	pulls map[string]Pulled
+	blobs func(digest string) ([]byte, error)
+}
+
+var _ Registry = (*Replay)(nil)
+
+// NewReplay is the registry of records, whose bytes blobs has by their digest.
+func NewReplay(records Records, blobs func(digest string) ([]byte, error)) (*Replay, error) {
+	r := &Replay{
+		own: map[string]map[string]Record{}, all: map[string]Record{}, torn: map[string]bool{}, given: map[string]*Given{},
+		pulls: map[string]Pulled{}, blobs: blobs,
+	}
+	for _, record := range records.Exchanges {
+		key := record.key()
+		if other, twice := r.all[key]; twice && !same(other, record) {
+			r.torn[key] = true
+		}
+		r.all[key] = record
+	}
+	for _, q := range records.Questions {
+		own := map[string]Record{}
+		for _, i := range q.Exchanges {
+			if i < 0 || i >= len(records.Exchanges) {
+				return nil, fmt.Errorf("question %.100s: got exchange %d of %d", q.Question, i, len(records.Exchanges))
+			}
+			own[records.Exchanges[i].key()] = records.Exchanges[i]
+		}
+		r.own[q.Question], r.given[q.Question] = own, q.Given
+	}
+	for _, given := range records.Judged {
+		r.given[given.Question] = &given
+	}
+	for _, p := range records.Pulled {
+		r.pulls[pullKey(p.Namespace, p.Names)] = p
+	}
+	return r, nil
+}
+
+func same(a, b Record) bool {
+	if a.Error != nil || b.Error != nil {
+		return a.Error != nil && b.Error != nil && *a.Error == *b.Error
+	}
+	return string(a.Answer) == string(b.Answer)
+}
+
+func pullKey(namespace string, names []string) string { return fmt.Sprintf("%q %q", namespace, names) }
+
+// Given is what a question was answered, or a policy inside a policy judged, without
+// anything to repeat it from.
+func (r *Replay) Given(question string) *Given { return r.given[Name(question)] }
+
+// PullSecrets gives the alias of the credentials that pull secrets came to. They are
+// the name of somebody who asked, and no credentials. Those that were not asked for
+// then are a name that nothing was recorded of.
+func (r *Replay) PullSecrets(namespace string, names []string) (oci.Credentials, error) {
+	p, ok := r.pulls[pullKey(namespace, names)]
+	switch {
+	case !ok:
+		return oci.Credentials{ID: "not recorded"}, nil
+	case p.Error != nil:
+		return oci.Credentials{}, refused(p.Error)
+	}
+	return oci.Credentials{ID: p.As}, nil
+}
+
+// told answers a call.
+func told[V any](ctx context.Context, r *Replay, call Call) (V, error) {
+	var none V
+	missing := func(why string) error {
+		return &oci.Error{Code: oci.Unreachable, Message: why + ": " + call.String(), Err: ErrNotRecorded}
+	}
+	key, record, ok := call.key(), Record{}, false
+	if log := logOf(ctx); log != nil {
+		record, ok = r.own[Name(log.Question())][key]
+	}
+	if !ok {
+		record, ok = r.all[key]
+		if r.torn[key] {
+			return none, missing("recorded with different answers")
+		}
+	}
+	if !ok {
+		return none, missing("not recorded")
+	}
+	answer, err := read[V](record, r.blobs)
+	var own *oci.Error
+	if err != nil && !errors.As(err, &own) {
+		return none, missing("recorded badly, " + err.Error())
+	}
+	return answer, err
+}
+
+// Resolve implements [Registry]. A reference with a digest answers itself.
+func (r *Replay) Resolve(ctx context.Context, cred oci.Credentials, ref string) (string, error) {
+	digest, err := told[string](ctx, r, resolve(cred, ref))
+	if named, invalid := oci.Parse(ref); err != nil && invalid == nil && named.Digest != "" {
+		return named.Digest, nil
+	}
+	return digest, err
+}
+
+// Signatures implements [Registry].
+func (r *Replay) Signatures(ctx context.Context, cred oci.Credentials, ref string, at oci.Place) (oci.List, error) {
+	return told[oci.List](ctx, r, attached("signatures", cred, ref, at))
+}
+
+// Attestations implements [Registry].
+func (r *Replay) Attestations(ctx context.Context, cred oci.Credentials, ref string, at oci.Place) (oci.List, error) {
+	return told[oci.List](ctx, r, attached("attestations", cred, ref, at))
+}
+
+// Bundles implements [Registry].
+func (r *Replay) Bundles(ctx context.Context, cred oci.Credentials, ref string, at oci.Place) (oci.List, error) {
+	return told[oci.List](ctx, r, attached("bundles", cred, ref, at))
+}
+
+// Count implements [Registry].
+func (r *Replay) Count(ctx context.Context, cred oci.Credentials, ref string, at oci.Place, storage oci.Storage) (int, error) {
+	return told[int](ctx, r, attached("count", cred, ref, at, string(storage)))
+}
+
+// Manifest implements [Registry].
+func (r *Replay) Manifest(ctx context.Context, cred oci.Credentials, ref string) ([]byte, error) {
+	return told[[]byte](ctx, r, pinned("manifest", cred, ref))
+}
+
+// Index implements [Registry].
+func (r *Replay) Index(ctx context.Context, cred oci.Credentials, ref string) ([]byte, error) {
+	return told[[]byte](ctx, r, pinned("index", cred, ref))
+}
+
+// Configs implements [Registry].
+func (r *Replay) Configs(ctx context.Context, cred oci.Credentials, ref string) (map[string]json.RawMessage, error) {
+	return told[map[string]json.RawMessage](ctx, r, pinned("configs", cred, ref))
+}
+
+// Config implements [Registry].
+func (r *Replay) Config(ctx context.Context, cred oci.Credentials, ref string) (json.RawMessage, error) {
+	return told[json.RawMessage](ctx, r, pinned("config", cred, ref))
+}
+
+// Blob implements [Registry].
+func (r *Replay) Blob(ctx context.Context, cred oci.Credentials, ref string) ([]byte, error) {
+	return told[[]byte](ctx, r, pinned("blob", cred, ref))
+}
+
+// Referrers implements [Registry].
+func (r *Replay) Referrers(ctx context.Context, cred oci.Credentials, ref string) ([]oci.Referrer, error) {
+	return told[[]oci.Referrer](ctx, r, pinned("referrers", cred, ref))
+}
+
+// Files implements [Registry].
+func (r *Replay) Files(ctx context.Context, cred oci.Credentials, ref string, paths []string) (oci.Files, error) {
+	return told[oci.Files](ctx, r, pinned("files", cred, ref, paths...))
+}
