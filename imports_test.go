@@ -47,6 +47,7 @@ func rooms() []room {
 		ours: []string{all},
 		owns: []string{
 			"github.com/spf13/cobra", "golang.org/x/term", "github.com/owenrumney/go-sarif/v2/sarif",
+			"github.com/rogpeppe/go-internal/diff",
 		},
 	}, {
 		name: "cmd/assay/opa", // OPA's own commands, as they are
@@ -65,6 +66,10 @@ func rooms() []room {
 		name:  "cmd/assay/suite/fixture", // tests as values: evaluates none
 		ours:  []string{"rego/cip", "world"},
 		owns:  []string{"golang.org/x/tools/txtar"},
+		never: []string{"net", "net/http/..."},
+	}, {
+		name:  "capsule", // a recorded decision as a file: makes none
+		ours:  []string{"builtins/exchange"},
 		never: []string{"net", "net/http/..."},
 	}, {
 		name:  "rego", // the engine: facts arrive through one interface that it declares
@@ -110,9 +115,13 @@ func rooms() []room {
 		owns: []string{opa + "plugins/...", opa + "storage/..."},
 	}, {
 		name:  "builtins", // what Rego may call
-		ours:  []string{"rego/cip", "builtins/cue", "builtins/declare", "builtins/oci", "builtins/pure", "builtins/sigstore", "predicate"},
+		ours:  []string{"rego/cip", "builtins/cue", "builtins/declare", "builtins/exchange", "builtins/oci", "builtins/pure", "builtins/sigstore", "predicate"},
 		owns:  []string{opa + "ast", opa + "types", opa + "topdown/..."},
 		never: []string{"net/http/..."},
+	}, {
+		name:  "builtins/exchange", // what registries said, written and read again
+		ours:  []string{"builtins/oci"},
+		never: []string{"net", "net/http/...", "os/..."},
 	}, {
 		name:  "builtins/declare", // what declarations share
 		owns:  []string{opa + "ast", opa + "types", opa + "topdown"},
@@ -308,6 +317,8 @@ func TestImportTableRefuses(t *testing.T) {
 		{"builtins never see the engine", "builtins", module + "rego", false},
 		{"the server never sees builtins", "server", module + "builtins/sigstore", false},
 		{"nothing that decides sees the world of tests", "builtins", module + "world", false},
+		{"nothing that decides sees recorded decisions", "builtins", module + "capsule", false},
+		{"a replay opens no connection", "builtins/exchange", "net/http", false},
 		{"the registry edge sees nothing of ours", "builtins/oci", module + "rego/cip", false},
 		{"a package outside every room", "server", module + "util", false},
 		{"Echo belongs to the server", "server", "github.com/labstack/echo/v4", true},

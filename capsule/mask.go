@@ -1,0 +1,191 @@
+package capsule
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Mask puts tokens in the place of values that may be secret: those of environment
+// variables, wherever an object has an env, and those of Secrets. Equal values have
+// equal tokens within one capsule, and nobody can guess a value from its token: the key
+// of the hash is made for one capsule and thrown away.
+//
+// A policy that looks at such a value may judge a masked review in another way. Whoever
+// makes the decision again is told where something is masked.
+type Mask struct {
+	key    []byte
+	places []string
+}
+
+// NewMask is a mask for one capsule.
+func NewMask() *Mask {
+	key := make([]byte, sha256.Size)
+	_, _ = rand.Read(key) // never fails
+	return &Mask{key: key}
+}
+
+// Places are where something was masked, in order.
+func (m *Mask) Places() []string {
+	slices.Sort(m.places)
+	return slices.Compact(m.places)
+}
+
+// Token begins what stands in the place of a value.
+const Token = "masked-"
+
+func (m *Mask) token(value, place string) string {
+	if value == "" {
+		return value // there is nothing to hide
+	}
+	m.places = append(m.places, place)
+	mac := hmac.New(sha256.New, m.key)
+	mac.Write([]byte(value))
+	return Token + hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// Review masks an AdmissionReview: both objects in it, and what kubectl noted of them
+// in annotations. It is written anew, so that nothing is left that a reader of JSON
+// does not see, such as a member that stands twice.
+func (m *Mask) Review(review []byte) (json.RawMessage, error) { return m.document("", review) }
+
+// Config masks the config files of images that policies saw. place is for [Mask.Places].
+func (m *Mask) Config(place string, config []byte) (json.RawMessage, error) {
+	return m.document(place, config)
+}
+
+func (m *Mask) document(place string, text []byte) (json.RawMessage, error) {
+	var value any
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	if err := decoder.Decode(&value); err != nil {
+		return nil, fmt.Errorf("%s: %w", place, err)
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(m.walk(place, value)); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}
+
+// lastApplied is where kubectl notes the whole object that was applied.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
+func (m *Mask) walk(place string, value any) any {
+	switch value := value.(type) {
+	case []any:
+		for i := range value {
+			value[i] = m.walk(fmt.Sprintf("%s[%d]", place, i), value[i])
+		}
+	case map[string]any:
+		secret := value["kind"] == "Secret"
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			value[name] = m.member(below(place, name), name, value[name], secret)
+		}
+	}
+	return value
+}
+
+func (m *Mask) member(place, name string, value any, secret bool) any {
+	text, isText := value.(string)
+	switch {
+	case name == "env" || name == "Env":
+		return m.environment(place, value)
+	case secret && (name == "data" || name == "stringData"):
+		return m.scalars(place, value)
+	case name == lastApplied && isText:
+		return m.applied(place, text)
+	case (name == "created_by" || name == "comment") && isText && buildArguments.MatchString(text):
+		return m.token(text, place)
+	}
+	return m.walk(place, value)
+}
+
+// buildArguments is how the history of an image tells of environment variables and of
+// the arguments of a build: "ENV A=b", "ARG A=b", "|1 A=b /bin/sh -c …".
+var buildArguments = regexp.MustCompile(`(?i)\b(?:ENV|ARG)\s|^\|\d`)
+
+// environment masks the forms that an environment has: a list of names and values, a
+// list of NAME=VALUE, or an object.
+func (m *Mask) environment(place string, value any) any {
+	list, ok := value.([]any)
+	if !ok {
+		return m.scalars(place, value)
+	}
+	for i, item := range list {
+		at := fmt.Sprintf("%s[%d]", place, i)
+		switch item := item.(type) {
+		case string:
+			if name, value, found := strings.Cut(item, "="); found {
+				list[i] = name + "=" + m.token(value, at)
+			}
+		case map[string]any:
+			for _, name := range slices.Sorted(maps.Keys(item)) {
+				if name == "value" {
+					item[name] = m.scalars(below(at, name), item[name])
+				} else {
+					item[name] = m.member(below(at, name), name, item[name], false)
+				}
+			}
+		default:
+			list[i] = m.scalars(at, item)
+		}
+	}
+	return list
+}
+
+// scalars masks all that a value holds.
+func (m *Mask) scalars(place string, value any) any {
+	switch value := value.(type) {
+	case nil:
+		return nil
+	case []any:
+		for i := range value {
+			value[i] = m.scalars(fmt.Sprintf("%s[%d]", place, i), value[i])
+		}
+		return value
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			value[name] = m.scalars(below(place, name), value[name])
+		}
+		return value
+	case string:
+		return m.token(value, place)
+	}
+	return m.token(fmt.Sprint(value), place)
+}
+
+// applied masks an object that is a text. One that cannot be read is masked whole.
+func (m *Mask) applied(place, text string) any {
+	inside := &Mask{key: m.key}
+	masked, err := inside.document(place, []byte(text))
+	if err != nil {
+		return m.token(text, place)
+	}
+	if len(inside.places) == 0 {
+		return text
+	}
+	m.places = append(m.places, inside.places...)
+	return string(masked) + text[len(strings.TrimRight(text, "\n")):]
+}
+
+// below is the place of a member, in the form that field paths have.
+func below(place, name string) string {
+	switch {
+	case place == "":
+		return name
+	case strings.ContainsAny(name, "./"):
+		return place + "[" + name + "]"
+	}
+	return place + "." + name
+}
