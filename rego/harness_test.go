@@ -148,6 +148,10 @@ func open(t testing.TB, w *world.World, s setup) *rig {
 		defer r.mu.Unlock()
 		r.seen = append(r.seen, o)
 	})
+	// What is large takes long to compile, and is replayed no differently.
+	if isTest(t) && s.query == "" && len(s.policies) < 32<<10 {
+		r.Engine.Record(replayed(t))
+	}
 	return r
 }
 
@@ -166,7 +170,7 @@ func factsOf(t testing.TB, w *world.World, s setup) *builtins.Facts {
 		t.Fatal(err)
 	}
 	facts, err := builtins.New(client, func() trust.Roots { return trust.Roots{Default: root} },
-		builtins.Options{Now: s.clock.Now})
+		builtins.Options{Now: s.clock.Now, Record: isTest(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

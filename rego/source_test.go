@@ -110,7 +110,8 @@ func TestNamespaceOfTheReview(t *testing.T) {
 	var mu sync.Mutex
 	var asked []string
 	facts, err := builtins.New(client, func() trust.Roots { return trust.Roots{Default: root} }, builtins.Options{
-		Now: newClock().Now,
+		Record: true,
+		Now:    newClock().Now,
 		PullSecrets: func(namespace string, names []string) (oci.Credentials, error) {
 			mu.Lock()
 			defer mu.Unlock()

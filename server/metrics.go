@@ -41,6 +41,7 @@ type Metrics struct {
 	trustRefreshes *prometheus.CounterVec
 	trustRefreshed prometheus.Gauge
 	policies       prometheus.Gauge
+	capsules       *prometheus.CounterVec
 
 	certificateReloads *prometheus.CounterVec
 	certificateExpiry  prometheus.Gauge
@@ -73,6 +74,8 @@ func NewMetrics(version string) *Metrics {
 			"Times the default trust root was refreshed.", "result"),
 		trustRefreshed: gauge("assay_trust_root_refreshed_timestamp_seconds",
 			"When the default trust root was last refreshed, in seconds since 1970; 0 for never."),
+		capsules: counters("assay_capsules_total",
+			"Decisions that were to be recorded, and capsules that made room for newer ones, by what became of them.", "result"),
 		certificateReloads: counters("assay_certificate_reload_total",
 			"Times the serving certificate changed on disk.", "result"),
 		certificateExpiry: gauge("assay_certificate_expiry_timestamp_seconds",
@@ -89,7 +92,7 @@ func NewMetrics(version string) *Metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(m.requests, m.duration, m.inFlight, m.policyReloads, m.policyCurrent, m.policies,
-		m.evaluations, cueAbandoned, m.trustRefreshes, m.trustRefreshed,
+		m.evaluations, cueAbandoned, m.capsules, m.trustRefreshes, m.trustRefreshed,
 		m.certificateReloads, m.certificateExpiry, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.start()
@@ -107,6 +110,9 @@ func (m *Metrics) start() {
 	for _, reloads := range []*prometheus.CounterVec{m.policyReloads, m.certificateReloads, m.trustRefreshes} {
 		reloads.WithLabelValues(succeeded(nil))
 		reloads.WithLabelValues("failure")
+	}
+	for _, result := range []string{"written", "dropped", "failed", "removed"} {
+		m.capsules.WithLabelValues(result)
 	}
 }
 
@@ -129,6 +135,10 @@ func (m *Metrics) SetPolicies(count int, current bool) {
 
 // Decided counts the evaluations of one decision.
 func (m *Metrics) Decided(evaluations int) { m.evaluations.Observe(float64(evaluations)) }
+
+// Recorded counts one decision that was to be recorded: written, dropped or failed, or
+// one capsule that was removed.
+func (m *Metrics) Recorded(result string) { m.capsules.WithLabelValues(result).Inc() }
 
 // WatchCUE says who knows how many evaluations of CUE policies were abandoned and
 // still run. It is asked whenever the metrics are.

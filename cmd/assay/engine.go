@@ -16,6 +16,7 @@ import (
 	"github.com/assay-dev/assay/builtins/oci/edge"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/cmd/assay/allow"
+	"github.com/assay-dev/assay/cmd/assay/recording"
 	"github.com/assay-dev/assay/rego"
 )
 
@@ -30,11 +31,17 @@ type engineFlags struct {
 	privateRegistries bool
 	rego              allow.Flags
 	tuf               tufFlags
+	record            recording.Flags
 }
 
 func (f *engineFlags) add(cmd *cobra.Command, privateRegistries bool) {
+	cmd.Flags().StringArrayVar(&f.policies, "policy", nil, "`path` of a file or directory with ClusterImagePolicies, TrustRoots, Secrets and ConfigMaps, policies in Rego and their data (repeatable)")
+	f.addEngine(cmd, privateRegistries)
+}
+
+// addEngine adds all but --policy, for commands that name policies in another way.
+func (f *engineFlags) addEngine(cmd *cobra.Command, privateRegistries bool) {
 	flags := cmd.Flags()
-	flags.StringArrayVar(&f.policies, "policy", nil, "`path` of a file or directory with ClusterImagePolicies, TrustRoots, Secrets and ConfigMaps, policies in Rego and their data (repeatable)")
 	flags.StringArrayVar(&f.trustRoots, "trustroot", nil, "`file` with TrustRoot resources (repeatable)")
 	flags.StringVar(&f.trustedRoot, "trusted-root", "", "trusted_root.json `file` for authorities without trustRootRef, instead of public-good Sigstore by TUF")
 	flags.StringVar(&f.noMatch, "no-match", "deny", "what becomes of an image that no policy matches: deny, warn or allow")
@@ -47,6 +54,9 @@ func (f *engineFlags) add(cmd *cobra.Command, privateRegistries bool) {
 }
 
 func (f *engineFlags) check() error {
+	if err := f.record.Check(); err != nil {
+		return err
+	}
 	if len(f.policies) == 0 {
 		return errors.New("--policy: got none, want a file or a directory")
 	}
@@ -140,20 +150,31 @@ func (w *wiring) read(ctx context.Context) (*documents, error) {
 // and the default one, are asked for anew in every decision.
 func (w *wiring) compile(ctx context.Context, d *documents) (*rego.Set, error) {
 	roots := func() trust.Roots {
-		root, cause := w.root.serving()
-		named, causes := d.named.serving()
-		return trust.Roots{Default: root, DefaultCause: cause, Named: named, Causes: causes}
+		roots := d.named.roots()
+		roots.Default, roots.DefaultCause = w.root.serving()
+		return roots
 	}
 	facts, err := builtins.New(w.registry, roots, builtins.Options{
 		AnchoredIdentities: w.flags.identityRegexp == "anchored", FetchTimeout: w.timeout, CUE: w.cue,
-		PullSecrets: d.pullSecrets.credentials,
+		PullSecrets: d.pullSecrets.credentials, Record: w.flags.record.Dir != "",
 	})
 	if err != nil {
 		return nil, err
 	}
-	source := d.source(w.flags.rego)
-	source.Config = rego.Config{NoMatch: w.flags.noMatch, Tags: w.tags, Policies: w.flags.inlinePolicies}
+	source := w.source(d)
 	source.Open = func(namespace string) rego.Answers { return facts.Open(w.credentials, namespace) }
 	source.Allow.Transport = w.outgoing
 	return rego.Compile(ctx, source)
+}
+
+// source is what a policy set is compiled from, but for what it asks.
+func (w *wiring) source(d *documents) rego.Source {
+	source := d.source(w.flags.rego)
+	source.Config = rego.Config{NoMatch: w.flags.noMatch, Tags: w.tags, Policies: w.flags.inlinePolicies}
+	return source
+}
+
+// sealer makes capsules of what this program decides.
+func (w *wiring) sealer() *recording.Sealer {
+	return &recording.Sealer{Program: version(), AnchoredIdentities: w.flags.identityRegexp == "anchored"}
 }

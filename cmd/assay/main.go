@@ -20,7 +20,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/assay-dev/assay/builtins"
+	"github.com/assay-dev/assay/cmd/assay/diff"
 	"github.com/assay-dev/assay/cmd/assay/opa"
+	"github.com/assay-dev/assay/cmd/assay/replay"
 	"github.com/assay-dev/assay/cmd/assay/schemas"
 	"github.com/assay-dev/assay/cmd/assay/suite"
 )
@@ -56,7 +58,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitAdmitted
 	case errors.As(err, &exit):
 		return exit.Code
-	case errors.Is(err, errDenied), errors.Is(err, errFindings):
+	case errors.Is(err, errDenied), errors.Is(err, errFindings), errors.Is(err, replay.ErrDiffers), errors.Is(err, diff.ErrChanges):
 		return exitDenied
 	default:
 		fmt.Fprintln(stderr, "assay:", err)
@@ -90,7 +92,8 @@ func command(args []string) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(verifyCommand(), explainCommand(), compileCommand(), lintCommand(), serveCommand(), demoCommand(), schemas.Command(), versionCommand())
+	root.AddCommand(verifyCommand(), explainCommand(), compileCommand(), lintCommand(), serveCommand(), replayCommand(), diffCommand(),
+		demoCommand(), schemas.Command(), versionCommand())
 	if meant, _, err := root.Find(args); err != nil || meant == root {
 		root.AddCommand(suite.Command())
 		opa.Mount(root)

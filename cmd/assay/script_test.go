@@ -19,7 +19,7 @@ import (
 
 // TestMain lets scripts run the test binary as the program under test.
 func TestMain(m *testing.M) {
-	testscript.Main(tests{m}, map[string]func(){"assay": main})
+	testscript.Main(tests{m}, map[string]func(){"assay": replayed})
 }
 
 // tests registers the builtins for the tests that call the program's functions;
@@ -37,6 +37,7 @@ func (t tests) Run() int {
 //	world FILE            start the world of a file: its variables ($registry,
 //	                      ${app}, ${app@}, …) and trusted_root.json are there then
 //	expand FILE…          put the world's variables into files
+//	closeworld            close its registry: nobody answers there any more
 //	trustroot NAME FILE   write the world's root as a TrustRoot resource
 //	exits CODE CMD ARG…   run a command that ends with that code
 //	opa ARG…              run the upstream binary of OPA
@@ -66,6 +67,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"world":       command1("FILE", startWorld),
 			"expand":      commandN("FILE…", expandFiles),
+			"closeworld":  commandN("", closeWorld),
 			"trustroot":   commandN("NAME FILE", writeTrustRoot),
 			"exits":       commandN("CODE CMD ARG…", exits),
 			"opa":         commandN("ARG…", runStock),
@@ -127,6 +129,8 @@ func startWorld(ts *testscript.TestScript, file string) {
 	}
 	scriptOf(ts).world = w
 }
+
+func closeWorld(ts *testscript.TestScript, _ []string) { ts.Check(scriptOf(ts).world.Close()) }
 
 func expandFiles(ts *testscript.TestScript, files []string) {
 	for _, file := range files {

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/cmd/assay/recording"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/server/admission"
@@ -43,6 +44,7 @@ func serveCommand() *cobra.Command {
 	}
 	// Whoever may create a Pod chooses which hosts the webhook dials.
 	flags.add(cmd, false)
+	flags.record.Add(cmd, true)
 	f := cmd.Flags()
 	f.StringVar(&config.Addr, "addr", ":8443", "`host:port` to listen on")
 	f.StringVar(&config.TLS.CertFile, "tls-cert", "", "certificate `file` (PEM), read again when it changes")
@@ -72,6 +74,7 @@ type webhookServer struct {
 	server   *server.Server
 	reloader *reloader
 	watch    *server.Watch
+	recorder *recording.Recorder // nil when nothing is recorded
 }
 
 // listen reads policies and certificates and opens the socket.
@@ -90,12 +93,18 @@ func listen(ctx context.Context, flags engineFlags, config server.Config) (*webh
 	if err := r.start(ctx); err != nil {
 		return nil, err
 	}
+	out := &webhookServer{reloader: r, watch: watch}
+	if flags.record.Dir != "" {
+		out.recorder = recording.NewRecorder(flags.record, w.sealer(), config.Logger, func(result recording.Result) {
+			config.Metrics.Recorded(string(result))
+		})
+		r.engine.Record(out.recorder.Take)
+	}
 	config.Validate, config.Mutate, config.Ready = decider(r.engine.Decide), decider(r.engine.Mutate), r.checks
-	s, err := server.New(config)
-	if err != nil {
+	if out.server, err = server.New(config); err != nil {
 		return nil, err
 	}
-	return &webhookServer{server: s, reloader: r, watch: watch}, s.Listen()
+	return out, out.server.Listen()
 }
 
 // run serves until ctx ends and everything under way is done.
@@ -104,6 +113,9 @@ func (w *webhookServer) run(ctx context.Context) error {
 	watching, stop := context.WithCancel(ctx)
 	background.Go(func() { w.watch.Run(watching, func() { w.reloader.reload(watching) }) })
 	background.Go(func() { w.reloader.keepTrust(watching) })
+	if w.recorder != nil {
+		background.Go(func() { w.recorder.Run(watching) })
+	}
 	err := w.server.Run(ctx)
 	stop()
 	background.Wait()

@@ -97,17 +97,17 @@ func contentOf(resources ...cip.TrustRoot) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// serving are the roots as they are now, with the causes of those that are not.
-func (n namedRoots) serving() (roots map[string]*trust.Root, causes map[string]string) {
-	roots, causes = map[string]*trust.Root{}, map[string]string{}
+// roots are those that serve now, with the causes of those that do not.
+func (n namedRoots) roots() trust.Roots {
+	out := trust.Roots{Named: map[string]*trust.Root{}, Causes: map[string]string{}}
 	for name, source := range n {
 		if root, cause := source.serving(); root != nil {
-			roots[name] = root
+			out.Named[name] = root
 		} else {
-			causes[name] = cmp.Or(cause, "there is none")
+			out.Causes[name] = cmp.Or(cause, "there is none")
 		}
 	}
-	return roots, causes
+	return out
 }
 
 // warnings say which TrustRoots there is no root of, and will not be.

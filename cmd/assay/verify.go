@@ -26,7 +26,8 @@ type verifyFlags struct {
 	output   string
 	timeout  time.Duration
 	explain  bool
-	tersely  bool // without the decision before the explanation
+	tersely  bool                   // without the decision before the explanation
+	recorded func(stderr io.Writer) // writes what --record asks for
 }
 
 func verifyCommand() *cobra.Command {
@@ -53,6 +54,7 @@ func (f *verifyFlags) addTo(cmd *cobra.Command) {
 	}
 	// Whoever runs verify names the images, and with them the hosts.
 	f.add(cmd, true)
+	f.record.Add(cmd, false)
 	cmd.Flags().StringArrayVar(&f.images, "image", nil, "image to verify, like an argument (repeatable)")
 	cmd.Flags().StringVar(&f.resource, "resource", "", "manifest `file`: policies match this resource; its images are judged unless some are named")
 	cmd.Flags().StringVarP(&f.output, "output", "o", "text", "how to print the decision: text or json")
@@ -75,7 +77,9 @@ func verify(ctx context.Context, flags *verifyFlags, stdout, stderr io.Writer) e
 	}
 	stop := progress(stderr)
 	decision, tree, err := flags.decide(ctx, engine, review)
-	stop()
+	if stop(); flags.recorded != nil {
+		flags.recorded(stderr)
+	}
 	if err != nil {
 		return err
 	}
@@ -109,7 +113,11 @@ func (f *verifyFlags) engine(ctx context.Context, stderr io.Writer) (*rego.Engin
 	for _, warning := range slices.Concat(documents.warnings, set.Warnings()) {
 		fmt.Fprintln(stderr, "warning:", warning)
 	}
-	return rego.NewEngine(set, nil), nil
+	engine := rego.NewEngine(set, nil)
+	if f.record.Dir != "" {
+		f.recorded = w.sealer().Keep(engine, f.record.Dir)
+	}
+	return engine, nil
 }
 
 // refresh gets the roots that policies name, once and within the time.

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/assay-dev/assay/capsule"
+	"github.com/assay-dev/assay/cmd/assay/diff"
+	"github.com/assay-dev/assay/cmd/assay/recording"
+	"github.com/assay-dev/assay/cmd/assay/replay"
+	"github.com/assay-dev/assay/cmd/assay/reviews"
+	"github.com/assay-dev/assay/rego"
+)
+
+// refreshTime bounds how long the TrustRoots of policies that judge capsules, or are
+// compared, may take to be fetched.
+const refreshTime = 30 * time.Second
+
+func replayCommand() *cobra.Command {
+	return replay.Command(replay.Program{
+		Version: version(),
+		Print: func(out io.Writer, form string, decision rego.Decision) error {
+			return (&verifyFlags{output: form}).print(out, decision, rego.Explanation{})
+		},
+		Policies: func(ctx context.Context, paths []string, stderr io.Writer) (*recording.Policies, error) {
+			flags := engineFlags{noMatch: "deny", identityRegexp: "upstream", inlinePolicies: "upstream", privateRegistries: true}
+			flags.policies = paths
+			w, err := wire(flags, "resolve", 0)
+			if err != nil {
+				return nil, err
+			}
+			policies, _, err := w.others(ctx, false, stderr)
+			return policies, err
+		},
+	})
+}
+
+func diffCommand() *cobra.Command {
+	var flags engineFlags
+	return diff.Command(diff.Program{
+		// Whoever compares names the manifests, and with them the hosts.
+		Flags:  func(cmd *cobra.Command) { flags.addEngine(cmd, true) },
+		Review: func(manifest []byte) ([]byte, error) { return reviews.Resource(manifest, nil) },
+		Judges: func(ctx context.Context, old, changed []string, live bool, stderr io.Writer) (first, second diff.Judge, err error) {
+			flags.policies = old
+			w, err := wire(flags, "resolve", 0)
+			if err != nil {
+				return first, second, err
+			}
+			if first, err = w.judge(ctx, live, stderr); err != nil {
+				return first, second, fmt.Errorf("--old: %w", err)
+			}
+			// Both ask through one client: what the registry said to one it said to the other.
+			w.flags.policies = changed
+			if second, err = w.judge(ctx, live, stderr); err != nil {
+				return first, second, fmt.Errorf("--new: %w", err)
+			}
+			return first, second, nil
+		},
+	})
+}
+
+// others reads policies that judge what others judged before. Capsules have a default
+// root of their own; without one nothing is judged live.
+func (w *wiring) others(ctx context.Context, live bool, stderr io.Writer) (*recording.Policies, *rego.Set, error) {
+	documents, err := w.read(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if live {
+		err = w.refresh(ctx, documents, refreshTime, stderr)
+	} else {
+		bounded, cancel := context.WithTimeout(ctx, refreshTime)
+		wanted := documents.wanted(w.root)
+		delete(wanted, "")
+		for name, failure := range refreshAll(bounded, wanted) {
+			fmt.Fprintf(stderr, "warning: TrustRoot %s: %v\n", name, failure)
+		}
+		cancel()
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	set, err := w.compile(ctx, documents)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, warning := range append(documents.warnings, set.Warnings()...) {
+		fmt.Fprintln(stderr, "warning:", warning)
+	}
+	return &recording.Policies{Source: w.source(documents), Roots: documents.named.roots()}, set, nil
+}
+
+// judge makes one of the two judges of a comparison.
+func (w *wiring) judge(ctx context.Context, live bool, stderr io.Writer) (out diff.Judge, err error) {
+	policies, set, err := w.others(ctx, live, stderr)
+	if err != nil {
+		return out, err
+	}
+	recorded, err := recording.NewJudge()
+	out.Live = rego.NewEngine(set, nil).Decide
+	out.Recorded = func(ctx context.Context, c *capsule.Capsule) (rego.Decision, []string, error, error) {
+		judged, err := recorded.Judge(ctx, c, policies)
+		return judged.Decision, judged.NotRecorded, judged.Err, err
+	}
+	return out, err
+}

@@ -1,0 +1,192 @@
+// Package recording turns decisions into capsules, and capsules into decisions.
+//
+// On the way of a decision it does next to nothing: a [Recorder] takes what the engine
+// hands it, or drops it, and a worker masks and writes. On the way back a [Judge] makes
+// the decision again from what a capsule holds, with the registry closed.
+package recording
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/assay-dev/assay/builtins"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/capsule"
+	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/cip"
+)
+
+// The kinds of documents in a capsule.
+const (
+	kindPolicy = "ClusterImagePolicy"
+	kindModule = "Module"
+)
+
+// Sealer makes capsules of the decisions of one program. It is safe for concurrent use.
+type Sealer struct {
+	// Program is its version.
+	Program string
+	// AnchoredIdentities is how its identity expressions match.
+	AnchoredIdentities bool
+
+	mu       sync.Mutex
+	set      *rego.Set // that policies are of
+	policies []capsule.Document
+}
+
+// Keep has the next decision of an engine recorded in a directory. The function writes
+// it, if it was made, and says where, or why it could not be written: that changes
+// nothing about the decision.
+func (s *Sealer) Keep(engine *rego.Engine, dir string) func(out io.Writer) {
+	var kept *rego.Made
+	engine.Record(func(made rego.Made) { kept = &made })
+	return func(out io.Writer) {
+		if kept == nil {
+			return
+		}
+		c, err := s.Seal(*kept)
+		path := ""
+		if err == nil {
+			path, _, err = capsule.Save(dir, c)
+		}
+		if err != nil {
+			fmt.Fprintln(out, "warning: --record: the decision is not recorded:", err)
+			return
+		}
+		fmt.Fprintln(out, "recorded", path)
+	}
+}
+
+// Seal makes the capsule of a decision.
+func (s *Sealer) Seal(made rego.Made) (*capsule.Capsule, error) {
+	session, ok := made.Answers.(*builtins.Session)
+	if !ok {
+		return nil, fmt.Errorf("capsule: got answers of type %T, want a session", made.Answers)
+	}
+	tape, mask, out := session.Tape(), capsule.NewMask(), &capsule.Capsule{}
+	var err error
+	if out.Records, err = tape.Records(out.Keep); err != nil {
+		return nil, err
+	}
+	for i, record := range out.Records.Exchanges {
+		// Content that a digest names is signed as it is. What a policy is shown of an
+		// image's configuration is not that content, and has its environment in it.
+		if record.Name == "configs" && record.Error == nil {
+			place := fmt.Sprintf("exchanges[%d].answer", i)
+			if out.Records.Exchanges[i].Answer, err = mask.Config(place, record.Answer); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if out.Review, err = mask.Review(made.Review); err != nil {
+		return nil, err
+	}
+	if out.Policies, err = s.documents(made.Set); err != nil {
+		return nil, err
+	}
+	out.Trust = trustOf(tape.Roots, out.Keep)
+	if out.Outcome, err = outcomeOf(made.Decision, made.Err); err != nil {
+		return nil, err
+	}
+	config, err := json.Marshal(made.Set.Source().Config)
+	out.Settings = capsule.Settings{
+		Program: s.Program, Time: tape.Now.Round(0), Call: "validate", Config: config,
+		AnchoredIdentities: s.AnchoredIdentities, PolicySet: made.Set.Hash(), Masked: mask.Places(),
+	}
+	if made.Mutation {
+		out.Settings.Call = "mutate"
+	}
+	return out, err
+}
+
+func outcomeOf(decision rego.Decision, failure error) (out capsule.Outcome, err error) {
+	if failure != nil {
+		out.Error = failure.Error()
+		return out, nil
+	}
+	out.Decision, err = json.Marshal(decision)
+	return out, err
+}
+
+// documents are those of a set, made once for all its decisions.
+func (s *Sealer) documents(set *rego.Set) ([]capsule.Document, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.set == set {
+		return s.policies, nil
+	}
+	out, err := documentsOf(set.Source())
+	if err == nil {
+		s.set, s.policies = set, out
+	}
+	return out, err
+}
+
+// documentsOf writes a source of policies, and sourceOf reads it again: whatever a
+// source can hold has its kind of document in both.
+func documentsOf(source rego.Source) ([]capsule.Document, error) {
+	out := []capsule.Document{}
+	for _, policy := range source.Policies {
+		value, err := json.Marshal(policy)
+		if err != nil {
+			return nil, fmt.Errorf("policy %s: %w", policy.Name, err)
+		}
+		out = append(out, capsule.Document{Kind: kindPolicy, Name: policy.Name, Value: value})
+	}
+	for _, path := range slices.Sorted(maps.Keys(source.Modules)) {
+		out = append(out, capsule.Document{Kind: kindModule, Name: path, Text: source.Modules[path]})
+	}
+	return out, nil
+}
+
+func sourceOf(documents []capsule.Document) (out rego.Source, err error) {
+	for i, d := range documents {
+		switch d.Kind {
+		case kindPolicy:
+			out.Policies = append(out.Policies, cip.Policy{})
+			err = strictly(d.Value, &out.Policies[len(out.Policies)-1])
+		case kindModule:
+			if out.Modules == nil {
+				out.Modules = map[string]string{}
+			}
+			out.Modules[d.Name] = d.Text
+		default:
+			err = fmt.Errorf("kind: got %.100q, want %s or %s", d.Kind, kindPolicy, kindModule)
+		}
+		if err != nil {
+			return out, fmt.Errorf("policies[%d]: %w", i, err)
+		}
+	}
+	return out, nil
+}
+
+func strictly(text []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(into)
+}
+
+func trustOf(roots trust.Roots, keep func([]byte) string) capsule.Trust {
+	out := capsule.Trust{Roots: map[string]capsule.Root{}}
+	add := func(name string, root *trust.Root) {
+		if root != nil {
+			form, content := root.Content()
+			out.Roots[name] = capsule.Root{Form: string(form), Content: keep(content)}
+		}
+	}
+	for name, cause := range roots.Causes {
+		out.Roots[name] = capsule.Root{Cause: cause}
+	}
+	for name, root := range roots.Named {
+		add(name, root)
+	}
+	if add("", roots.Default); roots.Default == nil && roots.DefaultCause != "" {
+		out.Roots[""] = capsule.Root{Cause: roots.DefaultCause}
+	}
+	return out
+}
