@@ -103,10 +103,14 @@ func New(registry Registry, roots func() trust.Roots, options Options) (*Facts, 
 // about an object of a namespace; "" is none.
 func (f *Facts) Open(credentials oci.Credentials, namespace string) *Session {
 	roots := f.roots()
-	return &Session{
+	s := &Session{
 		facts: f, credentials: credentials, namespace: namespace, roots: roots, generation: roots.Generation(), now: f.options.Now().UTC(),
 		answers: map[string]answered{}, waiting: map[string]question{}, runaways: map[string]bool{},
 	}
+	if f.options.Record {
+		s.notes = exchange.NewNotes()
+	}
+	return s
 }
 
 // known gives an answer that another decision got and that still serves.

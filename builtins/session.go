@@ -11,6 +11,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/assay-dev/assay/builtins/declare"
+	"github.com/assay-dev/assay/builtins/exchange"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 )
@@ -48,7 +49,7 @@ type Session struct {
 	end      time.Time       // of all questions, see early
 	judged   time.Time       // end of all policies inside policies, see judging
 	runaways map[string]bool // policies inside policies that ran past their time
-	noted    notes
+	notes    *exchange.Notes // nil unless the decision is recorded
 }
 
 // question is what a builtin wants to know: of which registry, and how to get it.
@@ -165,11 +166,9 @@ func (s *Session) ask(ctx context.Context, key string, q question) answered {
 			s.order = append(s.order, key)
 		}
 	}
-	if known {
-		s.note(key, answer)
-	}
 	s.mu.Unlock()
 	if known {
+		s.notes.Seen(key, answer.from)
 		return answer
 	}
 	if !blocking {
@@ -178,9 +177,7 @@ func (s *Session) ask(ctx context.Context, key string, q question) answered {
 	ctx, cancel := s.early(ctx)
 	defer cancel()
 	answer = s.settle(ctx, key, q)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.note(key, answer)
+	s.notes.Seen(key, answer.from)
 	return answer
 }
 
@@ -219,7 +216,7 @@ func (s *Session) batch(scope []string) map[string]question {
 		take([]string{s.waiting[s.order[0]].host})
 	}
 	s.waiting, s.order = map[string]question{}, nil
-	s.noted.forget()
+	s.notes.Forget()
 	return out
 }
 
@@ -260,7 +257,7 @@ func (s *Session) judging(ctx context.Context) (context.Context, context.CancelF
 // would be missing for the policies of others. For the same reason it never gets more
 // than half of the time that is left.
 func (s *Session) judge(ctx context.Context, policy string, run func(context.Context) *declare.Problem) *declare.Problem {
-	call := s.calls(policy)
+	call := s.notes.Call(policy)
 	if p := s.facts.given(call); p != nil {
 		return p
 	}
@@ -269,7 +266,7 @@ func (s *Session) judge(ctx context.Context, policy string, run func(context.Con
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.runaways[policy] = true
-		s.unjudged(call, p)
+		s.notes.Unjudged(call, string(p.Code), p.Message)
 	}
 	return p
 }
