@@ -62,6 +62,21 @@ func (m *Mask) Config(place string, config []byte) (json.RawMessage, error) {
 	return m.document(place, config)
 }
 
+// LeavesOut reports whether content is the configuration of an image that has something
+// to mask (OCI image-spec, config.md). Such content cannot be written otherwise.
+func (m *Mask) LeavesOut(place string, content []byte) bool {
+	var config struct{ Config, RootFS map[string]any }
+	if json.Unmarshal(content, &config) != nil || config.Config == nil || config.RootFS == nil {
+		return false
+	}
+	inside := &Mask{key: m.key}
+	if _, err := inside.document(place, content); err != nil || len(inside.places) == 0 {
+		return err != nil
+	}
+	m.places = append(m.places, place)
+	return true
+}
+
 func (m *Mask) document(place string, text []byte) (json.RawMessage, error) {
 	var value any
 	decoder := json.NewDecoder(bytes.NewReader(text))

@@ -73,15 +73,8 @@ func (s *Sealer) Seal(made rego.Made) (*capsule.Capsule, error) {
 	if out.Records, err = tape.Records(out.Keep); err != nil {
 		return nil, err
 	}
-	for i, record := range out.Records.Exchanges {
-		// Content that a digest names is signed as it is. What a policy is shown of an
-		// image's configuration is not that content, and has its environment in it.
-		if record.Name == "configs" && record.Error == nil {
-			place := fmt.Sprintf("exchanges[%d].answer", i)
-			if out.Records.Exchanges[i].Answer, err = mask.Config(place, record.Answer); err != nil {
-				return nil, err
-			}
-		}
+	if err := maskConfigs(out, mask); err != nil {
+		return nil, err
 	}
 	if out.Review, err = mask.Review(made.Review); err != nil {
 		return nil, err
@@ -102,6 +95,33 @@ func (s *Sealer) Seal(made rego.Made) (*capsule.Capsule, error) {
 		out.Settings.Call = "mutate"
 	}
 	return out, err
+}
+
+// maskConfigs masks the environment of images in what policies were shown of their
+// configuration. A configuration that was read as a blob is signed as it is, and left
+// out: its digest would give away any change.
+func maskConfigs(c *capsule.Capsule, mask *capsule.Mask) (err error) {
+	for i := range c.Records.Exchanges {
+		e := &c.Records.Exchanges[i]
+		place := fmt.Sprintf("exchanges[%d].answer", i)
+		switch {
+		case e.Error != nil:
+		case e.Name == "config" || e.Name == "configs":
+			if e.Answer, err = mask.Config(place, e.Answer); err != nil {
+				return err
+			}
+		case e.Name == "blob":
+			var digest string
+			if err := json.Unmarshal(e.Answer, &digest); err != nil {
+				return err
+			}
+			if mask.LeavesOut(place, c.Blobs[digest]) {
+				e.Answer = json.RawMessage("null")
+				delete(c.Blobs, digest)
+			}
+		}
+	}
+	return nil
 }
 
 func outcomeOf(decision rego.Decision, failure error) (out capsule.Outcome, err error) {
