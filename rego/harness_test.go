@@ -150,7 +150,7 @@ func open(t testing.TB, w *world.World, s setup) *rig {
 	})
 	// What is large takes long to compile, and is replayed no differently.
 	if isTest(t) && s.query == "" && len(s.policies) < 32<<10 {
-		r.Engine.Record(replayed(t))
+		r.Record(replayed(t))
 	}
 	return r
 }
