@@ -8,6 +8,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/types"
 
+	"github.com/assay-dev/assay/builtins/authority"
 	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore"
@@ -111,7 +112,7 @@ func (s *Session) evidenceQuestion(operands []*ast.Term,
 	if p != nil {
 		return question{}, p
 	}
-	a, p := authority(operands[1])
+	a, p := authority.Read(operands[1])
 	if p != nil {
 		return question{}, p
 	}

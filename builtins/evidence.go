@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/assay-dev/assay/builtins/declare"
+	"github.com/assay-dev/assay/builtins/keep"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/builtins/sigstore/miss"
@@ -39,7 +40,7 @@ func (f *Facts) verified(ctx context.Context, s *Session, o origin, a cip.Author
 	if err != nil {
 		return nil, seen, problemOf(err)
 	}
-	if known, ok := f.verdicts.get(key, s.now); ok {
+	if known, ok := f.verdicts.Get(key, s.now); ok {
 		seen.misses = known.misses
 		return known.found, seen, nil
 	}
@@ -56,12 +57,12 @@ func (f *Facts) verified(ctx context.Context, s *Session, o origin, a cip.Author
 		}
 		return nil, seen, p
 	}
-	keep := lasting[verdict]{value: verdict{found, seen.misses}, until: sigstore.ValidUntil(found)}
+	kept := keep.Lasting[verdict]{Value: verdict{found, seen.misses}, Until: sigstore.ValidUntil(found)}
 	for _, signature := range found {
-		keep.cost += int64(len(signature.Statement)) + 1<<10
+		kept.Cost += int64(len(signature.Statement)) + 1<<10
 	}
-	keep.cost += int64(len(seen.misses)) * missBytes
-	f.verdicts.put(key, keep)
+	kept.Cost += int64(len(seen.misses)) * missBytes
+	f.verdicts.Put(key, kept)
 	return found, seen, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/exchange"
+	"github.com/assay-dev/assay/builtins/keep"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 )
@@ -66,8 +67,8 @@ type Facts struct {
 	options  Options
 
 	flights  singleflight.Group
-	answers  *kept[answered]
-	verdicts *kept[verdict]
+	answers  *keep.Cache[answered]
+	verdicts *keep.Cache[verdict]
 }
 
 // New makes the facts of a registry and of trust material. roots is asked once
@@ -95,7 +96,7 @@ func New(registry Registry, roots func() trust.Roots, options Options) (*Facts, 
 	}
 	return &Facts{
 		registry: registry, roots: roots, options: options,
-		answers: keeping[answered](mostAnswerBytes), verdicts: keeping[verdict](mostVerdictBytes),
+		answers: keep.New[answered](mostAnswerBytes), verdicts: keep.New[verdict](mostVerdictBytes),
 	}, nil
 }
 
@@ -114,7 +115,7 @@ func (f *Facts) Open(credentials oci.Credentials, namespace string) *Session {
 }
 
 // known gives an answer that another decision got and that still serves.
-func (f *Facts) known(key string) (answered, bool) { return f.answers.get(key, f.options.Now()) }
+func (f *Facts) known(key string) (answered, bool) { return f.answers.Get(key, f.options.Now()) }
 
 // get answers a question. Decisions that ask the same at the same time share
 // one answer, which is got on a context of its own: who leaves early leaves
@@ -192,6 +193,6 @@ func (f *Facts) fetch(ctx context.Context, key string, q question) (out answered
 	if end := f.options.Now().Add(lives); until.IsZero() || end.Before(until) {
 		until = end
 	}
-	f.answers.put(key, lasting[answered]{value: out, until: until, cost: termOverhead*size + out.from.Cost()})
+	f.answers.Put(key, keep.Lasting[answered]{Value: out, Until: until, Cost: termOverhead*size + out.from.Cost()})
 	return out
 }

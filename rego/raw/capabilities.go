@@ -9,9 +9,9 @@ import (
 	"github.com/assay-dev/assay/rego/apart"
 )
 
-// reaching are the builtins that reach the network, the process or the disk. Schemas
+// Reaching are the builtins that reach the network, the process or the disk. Schemas
 // name others by URL, and may name files.
-func reaching() []string {
+func Reaching() []string {
 	return []string{"http.send", "json.match_schema", "json.verify_schema", "net.lookup_ip_addr", "opa.runtime"}
 }
 
@@ -23,7 +23,7 @@ func Reaches(name string) bool { return name == "http.send" || name == "net.look
 func Off() []string {
 	var out []string
 	for _, b := range ast.CapabilitiesForThisVersion().Builtins {
-		if slices.Contains(reaching(), b.Name) || apart.Unbounded(b.Name) {
+		if slices.Contains(Reaching(), b.Name) || apart.Unbounded(b.Name) {
 			out = append(out, b.Name)
 		}
 	}

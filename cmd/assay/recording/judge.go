@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/assay-dev/assay/builtins"
@@ -17,6 +19,7 @@ import (
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/capsule"
 	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/raw"
 )
 
 // Policies are what capsules are judged by, if not by their own.
@@ -81,6 +84,7 @@ func (j *Judge) Judge(ctx context.Context, c *capsule.Capsule, others *Policies)
 	if err := strictly(c.Settings.Config, &source.Config); err != nil {
 		return out, fmt.Errorf("settings: config: %w", err)
 	}
+	source, cut := closed(source)
 	set, err := j.compile(ctx, source)
 	if err != nil {
 		return out, err
@@ -90,7 +94,29 @@ func (j *Judge) Judge(ctx context.Context, c *capsule.Capsule, others *Policies)
 		return out, err
 	}
 	j.open = func(namespace string) rego.Answers { return facts.Open(session, namespace) }
-	return decide(ctx, set, c)
+	out, err = decide(ctx, set, c)
+	out.NotRecorded = append(out.NotRecorded, cut...)
+	return out, err
+}
+
+// closed turns off what policies in Rego could reach the network, the process or the disk
+// by: what it answered is in no capsule. The policies that call it fail, and the
+// decision is none about what was recorded.
+func closed(source rego.Source) (out rego.Source, cut []string) {
+	var kept []string
+	for _, name := range source.Allow.Builtins {
+		if !slices.Contains(raw.Reaching(), name) {
+			kept = append(kept, name)
+			continue
+		}
+		for _, path := range slices.Sorted(maps.Keys(source.Modules)) {
+			if strings.Contains(source.Modules[path], name) {
+				cut = append(cut, name+" of "+path)
+			}
+		}
+	}
+	source.Allow = raw.Allow{Builtins: kept}
+	return source, cut
 }
 
 func decide(ctx context.Context, set *rego.Set, c *capsule.Capsule) (Judged, error) {

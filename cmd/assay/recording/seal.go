@@ -25,7 +25,18 @@ import (
 const (
 	kindPolicy = "ClusterImagePolicy"
 	kindModule = "Module"
+	kindData   = "Data"
+	// kindPermissions is what policies in Rego may do.
+	kindPermissions = "Permissions"
 )
+
+// permissions are what an installation lets policies in Rego do.
+type permissions struct {
+	V0         bool     `json:"v0,omitempty"`
+	Registries []string `json:"registries,omitempty"`
+	Builtins   []string `json:"builtins,omitempty"`
+	Hosts      []string `json:"hosts,omitempty"`
+}
 
 // Sealer makes capsules of the decisions of one program. It is safe for concurrent use.
 type Sealer struct {
@@ -161,22 +172,40 @@ func documentsOf(source rego.Source) ([]capsule.Document, error) {
 	for _, path := range slices.Sorted(maps.Keys(source.Modules)) {
 		out = append(out, capsule.Document{Kind: kindModule, Name: path, Text: source.Modules[path]})
 	}
-	return out, nil
+	for _, name := range slices.Sorted(maps.Keys(source.Data)) {
+		value, err := json.Marshal(source.Data[name])
+		if err != nil {
+			return nil, fmt.Errorf("data.%s: %w", name, err)
+		}
+		out = append(out, capsule.Document{Kind: kindData, Name: name, Value: value})
+	}
+	may := permissions{source.V0, source.Registries, source.Allow.Builtins, source.Allow.Hosts}
+	value, err := json.Marshal(may)
+	if string(value) != "{}" {
+		out = append(out, capsule.Document{Kind: kindPermissions, Name: "policies in Rego", Value: value})
+	}
+	return out, err
 }
 
 func sourceOf(documents []capsule.Document) (out rego.Source, err error) {
+	out.Modules, out.Data = map[string]string{}, map[string]any{}
 	for i, d := range documents {
 		switch d.Kind {
 		case kindPolicy:
 			out.Policies = append(out.Policies, cip.Policy{})
 			err = strictly(d.Value, &out.Policies[len(out.Policies)-1])
 		case kindModule:
-			if out.Modules == nil {
-				out.Modules = map[string]string{}
-			}
 			out.Modules[d.Name] = d.Text
+		case kindData:
+			var value any
+			err = json.Unmarshal(d.Value, &value)
+			out.Data[d.Name] = value
+		case kindPermissions:
+			var may permissions
+			err = strictly(d.Value, &may)
+			out.V0, out.Registries, out.Allow.Builtins, out.Allow.Hosts = may.V0, may.Registries, may.Builtins, may.Hosts
 		default:
-			err = fmt.Errorf("kind: got %.100q, want %s or %s", d.Kind, kindPolicy, kindModule)
+			err = fmt.Errorf("kind: got %.100q, want %s, %s, %s or %s", d.Kind, kindPolicy, kindModule, kindData, kindPermissions)
 		}
 		if err != nil {
 			return out, fmt.Errorf("policies[%d]: %w", i, err)

@@ -1,4 +1,5 @@
-package builtins
+// Package authority reads the authority that Rego gives to a builtin.
+package authority
 
 import (
 	"bytes"
@@ -11,8 +12,8 @@ import (
 	"github.com/assay-dev/assay/rego/cip"
 )
 
-// authority reads an authority: the CIP's own fields and no others.
-func authority(t *ast.Term) (out cip.Authority, p *declare.Problem) {
+// Read reads an authority: the CIP's own fields and no others.
+func Read(t *ast.Term) (out cip.Authority, p *declare.Problem) {
 	if _, ok := t.Value.(ast.Object); !ok {
 		return out, declare.Refuse(declare.Malformed, "authority: got "+ast.ValueName(t.Value)+", want an object")
 	}
