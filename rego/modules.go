@@ -175,7 +175,8 @@ func (t *Text) AddRaw(ctx context.Context, source Source) error {
 const forPolicies = "lib/assay/lib/"
 
 // compiled are the modules that decide together: all but those that policies
-// brought along and policies in plain Rego, which are asked each by itself.
+// brought along and policies in plain Rego, which are asked each by itself, and the
+// library for these.
 func (t *Text) compiled() map[string]string {
 	out := maps.Clone(t.Modules)
 	for _, module := range t.inline {
