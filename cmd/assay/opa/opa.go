@@ -6,7 +6,8 @@
 //     file that editors, linters and the stock `opa` want to know our builtins;
 //   - check and eval know the schemas of predicates, unless they are given others;
 //   - eval and bench let the networked builtins reach the world, with the
-//     defaults of `assay verify` and, if given, another trusted root.
+//     defaults of `assay verify` and, if given, another trusted root;
+//   - check, deps, eval and bench find the library where Rego asks for it.
 //
 // The package decides nothing and knows no policy. It is no way into verify or
 // serve: what it lets builtins reach, it lets them reach in a process that runs
@@ -67,6 +68,9 @@ func Mount(root *cobra.Command) {
 			printCurrent(c)
 		case "eval", "bench":
 			reachOut(c)
+		}
+		if slices.Contains([]string{"bench", "check", "deps", "eval"}, c.Name()) {
+			libraryBeside(c)
 		}
 		run := c.RunE
 		if c.Flags().Lookup("schema") != nil {
