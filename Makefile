@@ -71,7 +71,7 @@ cover: ## print the coverage of the Go code
 
 fmt: ## format the Go and the Rego
 	$(TOOL) golangci-lint fmt
-	$(OPA) fmt --write $(REGO)
+	$(OPA) fmt --write $(REGO) examples
 
 build: ## build bin/assay, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/assay ./cmd/assay
