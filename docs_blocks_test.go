@@ -106,9 +106,10 @@ func commands(text string) []string {
 
 func TestDocsConsoleBlocksCanBeTyped(t *testing.T) {
 	t.Parallel()
-	texts, makefile := helpTexts(t), read(t, "Makefile")
+	texts := helpTexts(t)
 	program := regexp.MustCompile(`^(?:(?:\./)?bin/)?assay |^go run \./cmd/assay `)
 	for _, path := range documents(t) {
+		makefile := makefileOf(t, path)
 		for _, typed := range commands(read(t, path)) {
 			words := strings.Fields(typed)
 			if words[0] == "make" && len(words) > 1 && !strings.Contains(makefile, "\n"+words[1]+":") {
@@ -119,6 +120,17 @@ func TestDocsConsoleBlocksCanBeTyped(t *testing.T) {
 			}
 		}
 	}
+}
+
+// makefileOf is the one that a page speaks of: that of the repository which it belongs
+// to, or has the reader make, or else the project's.
+func makefileOf(t *testing.T, page string) string {
+	t.Helper()
+	const started = "cmd/assay/start/repository"
+	if filepath.Dir(page) == started || strings.Contains(read(t, page), "\n$ assay init ") {
+		return read(t, filepath.Join(started, "Makefile"))
+	}
+	return read(t, "Makefile")
 }
 
 // checkCommand wants the command and every flag of a line that starts the program.

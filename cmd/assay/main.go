@@ -24,6 +24,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/opa"
 	"github.com/assay-dev/assay/cmd/assay/replay"
 	"github.com/assay-dev/assay/cmd/assay/schemas"
+	"github.com/assay-dev/assay/cmd/assay/start"
 	"github.com/assay-dev/assay/cmd/assay/suite"
 )
 
@@ -93,7 +94,7 @@ func command(args []string) *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.AddCommand(verifyCommand(), explainCommand(), compileCommand(), lintCommand(), serveCommand(), replayCommand(), diffCommand(),
-		demoCommand(), schemas.Command(), versionCommand())
+		demoCommand(), start.Command(), schemas.Command(), versionCommand())
 	if meant, _, err := root.Find(args); err != nil || meant == root {
 		root.AddCommand(suite.Command())
 		opa.Mount(root)
