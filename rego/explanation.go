@@ -5,7 +5,8 @@ package rego
 // What admitted is one line; what denied says what was got and what was wanted.
 type Explanation struct {
 	// What the node is about: review, object, image, tag, policy, glob, match,
-	// authority, attestation, statement, signature, inside, rule or warning.
+	// authority, attestation, statement, signature, inside, rule, warning, rego (a
+	// policy in plain Rego), denial or error.
 	What string `json:"what"`
 	// Name of it: a reference, the name of a policy, a digest, a line's rule.
 	Name string `json:"name"`
@@ -72,6 +73,7 @@ const (
 	PolicyFailed    Reason = "policy_failed"    // a policy is not satisfied
 	AuthorityFailed Reason = "authority_failed" // no authority of the policy passed
 	InsideFailed    Reason = "inside_failed"    // one did, and spec.policy said no
+	RegoDenied      Reason = "rego_denied"      // a policy in plain Rego denies, or has no answer
 	Undecided       Reason = "undecided"        // there is no answer, hence no yes
 )
 
@@ -79,6 +81,6 @@ const (
 func Reasons() []Reason {
 	return []Reason{
 		Admitted, Denied, Exempt, Passed, Warned, Matched, NoDigest, NoPolicy, GlobDiffers, ResourceDiffers,
-		PolicyFailed, AuthorityFailed, InsideFailed, Undecided,
+		PolicyFailed, AuthorityFailed, InsideFailed, RegoDenied, Undecided,
 	}
 }

@@ -73,7 +73,7 @@ func (p *printer) line(depth int, text string) {
 
 func (p *printer) branch(node rego.Explanation) {
 	if node.What != "image" {
-		p.line(0, head(node)+text(node))
+		p.other(node)
 		return
 	}
 	p.line(0, node.Name)
@@ -91,6 +91,19 @@ func (p *printer) branch(node rego.Explanation) {
 	}
 	if node.Because == nil {
 		p.passed(node.Path)
+	}
+}
+
+// other is what is no image: an object that is not understood, or what a policy in plain
+// Rego says of the review.
+func (p *printer) other(node rego.Explanation) {
+	if node.What != "rego" {
+		p.line(0, head(node)+text(node))
+		return
+	}
+	p.line(0, fmt.Sprintf("policy %s in Rego (%s): %s", node.Name, node.Mode, outcome(node)))
+	for _, child := range node.Because {
+		p.line(1, head(child)+text(child))
 	}
 }
 

@@ -20,7 +20,7 @@ answer := {"decision": admission.decision, "explanation": review}
 # title: Review
 # description: The root of the tree, with a branch for each image.
 review := object.union(
-	{"what": "review", "name": "", "because": array.concat(_malformed, _images)},
+	{"what": "review", "name": "", "because": array.concat(array.concat(_malformed, _images), _rego)},
 	_verdict,
 )
 
@@ -28,6 +28,7 @@ default _verdict := {"code": "denied", "outcome": "failed"}
 
 _verdict := {"code": "exempt", "outcome": "passed"} if {
 	admission.exempt
+	admission.allowed
 } else := {"code": "admitted", "outcome": "passed"} if {
 	admission.allowed
 }
@@ -54,6 +55,22 @@ _images := [{
 	some i, subject in admission.subjects
 	node := _image(subject, admission.decision.images[i].policies)
 ]
+
+# Policies in plain Rego are asked about the review, whatever its images.
+_rego := [object.union({"what": "rego", "name": entry.name, "mode": entry.mode}, _said(entry)) |
+	some entry in object.get(admission.decision, "rego", [])
+]
+
+_said(entry) := _passed({warning.message | some warning in entry.warnings}) if {
+	entry.outcome == "passed"
+} else := {"code": "rego_denied", "outcome": _outcome(entry), "because": array.concat(denials, errors)} if {
+	denials := [{"what": "denial", "name": "", "code": "rego_denied", "outcome": "failed", "text": denial.message} |
+		some denial in entry.denials
+	]
+	errors := [{"what": "error", "name": "", "code": error.code, "outcome": "failed", "text": error.message} |
+		error := entry.error
+	]
+}
 
 _plain if {
 	admission.allowed

@@ -226,3 +226,44 @@ test_what_passes_beside_what_is_denied_is_one_line if {
 	tree.because[0] == _image("passed", "passed", [_reported("p", "enforce", "passed", "passed", [])])
 	tree.because[1].outcome == "failed"
 }
+
+_raw := {
+	"denies": {"ok": true, "deny": ["not here", {"msg": "nor there"}], "warn": [], "mode": null, "error": null},
+	"fails": {"ok": false, "deny": [], "warn": [], "mode": null, "error": {"code": "timeout", "message": "too long"}},
+	"passes": {"ok": true, "deny": [], "warn": [], "mode": null, "error": null},
+	"softens": {"ok": true, "deny": ["never"], "warn": [], "mode": "warn", "error": null},
+	"warns": {"ok": true, "deny": [], "warn": ["old"], "mode": null, "error": null},
+}
+
+mock_policy(name, _) := _raw[name]
+
+_rego_tree(names, review) := tree if {
+	tree := _tree(review, {"p": _policy("enforce", [_passed("a")])}, _deny) with assay.policy as mock_policy
+		with data.assay.raw_policies as {name: {} | some name in names}
+}
+
+test_policies_in_plain_rego_say_what_they_deny if {
+	tree := _rego_tree({"denies", "fails", "passes", "softens", "warns"}, given.running([_app]))
+	denial := {"what": "denial", "name": "", "code": "rego_denied", "outcome": "failed"}
+	array.slice(tree.because, 1, 6) == [
+		{"what": "rego", "name": "denies", "mode": "enforce", "code": "rego_denied", "outcome": "failed", "because": [
+			object.union(denial, {"text": "not here"}),
+			object.union(denial, {"text": "nor there"}),
+		]},
+		{"what": "rego", "name": "fails", "mode": "enforce", "code": "rego_denied", "outcome": "failed", "because": [
+			{"what": "error", "name": "", "code": "timeout", "outcome": "failed", "text": "too long (timeout)"},
+		]},
+		{"what": "rego", "name": "passes", "mode": "enforce", "code": "passed", "outcome": "passed", "because": []},
+		{"what": "rego", "name": "softens", "mode": "warn", "code": "rego_denied", "outcome": "warned", "because": [
+			object.union(denial, {"text": "never"}),
+		]},
+		{"what": "rego", "name": "warns", "mode": "enforce", "code": "warned", "outcome": "warned", "because": [_caution]},
+	]
+}
+
+# No image is judged, and all the same it is denied.
+test_an_exempt_review_may_be_denied_by_plain_rego if {
+	tree := _rego_tree({"denies"}, given.review("DELETE", "/v1/Pod", {}))
+	[tree.code, tree.outcome] == ["denied", "failed"]
+	[node.name | some node in tree.because] == ["denies"]
+}
