@@ -34,6 +34,7 @@ func assayPolicy() declare.Builtin {
 			declare.Named("deny", types.A, "the value of that rule, a set as an array in OPA's order; an empty array where it is undefined"),
 			declare.Named("warn", types.A, "the same"),
 			declare.Named("mode", types.A, "the value of that rule, null where it is undefined"),
+			declare.Named("at", declare.List(types.S), "which rules denied, as RULE:LINE:FILE; empty unless an explanation is asked for"),
 		},
 		Codes: []declare.Code{declare.Timeout, declare.TooLarge, declare.Malformed, declare.Unresolved, declare.Unsupported},
 		Examples: []declare.Example{{
@@ -87,7 +88,7 @@ func said(answer ast.Value, p *declare.Problem) *ast.Term {
 	}
 	return ast.ObjectTerm(
 		ast.Item(ast.StringTerm("ok"), ast.BooleanTerm(p == nil && object != nil)),
-		member("deny", ast.ArrayTerm()), member("warn", ast.ArrayTerm()), member("mode", ast.NullTerm()),
+		member("deny", ast.ArrayTerm()), member("warn", ast.ArrayTerm()), member("mode", ast.NullTerm()), member("at", ast.ArrayTerm()),
 		ast.Item(ast.StringTerm("error"), cause),
 	)
 }

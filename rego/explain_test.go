@@ -164,3 +164,28 @@ func TestExplainOfManyPolicies(t *testing.T) {
 		t.Errorf("got %+v, %v, want the three nearest", tree, err)
 	}
 }
+
+// TestExplainNamesTheRulesThatDeny of a policy in plain Rego, by file and line.
+func TestExplainNamesTheRulesThatDeny(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t, explainedImages)
+	r := open(t, w, setup{modules: map[string]string{"rules/latest.rego": `package kubernetes.admission
+
+deny contains "never" if input.request.operation == "DELETE"
+
+deny contains "not now" if {
+	input.request.operation == "CREATE"
+}
+`}})
+	decision, tree, err := r.Explain(t.Context(), pod(byDigest(t, w, "good")))
+	if err != nil || decision.Allowed {
+		t.Fatalf("got %+v, %v, want a denial", decision, err)
+	}
+	node := tree.Because[len(tree.Because)-1]
+	if node.What != "rego" || node.Outcome != "failed" || len(node.Because) != 2 || node.Because[0].Text != "not now" {
+		t.Fatalf("got %+v, want the denial and its rule", node)
+	}
+	if diff := cmp.Diff(&rego.Place{Path: "rules/latest.rego", Line: 5}, node.Because[1].Source); diff != "" {
+		t.Errorf("place (-want +got):\n%s", diff)
+	}
+}

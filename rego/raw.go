@@ -11,6 +11,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown/builtins"
 
+	"github.com/assay-dev/assay/rego/apart"
 	"github.com/assay-dev/assay/rego/raw"
 )
 
@@ -115,11 +116,42 @@ func (a *asking) policy(ctx context.Context, name string, input ast.Value) (answ
 		return nil, string(failure.Code), failure.Message
 	}
 	a.keep(asked.Answers, policy.Allowed())
+	var at []*ast.Term
+	if a.explaining && denies(said.Deny) {
+		asked.Review = about.input()
+		at = fired(ctx, policy, asked)
+	}
 	return ast.NewObject(
 		ast.Item(ast.StringTerm("deny"), ast.NewTerm(said.Deny)),
 		ast.Item(ast.StringTerm("warn"), ast.NewTerm(said.Warn)),
 		ast.Item(ast.StringTerm("mode"), ast.NewTerm(said.Mode)),
+		ast.Item(ast.StringTerm("at"), ast.ArrayTerm(at...)),
 	), "", ""
+}
+
+// denies says whether a value of deny says anything.
+func denies(value ast.Value) bool {
+	list, ok := value.(*ast.Array)
+	return !ok || list.Len() > 0
+}
+
+// mostFired bounds the rules that are told of one policy.
+const mostFired = 10
+
+// fired are the rules deny that held, as "deny:LINE:FILE", by one more evaluation.
+func fired(ctx context.Context, policy *raw.Policy, asked raw.Asked) (out []*ast.Term) {
+	trace := apart.NewTrace()
+	asked.Tracer = trace
+	if _, failure := policy.Judge(ctx, asked); failure != nil {
+		return nil
+	}
+	for _, traced := range trace.Rules() {
+		head := traced.Rule.Head.Ref()[0].Value
+		if at := traced.Rule.Location; traced.Held && at != nil && head.Compare(ast.Var("deny")) == 0 && len(out) < mostFired {
+			out = append(out, ast.StringTerm(fmt.Sprintf("deny:%d:%s", at.Row, at.File)))
+		}
+	}
+	return out
 }
 
 // about is the review that a value is. A lazy object writes to itself while it is read,

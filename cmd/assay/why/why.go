@@ -103,6 +103,10 @@ func (p *printer) other(node rego.Explanation) {
 	}
 	p.line(0, fmt.Sprintf("policy %s in Rego (%s): %s", node.Name, node.Mode, outcome(node)))
 	for _, child := range node.Because {
+		if child.What == "rule" && child.Source != nil {
+			p.line(1, fmt.Sprintf("%s by rule %s, %s:%d", child.Text, child.Name, child.Source.Path, child.Source.Line))
+			continue
+		}
 		p.line(1, head(child)+text(child))
 	}
 }

@@ -10,6 +10,7 @@ import data.assay.admission
 import data.assay.explain.evidence
 import data.assay.explain.nearest
 import data.assay.images
+import data.assay.raw
 
 # METADATA
 # title: Answer
@@ -63,14 +64,28 @@ _rego := [object.union({"what": "rego", "name": entry.name, "mode": entry.mode},
 
 _said(entry) := _passed({warning.message | some warning in entry.warnings}) if {
 	entry.outcome == "passed"
-} else := {"code": "rego_denied", "outcome": _outcome(entry), "because": array.concat(denials, errors)} if {
+} else := {"code": "rego_denied", "outcome": _outcome(entry), "because": because} if {
 	denials := [{"what": "denial", "name": "", "code": "rego_denied", "outcome": "failed", "text": denial.message} |
 		some denial in entry.denials
 	]
 	errors := [{"what": "error", "name": "", "code": error.code, "outcome": "failed", "text": error.message} |
 		error := entry.error
 	]
+	because := array.concat(array.concat(denials, errors), _fired(entry.name))
 }
+
+# Which rules denied, as RULE:LINE:FILE.
+_fired(name) := [{
+	"what": "rule",
+	"name": parts[0],
+	"code": "rego_denied",
+	"outcome": "failed",
+	"text": "denied",
+	"source": {"line": to_number(parts[1]), "path": concat(":", array.slice(parts, 2, count(parts)))},
+} |
+	some place in object.get(raw.places, name, [])
+	parts := split(place, ":")
+]
 
 _plain if {
 	admission.allowed

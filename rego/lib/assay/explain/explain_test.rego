@@ -231,7 +231,7 @@ _raw := {
 	"denies": {"ok": true, "deny": ["not here", {"msg": "nor there"}], "warn": [], "mode": null, "error": null},
 	"fails": {"ok": false, "deny": [], "warn": [], "mode": null, "error": {"code": "timeout", "message": "too long"}},
 	"passes": {"ok": true, "deny": [], "warn": [], "mode": null, "error": null},
-	"softens": {"ok": true, "deny": ["never"], "warn": [], "mode": "warn", "error": null},
+	"softens": {"ok": true, "deny": ["never"], "warn": [], "mode": "warn", "error": null, "at": ["deny:7:a:b.rego"]},
 	"warns": {"ok": true, "deny": [], "warn": ["old"], "mode": null, "error": null},
 }
 
@@ -256,6 +256,10 @@ test_policies_in_plain_rego_say_what_they_deny if {
 		{"what": "rego", "name": "passes", "mode": "enforce", "code": "passed", "outcome": "passed", "because": []},
 		{"what": "rego", "name": "softens", "mode": "warn", "code": "rego_denied", "outcome": "warned", "because": [
 			object.union(denial, {"text": "never"}),
+			{
+				"what": "rule", "name": "deny", "code": "rego_denied", "outcome": "failed", "text": "denied",
+				"source": {"line": 7, "path": "a:b.rego"},
+			},
 		]},
 		{"what": "rego", "name": "warns", "mode": "enforce", "code": "warned", "outcome": "warned", "because": [_caution]},
 	]

@@ -31,6 +31,14 @@ _satisfied contains name if {
 # regal ignore:prefer-set-or-object-rule
 _answers := {name: assay.policy(name, input) | some name in asked}
 
+# METADATA
+# title: Places
+# description: |
+#   Which rules of each policy denied, as RULE:LINE:FILE, where an explanation is
+#   asked for.
+# scope: document
+places[name] := answer.at if some name, answer in _answers
+
 _denials[name] := _messages(answer.deny) if some name, answer in _answers
 
 _cautions[name] := _messages(answer.warn) if some name, answer in _answers
