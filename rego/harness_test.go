@@ -104,6 +104,7 @@ type setup struct {
 	allow       raw.Allow
 	registries  []string
 	query       string // another decision
+	record      bool   // also in benchmarks
 }
 
 // rig is an engine on a world.
@@ -170,7 +171,7 @@ func factsOf(t testing.TB, w *world.World, s setup) *builtins.Facts {
 		t.Fatal(err)
 	}
 	facts, err := builtins.New(client, func() trust.Roots { return trust.Roots{Default: root} },
-		builtins.Options{Now: s.clock.Now, Record: isTest(t)})
+		builtins.Options{Now: s.clock.Now, Record: s.record || isTest(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

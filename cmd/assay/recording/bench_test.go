@@ -2,47 +2,11 @@ package recording_test
 
 import (
 	"io"
-	"log/slog"
 	"testing"
 
 	"github.com/assay-dev/assay/capsule"
 	"github.com/assay-dev/assay/cmd/assay/recording"
 )
-
-// BenchmarkDecide is a warm decision with and without recording: what recording adds to
-// it is all that is on the way of an answer.
-func BenchmarkDecide(b *testing.B) {
-	for _, bb := range []struct {
-		name   string
-		images []string
-	}{{"images=1", []string{"app"}}, {"images=2", []string{"app", "bare"}}} {
-		for _, record := range []bool{false, true} {
-			name := bb.name + "/record=off"
-			if record {
-				name = bb.name + "/record=on"
-			}
-			b.Run(name, func(b *testing.B) {
-				r := open(b, setup{record: record})
-				var images []string
-				for _, image := range bb.images {
-					images = append(images, r.digested(image))
-				}
-				review := pod(images...)
-				if record {
-					// Its queue is full soon and nobody empties it: dropping takes what taking does.
-					recorder := recording.NewRecorder(recording.Flags{Dir: b.TempDir(), Sample: 1, MaxBytes: 1 << 30}, new(recording.Sealer),
-						slog.New(slog.DiscardHandler), func(recording.Result) {})
-					r.Record(recorder.Take)
-				}
-				for b.Loop() {
-					if _, err := r.Decide(b.Context(), review); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-		}
-	}
-}
 
 // BenchmarkCapsule is what the worker does with each decision: masking, hashing, and
 // writing to nowhere, or to a file.

@@ -202,8 +202,3 @@ func same(t testing.TB, c *capsule.Capsule) {
 		t.Errorf("got %s, not recorded %q, %v, want %s", outcome.Decision, judged.NotRecorded, err, c.Outcome.Decision)
 	}
 }
-
-// digested is the reference of an image by digest: it is known for longer than a tag.
-func (r *rig) digested(name string) string {
-	return strings.Replace(r.world.Expand("${"+name+"@}"), r.world.Registry(), r.host, 1)
-}
