@@ -33,7 +33,7 @@ import (
 // not.
 func All() []declare.Builtin {
 	return slices.Concat([]declare.Builtin{
-		ociParse(), ociResolve(), ociManifest(), ociIndex(), ociConfig(), ociConfigs(), ociBlob(), ociReferrers(), ociFiles(),
+		pure.OCIParse(), ociResolve(), ociManifest(), ociIndex(), ociConfig(), ociConfigs(), ociBlob(), ociReferrers(), ociFiles(),
 		cosignVerify(), cosignAttestations(),
 		cueValidate(), cueValidateConcrete(), sigstoreIsCompliant(), assayPolicy(),
 	}, pure.Builtins())

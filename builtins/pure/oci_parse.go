@@ -1,6 +1,8 @@
-package builtins
+package pure
 
 import (
+	"errors"
+
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/types"
@@ -20,7 +22,8 @@ type parsed struct {
 	Error      *declare.Problem `json:"error"`
 }
 
-func ociParse() declare.Builtin {
+// OCIParse is oci.parse, which stands among the builtins of registries.
+func OCIParse() declare.Builtin {
 	return declare.Builtin{
 		Name:   "oci.parse",
 		Text:   "Takes an image reference apart. It is pure: no network, the same answer always.",
@@ -52,7 +55,12 @@ func parse(operand *ast.Term) parsed {
 	}
 	reference, err := oci.Parse(ref)
 	if err != nil {
-		return parsed{Error: problemOf(err)}
+		// Every error of that package is one of its own, with a message for people.
+		var refusal *oci.Error
+		if !errors.As(err, &refusal) {
+			refusal = &oci.Error{Message: err.Error()}
+		}
+		return parsed{Error: declare.Refuse(declare.Malformed, refusal.Message)}
 	}
 	return parsed{
 		OK: true, Registry: reference.Registry, Repository: reference.Repository,
