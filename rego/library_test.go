@@ -42,12 +42,13 @@ func TestPolicyInRegoUsesTheLibrary(t *testing.T) {
 		"bare": {"failed policy: unwanted: no attestation: no matching attestations"},
 	} {
 		d := r.decide(t, byDigest(t, w, name))
-		slices.Sort(d.Reasons)
-		for i, reason := range d.Reasons {
-			d.Reasons[i], _, _ = strings.Cut(reason, "; looked at")
+		got := []string{}
+		for _, reason := range slices.Sorted(slices.Values(d.Reasons)) {
+			reason, _, _ = strings.Cut(reason, "; looked at")
+			got = append(got, reason)
 		}
-		if d.Allowed != (len(want) == 0) || !slices.Equal(d.Reasons, want) {
-			t.Errorf("%s: got allowed %t, %q, want %q", name, d.Allowed, d.Reasons, want)
+		if d.Allowed != (len(want) == 0) || !slices.Equal(got, want) {
+			t.Errorf("%s: got allowed %t, %q, want %q", name, d.Allowed, got, want)
 		}
 	}
 }
