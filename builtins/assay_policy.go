@@ -39,7 +39,7 @@ func assayPolicy() declare.Builtin {
 		Codes: []declare.Code{declare.Timeout, declare.TooLarge, declare.Malformed, declare.Unresolved, declare.Unsupported},
 		Examples: []declare.Example{{
 			Expression: `assay.policy("labels", {"request": {"object": {"metadata": {"name": "shop"}}}})`,
-			Value:      `{"ok": true, "deny": ["the label team is missing"], "warn": [], "mode": null, "error": null}`,
+			Value:      `{"ok": true, "deny": ["the label team is missing"], "warn": [], "mode": null, "at": [], "error": null}`,
 		}},
 		Nondeterministic: true, // the policies and the time are those of the decision
 		Call: func(bctx topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
