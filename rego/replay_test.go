@@ -47,6 +47,9 @@ func replay(t testing.TB, judge *recording.Judge, made rego.Made) {
 	if _, ok := made.Answers.(*builtins.Session); !ok || made.Err != nil {
 		return // a test of what no session answers, or of what ended before there was a decision
 	}
+	if len(made.Set.Source().Allow.Builtins) > 0 {
+		return // what http.send was answered is in no capsule
+	}
 	sealed, err := new(recording.Sealer).Seal(made)
 	if err != nil {
 		t.Errorf("recording: %v", err)

@@ -210,7 +210,10 @@ func hashOf(text *Text, source Source) string {
 	for _, path := range slices.Sorted(maps.Keys(source.Modules)) {
 		fmt.Fprintf(hash, "%q\n", path) // locations are part of messages
 	}
-	data, err := json.Marshal(source.Data) // in the order of the names
+	data, err := []byte("{}"), error(nil) // which is what no data are, too
+	if len(source.Data) > 0 {
+		data, err = json.Marshal(source.Data) // in the order of the names
+	}
 	fmt.Fprintf(hash, "%q %v %t %q %q %q\n", data, err, source.V0, source.Allow.Builtins, source.Allow.Hosts, source.Registries)
 	return hex.EncodeToString(hash.Sum(nil))
 }

@@ -60,7 +60,8 @@ func (w *workshop) build(ctx context.Context) (*apart.Program, *ast.Compiler, er
 // examine is what we ask of modules beyond what OPA does.
 func (w *workshop) examine(ctx context.Context, modules map[string]*ast.Module) *ast.Error {
 	all := make([]*ast.Module, 0, len(modules))
-	for _, m := range modules {
+	for _, path := range slices.Sorted(maps.Keys(modules)) { // the cause that is told is always the same
+		m := modules[path]
 		if err := ctx.Err(); err != nil {
 			return ast.NewError(ast.CompileErr, m.Package.Location, "%v", err)
 		}
