@@ -16,10 +16,9 @@ package assay.lib.references
 #   `ghcr.io:443/acme/app` and `ghcr.io/acme/app` are one image.
 # custom:
 #   example: |
-#     deny contains reason if {
-#     	some entry in images.found
-#     	not references.elsewhere(entry.image, ["ghcr.io/acme"])
-#     	some reason in reasons(entry.image)
+#     deny contains "not signed" if {
+#     	not references.elsewhere(image, ["ghcr.io/acme"])
+#     	not cosign.verify(oci.resolve(image).ref, authority).ok
 #     }
 default elsewhere(_, _) := false
 
