@@ -5,7 +5,8 @@
 // for the .rego files and data documents in it and below it. A data document is a file of
 // the name data.json, data.yaml or data.yml; as in OPA's bundles, its place below the
 // directory is its place below data. What begins with a dot is left out, and so are Rego
-// tests (*_test.rego). Links are followed, but no directory is read twice.
+// tests (*_test.rego) and fixtures (*_test.yaml with cases or a world, and no resource).
+// Links are followed, but no directory is read twice.
 //
 // What is there and cannot be read is an error: leaving it out would drop a policy.
 package sources
@@ -105,7 +106,7 @@ func (f *finder) directory(path string) error {
 	}
 	for _, entry := range entries {
 		file := filepath.Join(path, entry.Name())
-		if isResource(entry.Name()) && mayBeFile(file) {
+		if isResource(entry.Name()) && mayBeFile(file) && !isFixture(file) {
 			f.out.Resources = append(f.out.Resources, file)
 		}
 	}
@@ -167,6 +168,29 @@ func (f *finder) entry(file, name string, at []string) error {
 
 func isResource(name string) bool {
 	return slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name)) && !isData(name)
+}
+
+// isFixture is true of a file of tests beside the policies that they are of. Its name alone
+// says nothing: what might be a resource is none.
+func isFixture(path string) bool {
+	name := strings.TrimSuffix(path, filepath.Ext(path))
+	if !strings.HasSuffix(name, "_test") {
+		return false
+	}
+	text, err := Read(path, MaxFile)
+	if err != nil {
+		return false
+	}
+	encoded, err := strict.JSON(text)
+	if err != nil {
+		return false
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(encoded, &members); err != nil {
+		return false
+	}
+	has := func(member string) bool { _, ok := members[member]; return ok }
+	return (has("cases") || has("world")) && !has("apiVersion") && !has("kind") && !has("spec")
 }
 
 func isData(name string) bool {

@@ -73,6 +73,24 @@ func TestDirectoryStandsForItsFiles(t *testing.T) {
 	}
 }
 
+// TestFixturesAreNoPolicies: tests may lie beside policies, and no policy is taken for one.
+func TestFixturesAreNoPolicies(t *testing.T) {
+	t.Parallel()
+	const policy = "apiVersion: policy.sigstore.dev/v1beta1\nkind: ClusterImagePolicy\n"
+	dir := write(t, map[string]string{
+		"a_test.yaml": "world: {}\n", "b_test.yml": "cases: []\n", "c_test.json": `{"cases": []}`,
+		"policy_test.yaml": policy, "both_test.yaml": policy + "cases: []\n", "kind_test.yaml": "kind: ClusterImagePolicy\ncases: []\n",
+		"many_test.yaml": "cases: []\n---\n" + policy, "broken_test.yaml": "cases: [\n", "empty_test.yaml": "", "cases.yaml": "cases: []\n",
+	})
+	resources, _, _ := found(t, dir)
+	want := []string{
+		"both_test.yaml", "broken_test.yaml", "cases.yaml", "empty_test.yaml", "kind_test.yaml", "many_test.yaml", "policy_test.yaml",
+	}
+	if diff := cmp.Diff(want, resources); diff != "" {
+		t.Errorf("resources (-want +got):\n%s", diff)
+	}
+}
+
 // TestLinksAreFollowed, as in a mounted ConfigMap, and out of no loop.
 func TestLinksAreFollowed(t *testing.T) {
 	t.Parallel()
