@@ -137,6 +137,9 @@ func (t *Text) Failing() []*raw.Policy {
 	return slices.DeleteFunc(t.raw.All(), func(p *raw.Policy) bool { return p.Failure() == nil })
 }
 
+// Unasked are the files in Rego that read like policies and are none.
+func (t *Text) Unasked() []raw.Unasked { return t.raw.Unasked() }
+
 // AddRaw takes in the policies in plain Rego of a source, each compiled by itself.
 func (t *Text) AddRaw(ctx context.Context, source Source) error {
 	library, err := lib.Modules()
@@ -153,6 +156,10 @@ func (t *Text) AddRaw(ctx context.Context, source Source) error {
 		if failure := p.Failure(); failure != nil {
 			t.Warnings = append(t.Warnings, fmt.Sprintf("policy %s: fails whatever it judges: %s", p.Name, failure.Message))
 		}
+	}
+	for _, u := range t.raw.Unasked() {
+		t.Warnings = append(t.Warnings, fmt.Sprintf("%s:%d: nobody asks %s of package %s: got a library that no policy imports, want package policies.NAME",
+			u.File, u.Line, u.Rule, u.Package))
 	}
 	for _, module := range t.raw.Texts() {
 		if _, taken := t.Modules[module.Path]; taken {

@@ -27,8 +27,8 @@ func lintCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lint FILE|DIR...",
 		Short: "Find policies that do not do what they seem to do",
-		Long: "lint finds ClusterImagePolicies that do not do what they seem to do, and says what to write instead;\n" +
-			"and policies in Rego that fail whatever they judge.\n" +
+		Long: "Lint finds ClusterImagePolicies that do not do what they seem to do, and says what to write instead;\n" +
+			"and Rego that fails whatever it judges, or that nobody asks.\n" +
 			"All files together are taken for the policies of one cluster.\n\n" +
 			"Exit codes: 0 nothing found, 1 findings, 2 something could not be read.",
 		Args: cobra.MinimumNArgs(1),
@@ -66,7 +66,7 @@ func findingsWriter(output string) (func(io.Writer, []lint.Finding) error, error
 	case "sarif":
 		return func(w io.Writer, findings []lint.Finding) error { return sarif.Write(w, version(), findings) }, nil
 	}
-	return nil, fmt.Errorf("output: got %q, want text or sarif", output)
+	return nil, fmt.Errorf("--output: got %q, want text or sarif", output)
 }
 
 // readForLint reads all files, or says of each what is wrong with it: findings
@@ -109,6 +109,9 @@ func lintRego(ctx context.Context, found sources.Files, flags allow.Flags) ([]li
 	for _, policy := range text.Failing() {
 		file, line := policy.Place()
 		out = append(out, lint.RegoFails(policy.Name, file, line, policy.Failure().Message))
+	}
+	for _, u := range text.Unasked() {
+		out = append(out, lint.RegoUnasked(u.Package, u.Rule, u.File, u.Line))
 	}
 	return out, nil
 }

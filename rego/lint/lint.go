@@ -110,6 +110,16 @@ func RegoFails(policy, file string, line int, message string) Finding {
 	}
 }
 
+// RegoUnasked is the finding about a rule of a package that is no policy, and that no
+// policy imports.
+func RegoUnasked(pkg, rule, file string, line int) Finding {
+	return Finding{
+		Rule: ruleUnasked, Severity: severityOf(ruleUnasked), File: file, Line: line, Policy: pkg, Path: rule,
+		Message: fmt.Sprintf("package %s is no policy, and no policy imports it: nobody asks its %s", pkg, rule),
+		Fix:     "write package policies.NAME, or import it in a policy",
+	}
+}
+
 // subject is a policy, the file that it is in, and its globs.
 type subject struct {
 	file   *File

@@ -35,6 +35,7 @@ const (
 	ruleCUE          = "cue-missing-fields"
 	ruleRego         = "rego-or-semantics"
 	ruleRaw          = "rego-fails"
+	ruleUnasked      = "rego-unasked"
 	ruleIgnore       = "unknown-ignore"
 )
 
@@ -79,6 +80,8 @@ func Rules() []Rule {
 			"The first answer with result true ends the evaluation, and a passing answer with a warning counts as failed."},
 		{ruleRaw, Error, "The policy in Rego fails whatever it judges",
 			"A policy that does not compile denies everything, or warns of everything where its text says mode := warn."},
+		{ruleUnasked, Error, "The Rego denies, and nobody asks it",
+			"Policies are the packages policies.NAME and kubernetes.admission. Every other one is a library, which is nothing until a policy imports it."},
 		{ruleIgnore, Error, "The annotation ignores a rule that does not exist",
 			"A mistyped rule silences nothing."},
 	}

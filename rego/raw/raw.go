@@ -66,6 +66,8 @@ type Policies struct {
 	list  []*Policy
 	files []file
 	data  map[string]any
+	// unasked are files that nobody asks, see [Unasked].
+	unasked []Unasked
 }
 
 // Compile makes policies of files. The error is about files that are no Rego, are in a
@@ -97,9 +99,13 @@ func Compile(ctx context.Context, source Source) (*Policies, error) {
 	data["assay"] = map[string]any{"config": source.Config, "raw_policies": names}
 	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
 	out := &Policies{files: files, data: source.Data}
+	asked := map[string]bool{}
 	for name, own := range byPolicy(files) {
 		p := &Policy{Name: name, Metadata: metadataOf(name, own), warns: warns(own), allow: source.Allow}
 		w := workshop{policy: own[0].policy, own: own, shared: append(slices.Clone(library), libraries(files)...), data: data, store: store, allow: source.Allow}
+		for _, f := range w.closure() {
+			asked[f.path] = true
+		}
 		p.program, p.compiler, err = compileOne(ctx, w)
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("policy %s: %w", name, context.Cause(ctx)) // no fault of the policy
@@ -110,6 +116,7 @@ func Compile(ctx context.Context, source Source) (*Policies, error) {
 		}
 		out.list = append(out.list, p)
 	}
+	out.unasked = unaskedIn(files, asked)
 	slices.SortFunc(out.list, func(a, b *Policy) int { return compareStrings(a.Name, b.Name) })
 	return out, nil
 }
