@@ -113,7 +113,21 @@ func (s *stage) question(ctx context.Context, file *fixture.File, c fixture.Case
 	if unknown != "" {
 		return q, fmt.Errorf("got %s, want the name of something in the world", unknown)
 	}
-	return q, nil
+	return q, known(q.engine.Set(), c.Want.Policies)
+}
+
+// known refuses the name of a policy that is not there: it is unmatched for ever.
+func known(set *rego.Set, wanted map[string]string) error {
+	names := set.Policies()
+	for _, policy := range set.Raw() {
+		names = append(names, policy.Name)
+	}
+	for _, name := range sorted(wanted) {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("policies: got %q, want the name of a policy: %s", name, or(strings.Join(names, ", "), "there is none"))
+		}
+	}
+	return nil
 }
 
 func expanded(s *stage, file *fixture.File, texts []string) []string {

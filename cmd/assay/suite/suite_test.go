@@ -199,6 +199,12 @@ test_nowhere if cosign.verify("ghcr.io/a@sha256:7b763b38f0bc29441c6a10e8e8ac4c8e
 			name: "an expectation of nothing", code: 1, want: []string{"t_test.yaml:3: got ${digest:bear}, want"},
 			files: "-- t_test.yaml --" + bare + "cases:\n- {name: a, image: '${bare}', want: denied, reasons: ['${digest:bear}']}\n",
 		}, {
+			name: "a policy that is not there", code: 1, want: []string{"t_test.yaml:3: policies: got \"theirs\", want the name of a policy: ours, plain"},
+			files: "-- t_test.yaml --" + bare + "cases:\n- {name: a, image: '${bare}', want: denied, policies: {theirs: unmatched, plain: unmatched}}\n" +
+				"-- ours.yaml --\napiVersion: policy.sigstore.dev/v1beta1\nkind: ClusterImagePolicy\nmetadata: {name: ours}\n" +
+				"spec: {images: [{glob: '**'}], authorities: [{static: {action: pass}}]}\n" +
+				"-- plain.rego --\npackage policies.plain\n\ndeny contains \"no\"\n",
+		}, {
 			name: "a resource that is none", code: 1, want: []string{"t_test.yaml:3: kubernetes resource is missing kind key"},
 			files: "-- t_test.yaml --" + bare + "cases:\n- {name: a, resource: {apiVersion: v1}, want: denied}\n",
 		}, {
