@@ -155,13 +155,16 @@ func readFile(path string, info fs.FileInfo) ([]byte, error) {
 // are made of. Data may have a kind, too.
 func holdsResources(data []byte) bool {
 	text := string(data)
-	if !slices.ContainsFunc(resourceKinds(), func(kind string) bool { return strings.Contains(text, kind) }) {
+	if !slices.ContainsFunc(append(resourceKinds(), sigstoreGroup), func(word string) bool { return strings.Contains(text, word) }) {
 		return false
 	}
 	return slices.ContainsFunc(strict.Locate(data).Resources(), func(r strict.Resource) bool {
-		return slices.Contains(resourceKinds(), r.Kind) && r.Name != ""
+		return slices.Contains(resourceKinds(), r.Kind) && r.Name != "" || strings.HasPrefix(r.APIVersion, sigstoreGroup)
 	})
 }
+
+// sigstoreGroup is that of policies: what is in it is no data, whatever is wrong with it.
+const sigstoreGroup = "policy.sigstore.dev/"
 
 func resourceKinds() []string {
 	return []string{"ClusterImagePolicy", "TrustRoot", "Secret", "ConfigMap"}

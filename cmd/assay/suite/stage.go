@@ -110,17 +110,24 @@ func (s *stage) compile(ctx context.Context, files []*fixture.File) (err error) 
 		return err
 	}
 	var errs []error
+	told := map[string]bool{} // all cases ask the same policies
+	note := func(err error) {
+		if err != nil && !told[err.Error()] {
+			told[err.Error()] = true
+			errs = append(errs, err)
+		}
+	}
 	for _, file := range files {
 		for _, c := range file.Cases {
 			_, err := s.engine(ctx, file, c.Config)
-			errs = append(errs, err)
+			note(err)
 		}
 	}
 	if len(s.policies.cips)+len(s.policies.modules) > 0 { // Rego tests ask them
 		asked := len(s.engines) > 0
 		warnings := s.warnings
 		_, err := s.engine(ctx, nil, fixture.Config{})
-		if errs = append(errs, err); asked {
+		if note(err); asked {
 			s.warnings = warnings // fixtures may bring along what these lack
 		}
 	}

@@ -196,6 +196,17 @@ test_nowhere if cosign.verify("ghcr.io/a@sha256:7b763b38f0bc29441c6a10e8e8ac4c8e
 			name: "a variable that names nothing", code: 1, want: []string{"t_test.yaml:3: got ${bear}, want the name of something in the world"},
 			files: "-- t_test.yaml --" + bare + "cases:\n- {name: a, image: '${bear}', want: denied}\n",
 		}, {
+			name: "a variable without an end", code: 1, want: []string{"t_test.yaml:3: got ${bare, want the name of something in the world"},
+			files: "-- t_test.yaml --" + bare + "cases:\n- {name: a, image: '${bare', want: denied}\n",
+		}, {
+			name: "a resource of Sigstore that is none", code: 1, want: []string{"p.yaml: document 0: ClusterImagePolcy a: unknown type"},
+			files: "-- t_test.yaml --" + bare + "cases:\n- {name: a, image: '${bare}', want: denied}\n" +
+				"-- p.yaml --\napiVersion: policy.sigstore.dev/v1beta1\nkind: ClusterImagePolcy\nmetadata: {name: a}\n",
+		}, {
+			name: "a policy without a name", code: 1, want: []string{"p.yaml: document 0: ", "metadata.name"},
+			files: "-- t_test.yaml --" + bare + "cases:\n- {name: a, image: '${bare}', want: denied}\n" +
+				"-- p.yaml --\napiVersion: policy.sigstore.dev/v1beta1\nkind: ClusterImagePolicy\nmetadata: {nam: a}\n",
+		}, {
 			name: "an expectation of nothing", code: 1, want: []string{"t_test.yaml:3: got ${digest:bear}, want"},
 			files: "-- t_test.yaml --" + bare + "cases:\n- {name: a, image: '${bare}', want: denied, reasons: ['${digest:bear}']}\n",
 		}, {

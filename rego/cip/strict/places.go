@@ -18,8 +18,8 @@ type Places struct{ documents []*yaml.Node }
 
 // Resource is the head of one document of a stream.
 type Resource struct {
-	// Kind and Name are as written, and empty where the document has none.
-	Kind, Name string
+	// Kind, Name and APIVersion are as written, and empty where the document has none.
+	Kind, Name, APIVersion string
 	// Line counts from 1.
 	Line int
 }
@@ -48,7 +48,11 @@ func (p Places) Resources() []Resource {
 	var out []Resource
 	for _, node := range p.documents {
 		kind, name := headOf(node)
-		out = append(out, Resource{Kind: kind, Name: name, Line: node.Line})
+		resource := Resource{Kind: kind, Name: name, Line: node.Line}
+		if key, value := entryOf(node, "apiVersion"); key != nil {
+			resource.APIVersion = value.Value
+		}
+		out = append(out, resource)
 	}
 	return out
 }

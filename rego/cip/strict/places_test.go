@@ -32,7 +32,7 @@ metadata: {name: first}
 func TestPlaces(t *testing.T) {
 	t.Parallel()
 	places := strict.Locate([]byte(placed))
-	want := []strict.Resource{{Kind: "ClusterImagePolicy", Name: "first", Line: 2}, {Kind: "TrustRoot", Name: "first", Line: 18}}
+	want := []strict.Resource{{Kind: "ClusterImagePolicy", Name: "first", APIVersion: "policy.sigstore.dev/v1beta1", Line: 2}, {Kind: "TrustRoot", Name: "first", Line: 18}}
 	if diff := cmp.Diff(want, places.Resources()); diff != "" {
 		t.Errorf("resources (-want +got):\n%s", diff)
 	}
