@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -43,6 +45,9 @@ func filled(v values) (map[string][]byte, error) {
 	if err != nil || v == defaults() {
 		return files, err
 	}
+	if err := v.check(); err != nil {
+		return nil, err
+	}
 	if files[policyFile], err = edited(files[policyFile], []edit{
 		{[]any{"spec", "images", 0, "glob"}, v.glob},
 		{[]any{"spec", "authorities", 0, "keyless", "identities", 0, "issuer"}, v.issuer},
@@ -60,6 +65,17 @@ func filled(v values) (map[string][]byte, error) {
 	files[dataFile], err = json.MarshalIndent(map[string][]string{"in_use": {registry}}, "", "  ")
 	files[dataFile] = append(files[dataFile], '\n')
 	return files, err
+}
+
+// check wants values that mean something by themselves: in a policy they have no flag.
+func (v values) check() error {
+	if _, err := regexp.Compile(v.subject); err != nil {
+		return fmt.Errorf("--subject-regexp: got %q, want a regular expression: %w", v.subject, err)
+	}
+	if issuer, err := url.Parse(v.issuer); err != nil || issuer.Scheme != "https" || issuer.Host == "" {
+		return fmt.Errorf("--issuer: got %q, want a URL, as in %s", v.issuer, defaults().issuer)
+	}
+	return nil
 }
 
 // checkPolicy wants a policy that is valid and does what it seems to do.

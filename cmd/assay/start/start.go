@@ -32,7 +32,7 @@ func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init [DIR]",
 		Short: "Write a repository of policies to start from",
-		Long: "init writes a repository of policies to start from: a ClusterImagePolicy, a policy in Rego, tests of both,\n" +
+		Long: "Init writes a repository of policies to start from: a ClusterImagePolicy, a policy in Rego, tests of both,\n" +
 			"a Makefile and a workflow that runs them. The directory is the current one unless named, and has to be empty.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
