@@ -33,7 +33,7 @@ func replayCommand() *cobra.Command {
 			if err != nil {
 				return nil, err
 			}
-			policies, _, err := w.others(ctx, false, stderr)
+			policies, _, err := w.others(ctx, false, "warning:", stderr)
 			return policies, err
 		},
 	})
@@ -51,12 +51,12 @@ func diffCommand() *cobra.Command {
 			if err != nil {
 				return first, second, err
 			}
-			if first, err = w.judge(ctx, live, stderr); err != nil {
+			if first, err = w.judge(ctx, live, "warning: --old:", stderr); err != nil {
 				return first, second, fmt.Errorf("--old: %w", err)
 			}
 			// Both ask through one client: what the registry said to one it said to the other.
 			w.flags.policies = changed
-			if second, err = w.judge(ctx, live, stderr); err != nil {
+			if second, err = w.judge(ctx, live, "warning: --new:", stderr); err != nil {
 				return first, second, fmt.Errorf("--new: %w", err)
 			}
 			return first, second, nil
@@ -65,8 +65,9 @@ func diffCommand() *cobra.Command {
 }
 
 // others reads policies that judge what others judged before. Capsules have a default
-// root of their own; without one nothing is judged live.
-func (w *wiring) others(ctx context.Context, live bool, stderr io.Writer) (*recording.Policies, *rego.Set, error) {
+// root of their own; without one nothing is judged live. Warnings begin with the words
+// of the caller.
+func (w *wiring) others(ctx context.Context, live bool, warning string, stderr io.Writer) (*recording.Policies, *rego.Set, error) {
 	documents, err := w.read(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -78,7 +79,7 @@ func (w *wiring) others(ctx context.Context, live bool, stderr io.Writer) (*reco
 		wanted := documents.wanted(w.root)
 		delete(wanted, "")
 		for name, failure := range refreshAll(bounded, wanted) {
-			fmt.Fprintf(stderr, "warning: TrustRoot %s: %v\n", name, failure)
+			fmt.Fprintf(stderr, "%s TrustRoot %s: %v\n", warning, name, failure)
 		}
 		cancel()
 	}
@@ -89,15 +90,15 @@ func (w *wiring) others(ctx context.Context, live bool, stderr io.Writer) (*reco
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, warning := range append(documents.warnings, set.Warnings()...) {
-		fmt.Fprintln(stderr, "warning:", warning)
+	for _, text := range append(documents.warnings, set.Warnings()...) {
+		fmt.Fprintln(stderr, warning, text)
 	}
 	return &recording.Policies{Source: w.source(documents), Roots: documents.named.roots()}, set, nil
 }
 
 // judge makes one of the two judges of a comparison.
-func (w *wiring) judge(ctx context.Context, live bool, stderr io.Writer) (out diff.Judge, err error) {
-	policies, set, err := w.others(ctx, live, stderr)
+func (w *wiring) judge(ctx context.Context, live bool, warning string, stderr io.Writer) (out diff.Judge, err error) {
+	policies, set, err := w.others(ctx, live, warning, stderr)
 	if err != nil {
 		return out, err
 	}

@@ -17,8 +17,8 @@ func compileCommand() *cobra.Command {
 	var flags allow.Flags
 	cmd := &cobra.Command{
 		Use:   "compile FILE|DIR...",
-		Short: "Print the Rego that ClusterImagePolicies become, and policies in Rego",
-		Args:  cobra.MinimumNArgs(1),
+		Short: "Print the Rego that policies become",
+		Args:  atLeastOne("file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := flags.Check(); err != nil {
 				return err

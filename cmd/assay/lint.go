@@ -31,7 +31,7 @@ func lintCommand() *cobra.Command {
 			"and Rego that fails whatever it judges, or that nobody asks.\n" +
 			"All files together are taken for the policies of one cluster.\n\n" +
 			"Exit codes: 0 nothing found, 1 findings, 2 something could not be read.",
-		Args: cobra.MinimumNArgs(1),
+		Args: atLeastOne("file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			write, err := findingsWriter(output)
 			if err != nil {

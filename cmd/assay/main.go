@@ -97,9 +97,36 @@ func command(args []string) *cobra.Command {
 		demoCommand(), start.Command(), schemas.Command(), versionCommand())
 	if meant, _, err := root.Find(args); err != nil || meant == root {
 		root.AddCommand(suite.Command())
+		headings(root)
 		opa.Mount(root)
 	}
 	return root
+}
+
+// headings puts the commands of the help text in order: by what somebody wants to do.
+func headings(root *cobra.Command) {
+	for _, heading := range []struct{ title, commands string }{
+		{"Judge Images:", "demo explain serve verify"},
+		{"Write Policies:", "compile init lint schemas test"},
+		{"Look at Decisions Again:", "diff replay"},
+	} {
+		root.AddGroup(&cobra.Group{ID: heading.title, Title: heading.title})
+		for _, c := range root.Commands() {
+			if slices.Contains(strings.Fields(heading.commands), c.Name()) {
+				c.GroupID = heading.title
+			}
+		}
+	}
+}
+
+// atLeastOne wants arguments, and says which.
+func atLeastOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return fmt.Errorf("got no %s, want at least one: %s", what, cmd.UseLine())
+		}
+		return nil
+	}
 }
 
 func versionCommand() *cobra.Command {

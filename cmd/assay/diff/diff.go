@@ -42,7 +42,6 @@ func Command(program Program) *cobra.Command {
 			"Exit code 0: every answer stays; 1: one changes; 2: there is no comparison.",
 		Example: "  assay diff --old policies/ --new changed/ capsules/\n" +
 			"  assay diff --old policies/ --new changed/ -o markdown deploy/*.yaml",
-		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd.Context(), program, args, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
@@ -63,6 +62,9 @@ func (f flags) run(ctx context.Context, program Program, paths []string, stdout,
 		return errors.New("--new: got none, want a file or a directory of policies")
 	case !slices.Contains([]string{"text", "json", "markdown"}, f.output):
 		return fmt.Errorf("--output: got %q, want text, json or markdown", f.output)
+	}
+	if len(paths) == 0 {
+		return errors.New("got no capsule and no manifest, want at least one")
 	}
 	files, err := found(paths)
 	if err != nil {

@@ -33,11 +33,8 @@ type Exit struct{ Code int }
 // Error implements error.
 func (e Exit) Error() string { return fmt.Sprintf("exit code %d", e.Code) }
 
-// The headings of the help text.
-const (
-	ours  = "assay"
-	group = "opa"
-)
+// group is the heading of OPA's commands in the help text.
+const group = "opa"
 
 // Names are those of OPA's commands that [Mount] adds.
 func Names() []string {
@@ -53,12 +50,9 @@ func Flags() map[string][]string {
 	return out
 }
 
-// Mount adds OPA's commands to the program's, each kind below a heading of its own.
+// Mount adds OPA's commands to the program's, below a heading of their own.
 func Mount(root *cobra.Command) {
-	for _, c := range root.Commands() {
-		c.GroupID = ours
-	}
-	root.AddGroup(&cobra.Group{ID: ours, Title: "Commands:"}, &cobra.Group{ID: group, Title: "OPA's Commands:"})
+	root.AddGroup(&cobra.Group{ID: group, Title: "OPA's Commands:"})
 	for _, c := range commands() {
 		if !slices.Contains(Names(), c.Name()) {
 			continue

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -50,7 +52,6 @@ func Command(program Program) *cobra.Command {
 			"Exit code 0: every decision is the recorded one, byte for byte; 1: one differs; 2: a capsule cannot be used.",
 		Example: "  assay verify --policy policies/ --record capsules/ ghcr.io/acme/app:v1\n" +
 			"  assay replay capsules/*" + capsule.Extension,
-		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd.Context(), program, args, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
@@ -64,6 +65,9 @@ func Command(program Program) *cobra.Command {
 func (f flags) run(ctx context.Context, program Program, paths []string, stdout, stderr io.Writer) error {
 	if f.output != "text" && f.output != "json" {
 		return fmt.Errorf("--output: got %q, want text or json", f.output)
+	}
+	if len(paths) == 0 {
+		return errors.New("got no capsule, want at least one")
 	}
 	var others *recording.Policies
 	if len(f.policies) > 0 {
@@ -98,6 +102,9 @@ func (f flags) run(ctx context.Context, program Program, paths []string, stdout,
 func (f flags) one(ctx context.Context, program Program, judge *recording.Judge, others *recording.Policies, path string,
 	stdout, stderr io.Writer,
 ) (same bool, err error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return false, fmt.Errorf("%s: got a directory, want a capsule: name its files, as in %[1]s%c*%s", filepath.Clean(path), filepath.Separator, capsule.Extension)
+	}
 	c, _, err := capsule.Open(path)
 	if err != nil {
 		return false, err
