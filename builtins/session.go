@@ -255,7 +255,7 @@ func (s *Session) judging(ctx context.Context) (context.Context, context.CancelF
 // judge runs a policy inside a policy, unless it ran past its time in this decision
 // before: it is asked for each image and attestation, and what it takes each time
 // would be missing for the policies of others. For the same reason it never gets more
-// than half of the time that is left.
+// than half of the time that is left, and the less the more of them ran past theirs.
 func (s *Session) judge(ctx context.Context, policy string, run func(context.Context) *declare.Problem) *declare.Problem {
 	call := s.notes.Call(policy)
 	if p := s.facts.given(call); p != nil {
@@ -273,7 +273,7 @@ func (s *Session) judge(ctx context.Context, policy string, run func(context.Con
 
 func (s *Session) inTime(ctx context.Context, policy string, run func(context.Context) *declare.Problem) *declare.Problem {
 	s.mu.Lock()
-	late := s.runaways[policy]
+	late, runaways := s.runaways[policy], len(s.runaways)
 	s.mu.Unlock()
 	if late {
 		return declare.Refuse(declare.Timeout, "not evaluated: in this decision it took too long before")
@@ -281,10 +281,18 @@ func (s *Session) inTime(ctx context.Context, policy string, run func(context.Co
 	ctx, cancel := s.judging(ctx)
 	defer cancel()
 	if end, ok := ctx.Deadline(); ok {
-		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/2)
+		ctx, cancel = context.WithTimeout(ctx, min(time.Until(end)/2, share(runaways)))
 		defer cancel()
 	}
 	return run(ctx)
+}
+
+// share is what a policy gets at most beside so many that ran past their time: half as
+// much with each of them, so that all together take no more than twice the first, and no
+// less than a machine that is busy needs for one that ends.
+func share(runaways int) time.Duration {
+	const first, least = 2 * time.Second, margin / 2
+	return max(first>>min(runaways, 8), least)
 }
 
 // before ends spare earlier than ctx. The end is set once, for all that comes: many

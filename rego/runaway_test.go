@@ -85,3 +85,20 @@ func TestRunawayReadsOn(t *testing.T) {
 		t.Errorf("got %+v and %v, want an admission that warns of two at least", d, err)
 	}
 }
+
+// TestManyRunawaysLeaveTimeForOthers: ten policies in Rego that never end, and only are to
+// warn, use up the time neither of the one that is asked last nor of the decision.
+func TestManyRunawaysLeaveTimeForOthers(t *testing.T) {
+	t.Parallel()
+	modules := map[string]string{"innocent.rego": strings.Replace(innocent, "policies.innocent", "policies.z", 1)}
+	for i := range 10 {
+		modules[fmt.Sprintf("%d.rego", i)] = fmt.Sprintf("package policies.runaway%d\n\nmode := \"warn\"\n\n"+
+			"deny contains \"x\" if { n := numbers.range(1, 3000); count([1 | n[_]; n[_]; n[_]]) == 1 }\n", i)
+	}
+	w := openWorld(t, signedApp)
+	r := open(t, w, setup{modules: modules})
+	d := within(t, r, 8*time.Second, byDigest(t, w, "app"))
+	if !d.Allowed || len(d.Warnings) != 10 {
+		t.Errorf("got allowed %t, reasons %q and warnings %q, want an admission with ten warnings", d.Allowed, d.Reasons, d.Warnings)
+	}
+}

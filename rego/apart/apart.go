@@ -136,7 +136,10 @@ func (p *Program) Evaluate(ctx context.Context, e Evaluation) (ast.Value, *Failu
 	select {
 	case p.running <- struct{}{}:
 	case <-ctx.Done():
-		return nil, &Failure{Late, fmt.Sprintf("evaluation did not begin: %d of this policy are running", len(p.running))}
+		if n := len(p.running); n == maxAtOnce {
+			return nil, &Failure{Late, fmt.Sprintf("evaluation did not begin: %d of this policy are running", n)}
+		}
+		return nil, &Failure{Late, "evaluation did not begin: no time was left for it"}
 	}
 	stop := &purse{topdown.NewCancel(), mostMade}
 	done := make(chan outcome, 1)
