@@ -156,7 +156,11 @@ func (f *finder) entry(file, name string, at []string) error {
 	case isData(name) && mayBeFile(file):
 		f.out.Data = append(f.out.Data, Document{Path: file, At: at})
 	default:
-		if info, err := os.Stat(file); err == nil && info.IsDir() {
+		info, err := os.Stat(file)
+		switch {
+		case err != nil: // a link that leads nowhere may have led to policies
+			return err
+		case info.IsDir():
 			return f.walk(file, append(slices.Clone(at), name))
 		}
 	}

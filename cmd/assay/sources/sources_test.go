@@ -197,3 +197,22 @@ func TestFilesAreNamedByThemselves(t *testing.T) {
 		t.Error("got nothing of what is not there, want an error")
 	}
 }
+
+// TestLinkThatLeadsNowhere may have been one to a directory of policies, as git-sync
+// replaces it: without it they would be gone.
+func TestLinkThatLeadsNowhere(t *testing.T) {
+	t.Parallel()
+	dir := write(t, map[string]string{"a.rego": "package a\n"})
+	if err := os.Symlink(filepath.Join(dir, "gone"), filepath.Join(dir, "current")); err != nil {
+		t.Fatal(err)
+	}
+	if files, err := sources.Find([]string{dir}); err == nil || !strings.Contains(err.Error(), "current") {
+		t.Errorf("got %v and %v, want an error that names the link", files, err)
+	}
+	if err := os.Rename(filepath.Join(dir, "current"), filepath.Join(dir, ".current")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sources.Find([]string{dir}); err != nil {
+		t.Errorf("got %v, want what begins with a dot left out", err)
+	}
+}
