@@ -229,8 +229,18 @@ func failureOf(err error) *Failure {
 	case errors.Is(err, errMade):
 		return &Failure{TooLarge, err.Error()}
 	default:
-		return &Failure{Malformed, err.Error()}
+		return &Failure{Malformed, Shortened(err.Error())}
 	}
+}
+
+// Shortened is the beginning of a cause: errors of OPA quote what they are about, which
+// may be as large as a document.
+func Shortened(cause string) string {
+	const most = 1000
+	if len(cause) <= most {
+		return cause
+	}
+	return strings.ToValidUTF8(cause[:most], "") + " …"
 }
 
 // Beside runs a function and does not wait for it longer than its context lives:

@@ -162,7 +162,7 @@ func libraryOf(source Source) ([]file, error) {
 func cause(err error) string {
 	var errs ast.Errors
 	if !errors.As(err, &errs) {
-		return strings.Join(strings.Fields(err.Error()), " ")
+		return apart.Shortened(strings.Join(strings.Fields(err.Error()), " "))
 	}
 	const most = 3
 	var out []string
@@ -171,7 +171,7 @@ func cause(err error) string {
 			out = append(out, fmt.Sprintf("and %d more", len(errs)-most))
 			break
 		}
-		out = append(out, hinted(strings.Join(strings.Fields(e.Error()), " ")))
+		out = append(out, apart.Shortened(hinted(strings.Join(strings.Fields(e.Error()), " "))))
 	}
 	return strings.Join(out, "; ")
 }

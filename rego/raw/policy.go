@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -109,7 +110,22 @@ func (p *Policy) Judge(ctx context.Context, asked Asked) (Answer, *apart.Failure
 			*into = plain(list.Elem(0).Value)
 		}
 	}
+	if number, found := unreadable(value); found {
+		return none, &apart.Failure{Code: apart.Malformed, Message: fmt.Sprintf("answer: got the number %.80s, want one that fits in 64 bits", number)}
+	}
 	return out, nil
+}
+
+// unreadable finds a number that Rego has and readers of decisions have not.
+func unreadable(value ast.Value) (number string, found bool) {
+	ast.WalkTerms(value, func(t *ast.Term) bool {
+		if n, ok := t.Value.(ast.Number); ok && !found {
+			_, err := strconv.ParseFloat(string(n), 64)
+			number, found = string(n), err != nil
+		}
+		return found
+	})
+	return number, found
 }
 
 // plain is a value as JSON has it: a set is an array.
