@@ -317,6 +317,7 @@ func TestTexts(t *testing.T) {
 	policies := compile(t, raw.Source{Modules: map[string]string{
 		"dir/labels.rego":        "package policies.labels\n\ndeny := false\n",
 		"other/labels.rego":      "package policies.labels\n\nwarn := false\n",
+		"some/labels-2.rego":     "package policies.labels\n\nx := false\n",
 		"../../etc/x.rego":       "package lib\n",
 		"/abs/dots.rego":         "package lib[\"..\"]\n",
 		"slashes.rego":           "package policies[\"a/b\"]\n\ndeny := false\n",
@@ -328,7 +329,8 @@ func TestTexts(t *testing.T) {
 	}
 	want := map[string]string{
 		"policies/labels/labels.rego": "dir/labels.rego", "policies/labels/labels-2.rego": "other/labels.rego", "lib/x.rego": "../../etc/x.rego",
-		"lib/_/dots.rego": "/abs/dots.rego", "policies/a_b/slashes.rego": "slashes.rego", "kubernetes/admission/admit.rego": "/etc/cron.d/admit.rego",
+		"policies/labels/labels-2-2.rego": "some/labels-2.rego",
+		"lib/_/dots.rego":                 "/abs/dots.rego", "policies/a_b/slashes.rego": "slashes.rego", "kubernetes/admission/admit.rego": "/etc/cron.d/admit.rego",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -21,7 +21,7 @@ type Text struct {
 
 // Texts are the files, in the order of their paths.
 func (p *Policies) Texts() []Text {
-	taken := map[string]int{}
+	taken := map[string]bool{}
 	var out []Text
 	for _, f := range p.files {
 		parts := ground(f.module.Package.Path)
@@ -33,9 +33,10 @@ func (p *Policies) Texts() []Text {
 		}
 		base := strings.TrimSuffix(path.Base(strings.ReplaceAll(f.path, "\\", "/")), ".rego")
 		place := path.Join(append(parts, base)...)
-		if taken[place]++; taken[place] > 1 {
-			place = fmt.Sprintf("%s-%d", place, taken[place])
+		for free, n := place, 2; taken[place]; n++ { // a file may have that name itself
+			place = fmt.Sprintf("%s-%d", free, n)
 		}
+		taken[place] = true
 		out = append(out, Text{Path: place + ".rego", File: f.path, Text: f.text, V0: f.v0, Policy: f.name})
 	}
 	return out
