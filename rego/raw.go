@@ -68,10 +68,13 @@ type asking struct {
 	// kept are the answers of builtins that an installation turned on: what was sent
 	// once is not sent again by the next evaluation.
 	kept builtins.NDBCache
+	// said are the answers about the review itself of policies that ask nothing: the
+	// next evaluation would have the same.
+	said map[string]ast.Value
 }
 
 func (s *Set) asking(answers Answers, own *review) *asking {
-	return &asking{set: s, answers: answers, now: answers.Now(), own: own, kept: builtins.NDBCache{}}
+	return &asking{set: s, answers: answers, now: answers.Now(), own: own, kept: builtins.NDBCache{}, said: map[string]ast.Value{}}
 }
 
 func (a *asking) metadata() map[string]any { return a.answers.Metadata(a.inline, a.policy, nil) }
@@ -104,6 +107,9 @@ func (a *asking) policy(ctx context.Context, name string, input ast.Value) (answ
 	if err != nil {
 		return nil, "malformed", fmt.Sprintf("review: %v", err)
 	}
+	if before := a.before(name, about); before != nil {
+		return before, "", ""
+	}
 	asked := raw.Asked{
 		Review: about.input(), Now: a.now, Seed: seed(a.now),
 		Metadata: a.answers.Metadata(nil, nil, a.reach(about)),
@@ -121,12 +127,28 @@ func (a *asking) policy(ctx context.Context, name string, input ast.Value) (answ
 		asked.Review = about.input()
 		at = fired(ctx, policy, asked)
 	}
-	return ast.NewObject(
+	answer = ast.NewObject(
 		ast.Item(ast.StringTerm("deny"), ast.NewTerm(said.Deny)),
 		ast.Item(ast.StringTerm("warn"), ast.NewTerm(said.Warn)),
 		ast.Item(ast.StringTerm("mode"), ast.NewTerm(said.Mode)),
 		ast.Item(ast.StringTerm("at"), ast.ArrayTerm(at...)),
-	), "", ""
+	)
+	if about == a.own && !policy.Asks() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.said[name] = answer
+	}
+	return answer, "", ""
+}
+
+// before is what a policy that asks nothing said in an earlier evaluation, nil for nothing.
+func (a *asking) before(name string, about *review) ast.Value {
+	if about != a.own {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.said[name]
 }
 
 // denies says whether a value of deny says anything.

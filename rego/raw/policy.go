@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -62,6 +63,17 @@ func (p *Policy) Warns() bool { return p.warns }
 // Allowed are the builtins that it may call though they are off elsewhere, whose answers
 // have to be kept for a decision. The list must not be changed.
 func (p *Policy) Allowed() []string { return p.allow.Builtins }
+
+// Asks says whether the policy may call what has another answer in the next evaluation of
+// a decision: what asks the world. Time and chance are those of the decision.
+func (p *Policy) Asks() bool {
+	if p.compiler == nil || p.compiler.Required == nil {
+		return p.failure == nil
+	}
+	return slices.ContainsFunc(p.compiler.Required.Builtins, func(b *ast.Builtin) bool {
+		return b.Nondeterministic && !slices.Contains([]string{"time.now_ns", "rand.intn", "uuid.rfc4122"}, b.Name)
+	})
+}
 
 // Asked is what a policy is asked about.
 type Asked struct {
