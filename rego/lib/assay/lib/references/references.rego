@@ -39,7 +39,12 @@ _within(path, base) if path == base
 _within(path, base) if startswith(path, sprintf("%s/", [base]))
 
 # The port of https says nothing.
-_path(reference) := sprintf("%s/%s", [trim_suffix(reference.registry, ":443"), reference.repository])
+_path(reference) := sprintf("%s/%s", [object.get(_hub, host, host), reference.repository]) if {
+	host := trim_suffix(reference.registry, ":443")
+}
+
+# Docker Hub answers by more names than that which references have of it.
+_hub := {"registry-1.docker.io": "index.docker.io", "registry.hub.docker.com": "index.docker.io"}
 
 # A place as paths have it: of Docker Hub it is that of what lies below.
 _base(place) := trim_suffix(_path(reference), below) if {

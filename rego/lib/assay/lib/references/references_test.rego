@@ -15,6 +15,9 @@ test_images_below_a_place_are_not_elsewhere if {
 		"acme/app",
 		"docker.io/acme/app",
 		"index.docker.io/acme/app",
+		"registry-1.docker.io/acme/app",
+		"Registry-1.Docker.io:443/acme/app",
+		"registry.hub.docker.com/acme/app",
 	] {
 		not references.elsewhere(image, places)
 	}
@@ -31,6 +34,13 @@ test_others_are_elsewhere if {
 		"docker.io/library/acme",
 	] {
 		references.elsewhere(image, places)
+	}
+}
+
+test_docker_hub_is_one_place_by_all_its_names if {
+	every place in ["registry-1.docker.io/acme", "registry.hub.docker.com", "index.docker.io/acme"] {
+		not references.elsewhere("acme/app", [place])
+		references.elsewhere("ghcr.io/acme/app", [place])
 	}
 }
 
