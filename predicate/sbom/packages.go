@@ -2,6 +2,7 @@ package sbom
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/assay-dev/assay/predicate/bounded"
 )
@@ -12,6 +13,10 @@ import (
 const (
 	MaxPackages      = 50_000
 	MaxRelationships = 250_000
+	// MaxText is how many bytes of text packages and edges have in all. A document may
+	// name a licence, a supplier or the beginning of an edge once for all of them, so
+	// that it is longer read than written.
+	MaxText = 4 * bounded.MaxBytes
 )
 
 // predicateTypes are those of statements about bills of materials. The type does
@@ -78,6 +83,7 @@ func tagValue(document []byte) bool {
 type builder struct {
 	document Document
 	graph    graph
+	text     int
 }
 
 // newBuilder makes a document in which every list is there.
@@ -98,6 +104,9 @@ func (b *builder) add(path string, p Package) error {
 	if p.ID == "" {
 		p.ID = path
 	}
+	if err := b.grow(path, p.size()); err != nil {
+		return err
+	}
 	p.PURLs, p.CPEs, p.Licenses = bounded.List(p.PURLs), bounded.List(p.CPEs), bounded.List(p.Licenses)
 	if p.Hashes == nil {
 		p.Hashes = map[string]string{}
@@ -111,8 +120,38 @@ func (b *builder) relate(path, from, to, kind string) error {
 	if len(b.document.Relationships) == MaxRelationships {
 		return bounded.Refuse(bounded.TooLarge, path, "got more than %d relationships, want at most that", MaxRelationships)
 	}
+	if err := b.grow(path, len(from)+len(to)+len(kind)); err != nil {
+		return err
+	}
 	b.document.Relationships = append(b.document.Relationships, Relationship{From: from, To: to, Kind: kind})
 	return nil
+}
+
+// grow counts text.
+func (b *builder) grow(path string, bytes int) error {
+	if b.text += bytes; b.text > MaxText {
+		return bounded.Refuse(bounded.TooLarge, path, "got packages and relationships of more than %d bytes, want at most that", MaxText)
+	}
+	return nil
+}
+
+// perLicence is what a licence takes beside its text: those of one ID may be many,
+// and every package of that ID has them.
+const perLicence = 32
+
+// size is how many bytes of text a package has.
+func (p Package) size() int {
+	out := len(p.ID) + len(p.Name) + len(p.Group) + len(p.Version) + len(p.Supplier) + len(p.Type)
+	for _, text := range slices.Concat(p.PURLs, p.CPEs) {
+		out += len(text)
+	}
+	for _, l := range p.Licenses {
+		out += perLicence + len(l.Kind) + len(l.Expression)
+	}
+	for algorithm, value := range p.Hashes {
+		out += len(algorithm) + len(value)
+	}
+	return out
 }
 
 // finish names relations, with the roots that the document gives.

@@ -202,6 +202,11 @@ func TestPackagesRefuses(t *testing.T) {
 		{"more packages than the bound", spdx + `"packages": [` + strings.Repeat(`{"name":"a"},`, sbom.MaxPackages) + `{"name":"a"}]}`, "too_large", "packages[50000]: got more than 50000 packages"},
 		{"a million packages", spdx + `"packages": [` + strings.Repeat(`{"name":"a"},`, 1_000_000) + `{"name":"a"}]}`, "too_large", "got more than 250000 objects"},
 		{"more edges than the bound", bom + `"dependencies": [{"ref": "a", "dependsOn": [` + strings.Repeat(`"b",`, sbom.MaxRelationships) + `"b"]}]}`, "too_large", "dependencies[0]: got more than 250000 relationships"},
+		{"edges that repeat a long name", bom + `"dependencies": [{"ref": "` + strings.Repeat("a", 1<<20) + `", "dependsOn": [` + strings.Repeat(`"b",`, 100) + `"b"]}]}`, "too_large", "dependencies[0]: got packages and relationships of more than 67108864 bytes"},
+		{"packages that repeat a long licence", graph + `[{"spdxId": "urn:l", "type": "a", "name": "` + strings.Repeat("a", 1<<20) + `"},` + strings.Repeat(`{"type": "software_Package", "spdxId": "urn:a", "name": "a", "suppliedBy": "urn:l"},`, 100) + `null]}`, "too_large", "got packages and relationships of more than 67108864 bytes"},
+		{"a licence many times for one name", graph + `[{"type": "Relationship", "from": "urn:a", "relationshipType": "hasDeclaredLicense", "to": [` + strings.Repeat(`"b",`, 10_000) + `"b"]},` + strings.Repeat(`{"type": "software_Package", "spdxId": "urn:a", "name": "a"},`, 1000) + `null]}`, "too_large", "got packages and relationships of more than 67108864 bytes"},
+		{"a package of the graph in place", graph + `[{"type": "SpdxDocument", "rootElement": [{"type": "software_Package", "spdxId": "urn:a", "name": "a"}]}]}`, "malformed", "@graph[0].rootElement[0]: got a package in place"},
+		{"a type in another spelling", graph + `[{"type": "https://spdx.org/rdf/3.0.1/terms/Software/Package", "spdxId": "urn:a", "name": "a"}]}`, "unsupported", "@graph[0].type: got "},
 		{"a statement about something else", `{"_type": "https://in-toto.io/Statement/v1", "predicateType": "https://slsa.dev/provenance/v1", "predicate": {"spdxVersion": "SPDX-2.3"}}`, "unsupported", "predicateType: got"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -146,10 +146,19 @@ func (r *spdx3Reader) licence(to any) string {
 	return strings.TrimPrefix(id, "https://spdx.org/licenses/")
 }
 
+// The types of elements that are packages.
+const (
+	typePackage = "software_Package"
+	typeAI      = "ai_AIPackage"
+	typeDataset = "dataset_DatasetPackage"
+)
+
 func (r *spdx3Reader) element(path string, e element) error {
 	switch e.Type {
 	case "":
 		return bounded.Refuse(bounded.Malformed, path+".type", "got none, want one")
+	case typePackage, typeAI, typeDataset:
+		return r.software(path, e)
 	case "CreationInfo":
 		created, err := bounded.Time(path+".created", e.Created)
 		if r.document.Created == "" {
@@ -167,10 +176,11 @@ func (r *spdx3Reader) element(path string, e element) error {
 			}
 			r.roots = append(r.roots, id)
 		}
-	case "software_Package", "ai_AIPackage", "dataset_DatasetPackage":
-		return r.software(path, e)
 	case "Relationship", "LifecycleScopedRelationship":
 		return r.relationship(path, e)
+	}
+	if strings.Contains(e.Type, ":") { // https://spdx.org/rdf/3.0.1/terms/Software/Package is a package as well
+		return bounded.Refuse(bounded.Unsupported, path+".type", "got %s, want it in compact form", bounded.Quoted(e.Type))
 	}
 	return nil
 }
@@ -239,6 +249,10 @@ func reference(path string, value any) (string, error) {
 	case string:
 		return value, nil
 	case map[string]any:
+		switch value["type"] {
+		case typePackage, typeAI, typeDataset: // which would be listed nowhere
+			return "", bounded.Refuse(bounded.Malformed, path, "got a package in place, want its ID")
+		}
 		for _, key := range []string{"spdxId", "@id"} {
 			if id, ok := value[key].(string); ok {
 				return id, nil

@@ -10,9 +10,12 @@ import (
 )
 
 // MaxProducts is how many names a product may have, and maxComparisons how many
-// pairs of a finding and a subcomponent are looked at: some seconds of work.
+// pairs of a finding and a statement or a subcomponent are looked at: some seconds of
+// work. MaxText is how many bytes the statements have that remove findings: one may
+// remove them all.
 const (
 	MaxProducts    = 64
+	MaxText        = bounded.MaxBytes
 	maxComparisons = 10_000_000
 )
 
@@ -47,7 +50,10 @@ func Apply(findings []vuln.Finding, documents [][]byte, products []string, at ti
 			return Result{}, err
 		case statement == nil:
 			out.Remaining = append(out.Remaining, finding)
+		case a.text+statement.size() > MaxText:
+			return Result{}, bounded.Refuse(bounded.TooLarge, "", "got statements of more than %d bytes that remove findings, want at most that", MaxText)
 		default:
+			a.text += statement.size()
 			out.Removed = append(out.Removed, Removed{Finding: finding, Statement: *statement})
 		}
 	}
@@ -61,6 +67,12 @@ type applier struct {
 	byName      map[string][]claim
 	statements  int
 	comparisons int
+	// text is how many bytes the statements have that remove findings.
+	text int
+}
+
+func (s Statement) size() int {
+	return len(s.Document) + len(s.Author) + len(s.ID) + len(s.Product) + len(s.Justification) + len(s.ImpactStatement)
 }
 
 // claim is one such statement about the product.
@@ -79,16 +91,19 @@ func (c claim) takesOut() bool {
 
 // removes returns the statement that takes the finding out, nil for none.
 func (a *applier) removes(f vuln.Finding) (*Statement, error) {
+	// A package that has no name is in no subcomponent.
+	found, err := purl.Parse(f.Package.PURL)
+	named := err == nil
 	var newest []claim
 	for _, name := range append([]string{f.ID}, f.Aliases...) {
 		for _, c := range a.byName[name] {
+			if err := a.compare(1 + len(c.inside)); err != nil {
+				return nil, err
+			}
 			if len(newest) > 0 && c.when.Before(newest[0].when) {
 				continue
 			}
-			covered, err := a.covers(c, f.Package)
-			if err != nil {
-				return nil, err
-			}
+			covered := c.general || named && c.has(found)
 			switch {
 			case !covered:
 			case len(newest) > 0 && c.when.Equal(newest[0].when):
@@ -104,24 +119,17 @@ func (a *applier) removes(f vuln.Finding) (*Statement, error) {
 	return newest[0].statement, nil
 }
 
-// covers says whether the package is one that the claim is about.
-func (a *applier) covers(c claim, p vuln.Package) (bool, error) {
-	if c.general {
-		a.comparisons++
-	} else {
-		a.comparisons += len(c.inside)
+// compare counts pairs before they are looked at.
+func (a *applier) compare(pairs int) error {
+	if a.comparisons += pairs; a.comparisons > maxComparisons {
+		return bounded.Refuse(bounded.TooLarge, "", "got more than %d pairs of findings and statements, want at most that", maxComparisons)
 	}
-	if a.comparisons > maxComparisons {
-		return false, bounded.Refuse(bounded.TooLarge, "", "got more than %d pairs of findings and statements, want at most that", maxComparisons)
-	}
-	if c.general {
-		return true, nil
-	}
-	found, err := purl.Parse(p.PURL)
-	if err != nil {
-		return false, nil // a package that has no name is in no subcomponent
-	}
-	return slices.ContainsFunc(c.inside, func(inside purl.PURL) bool { return inside.Covers(found) }), nil
+	return nil
+}
+
+// has says whether a package is among those that the claim is about.
+func (c claim) has(found purl.PURL) bool {
+	return slices.ContainsFunc(c.inside, func(inside purl.PURL) bool { return inside.Covers(found) })
 }
 
 // product is a name of the image.

@@ -3,6 +3,7 @@ package vex_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -207,6 +208,33 @@ func TestApplyRefusesTooMuchWork(t *testing.T) {
 		findings[i] = finding()
 	}
 	statement := says("fixed", `{"@id": "pkg:oci/app", "subcomponents": [`+strings.TrimSuffix(strings.Repeat(`{"@id":"pkg:apk/alpine/zlib"},`, 1_000), ",")+`]}`)
+	_, err := vex.Apply(findings, [][]byte{document(statement)}, []string{image}, time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC))
+	var refusal *bounded.Error
+	if !errors.As(err, &refusal) || refusal.Code != bounded.TooLarge {
+		t.Errorf("got %v, want too_large", err)
+	}
+}
+
+// Statements about packages without a name match nothing, and are work all the same.
+func TestApplyRefusesTooMuchWorkForNothing(t *testing.T) {
+	t.Parallel()
+	findings := make([]vuln.Finding, 5_000)
+	for i := range findings {
+		findings[i] = finding()
+	}
+	statements := slices.Repeat([]string{says("fixed", `{"@id": "pkg:oci/app", "subcomponents": [{"@id": "zlib"}]}`)}, 5_000)
+	_, err := vex.Apply(findings, [][]byte{document(statements...)}, []string{image}, time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC))
+	var refusal *bounded.Error
+	if !errors.As(err, &refusal) || refusal.Code != bounded.TooLarge {
+		t.Errorf("got %v, want too_large", err)
+	}
+}
+
+// One long statement may remove every finding, and is told of each.
+func TestApplyRefusesTooLongAnAnswer(t *testing.T) {
+	t.Parallel()
+	findings := slices.Repeat([]vuln.Finding{finding()}, 100)
+	statement := says("not_affected", app, `"impact_statement": "`+strings.Repeat("a", 1<<20)+`"`)
 	_, err := vex.Apply(findings, [][]byte{document(statement)}, []string{image}, time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC))
 	var refusal *bounded.Error
 	if !errors.As(err, &refusal) || refusal.Code != bounded.TooLarge {

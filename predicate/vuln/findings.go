@@ -8,8 +8,13 @@ import (
 )
 
 // MaxFindings is how many findings a report may have. The worst images have some
-// thousand; each becomes some thirty Rego values.
-const MaxFindings = 50_000
+// thousand; each becomes some thirty Rego values. MaxText is how many bytes of text
+// they have in all: a report of MaxBytes has no more, but where every result of SARIF
+// repeats what its rule says once.
+const (
+	MaxFindings = 50_000
+	MaxText     = bounded.MaxBytes
+)
 
 // predicateTypes are those of statements about vulnerabilities: cosign's, which
 // lost its scheme for a while.
@@ -80,6 +85,9 @@ func readReport(data []byte, head reportHead) (Report, error) {
 	}
 	read := map[string]func([]byte) (Report, error){"runs": readSARIF, "matches": readGrype, "SchemaVersion": readTrivy}[format]
 	report, err := read(data)
+	if err == nil {
+		err = report.fits()
+	}
 	if err != nil {
 		return Report{}, err
 	}
@@ -174,6 +182,26 @@ func (r *Report) add(path string, f Finding) error {
 	}
 	r.Findings = append(r.Findings, f)
 	return nil
+}
+
+// fits refuses findings whose text is short only as long as they share it.
+func (r *Report) fits() error {
+	text := 0
+	for _, f := range r.Findings {
+		if text += f.size(); text > MaxText {
+			return bounded.Refuse(bounded.TooLarge, "", "got findings of more than %d bytes, want at most that", MaxText)
+		}
+	}
+	return nil
+}
+
+// size is how many bytes of text a finding has that its document chose.
+func (f Finding) size() int {
+	out := len(f.ID) + len(f.Package.Name) + len(f.Package.Version) + len(f.Package.PURL) + len(f.Package.Type)
+	for _, text := range slices.Concat(f.Aliases, f.FixedVersions) {
+		out += len(text)
+	}
+	return out
 }
 
 // maxFixed is how many fixed versions of a finding are kept: that there is one is

@@ -197,6 +197,7 @@ func TestFindingsRefuses(t *testing.T) {
 		{"a date that is none", `{"SchemaVersion": 2, "Results": [{"Vulnerabilities": [{"VulnerabilityID": "a", "PublishedDate": "1"}]}]}`, "malformed", "Results[0].Vulnerabilities[0].PublishedDate: got"},
 		{"a key twice", `{"matches": [{"vulnerability": {"id": "a", "severity": "Critical", "severity": "Low"}}]}`, "malformed", "matches[0].vulnerability.severity: got the key twice"},
 		{"more findings than the bound", `{"matches": [` + strings.Repeat(`{"vulnerability":{"id":"a"}},`, vuln.MaxFindings) + `{"vulnerability":{"id":"a"}}]}`, "too_large", "matches[50000]: got more than 50000 findings"},
+		{"results that repeat a long rule", `{"version": "2.1.0", "runs": [{"tool": {"driver": {"rules": [{"id": "` + strings.Repeat("a", 1<<20) + `"}]}}, "results": [` + strings.Repeat(`{"ruleIndex": 0},`, 20) + `{"ruleIndex": 0}]}]}`, "too_large", "got findings of more than 16777216 bytes"},
 		{"a hundred megabytes", strings.Repeat(" ", 100<<20), "too_large", "got 104857600 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
