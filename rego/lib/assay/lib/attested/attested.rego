@@ -51,11 +51,13 @@ demands(wanted, required, optional) := (unknown | lacking) | other if {
 	}
 	other := {sprintf("demands: got a value of %s that is no %s", [key, kind]) |
 		some key, kind in known
-		value := object.get(wanted, key, null)
-		value != null
+		value := wanted[key]
 		not _is(kind, value)
+		not _lacks(required, key, value)
 	}
 }
+
+_lacks(required, key, null) if required[key]
 
 _nothing(null)
 

@@ -32,6 +32,10 @@ test_demands[note] if {
 		"without what may be": {"wanted": {"a": {"x"}}, "want": set()},
 		"misspelt": {"wanted": {"a": ["x"], "bb": 2}, "want": {"demands: got the key bb, want one of a, b"}},
 		"lacking": {"wanted": {"b": 2}, "want": {"demands: got no a, want it"}},
+		"null for what may be": {
+			"wanted": {"a": ["x"], "b": null},
+			"want": {"demands: got a value of b that is no number"},
+		},
 		"null": {"wanted": {"a": null}, "want": {"demands: got no a, want it"}},
 		"an empty list": {"wanted": {"a": []}, "want": {"demands: got no a, want it"}},
 		"an empty set": {"wanted": {"a": set()}, "want": {"demands: got no a, want it"}},

@@ -92,6 +92,7 @@ _no_leap_day(text) if {
 
 # METADATA
 # title: Based on
+# scope: document
 # description: |
 #   Why the base image that an image names is not accepted: its manifest cannot be
 #   had, names none, or one that is not in the list. `manifest` is the answer of
@@ -106,6 +107,8 @@ _no_leap_day(text) if {
 #     deny contains reason if {
 #     	some reason in images.based_on(oci.manifest(image), {"names": ["cgr.dev/chainguard/*"]})
 #     }
+default based_on(_, _) := {"base image: got no manifest that can be judged"}
+
 based_on(manifest, allowed) := reasons if {
 	reasons := _missing(manifest) | attested.demands(allowed, {"names": "texts"}, {"digests": "texts"})
 	count(reasons) > 0

@@ -62,6 +62,9 @@ test_demands if {
 		"demands: got the key day, want one of days, now",
 	}
 	images.older(_answer({}), {"days": "90", "now": _now}) == {"demands: got a value of days that is no number"}
+	named := {"names": ["cgr.dev/chainguard/*"], "digests": null}
+	images.based_on(_manifest("cgr.dev/chainguard/static", ""), named) == {"demands: got a value of digests that is no texts"}
+	images.based_on({"ok": true}, {"names": ["a"]}) == {"base image: got no manifest that can be judged"}
 	images.based_on(_answer({}), {"names": []}) == {"demands: got no names, want it"}
 }
 

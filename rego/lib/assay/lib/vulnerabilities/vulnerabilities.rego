@@ -24,7 +24,8 @@ import data.assay.lib.attested
 #
 #   A finding can be fixed unless the report says that it cannot. `statements` is the answer
 #   of `cosign.attestations` for OpenVEX; where there is none, nothing is taken out.
-#   The newest report is judged; those that do not say when they were made are, too.
+#   The newest report is judged; those that do not say when they were made are, too. One
+#   that is to come is not accepted.
 # custom:
 #   example: |
 #     deny contains reason if {
@@ -107,7 +108,9 @@ _judged(report, statements, wanted) := {sprintf("vulnerabilities: %s (%s)", [lef
 	_left(report, statements, wanted).ok
 }
 
-_stale(report, wanted) := set() if {
+_stale(report, wanted) := {sprintf("vulnerabilities: got a report of %s, which is to come", [report.finished_on])} if {
+	time.parse_rfc3339_ns(report.finished_on) > wanted.now
+} else := set() if {
 	not wanted.scanned_within_days
 } else := set() if {
 	_days(object.get(report, "finished_on", ""), wanted.now) <= wanted.scanned_within_days
@@ -153,8 +156,8 @@ _accepted(finding, _) if finding.state in {"not-fixed", "wont-fix"}
 _accepted(finding, wanted) if _days(object.get(finding, "published_on", ""), wanted.now) <= wanted.days
 
 _accepted(finding, wanted) if {
-	finding.suppressed
-	wanted.accept_suppressed
+	finding.suppressed == true
+	wanted.accept_suppressed == true
 }
 
 _told(finding) := sprintf("%s (%s) in %s: fixed in %s, published %s", [

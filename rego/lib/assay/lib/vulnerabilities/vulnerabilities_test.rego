@@ -73,7 +73,7 @@ test_refused[note] if {
 		],
 		"a report of tomorrow": [
 			_clean("2025-07-01T00:00:00Z"), {"scanned_within_days": 7},
-			"vulnerabilities: got a report of 2025-07-01T00:00:00Z, want one of the last 7 days",
+			"vulnerabilities: got a report of 2025-07-01T00:00:00Z, which is to come",
 		],
 		"a report without a date": [
 			_clean(""), {"scanned_within_days": 7},
@@ -89,6 +89,10 @@ test_reports_of_several_times[note] if {
 	some note, case in {
 		"an old one was bad": [[_report("2025-06-01T00:00:00Z", {}), _clean(_day)], set()],
 		"an old one was clean": [[_clean("2025-06-01T00:00:00Z"), _report(_day, {})], {_reason}],
+		"one is to come, and clean": [
+			[_report(_day, {}), _clean("2025-07-01T00:00:00Z")],
+			{"vulnerabilities: got a report of 2025-07-01T00:00:00Z, which is to come"},
+		],
 		"two of the same time": [[_clean(_day), _report(_day, {})], {_reason}],
 		"one without a date": [[_clean(_day), _report("", {})], {_reason}],
 		"a fraction of a second later": [[_clean(_day), _report("2025-06-29T00:00:00.5Z", {})], {_reason}],
@@ -177,6 +181,10 @@ test_demands[note] if {
 			"scanned_within_days",
 			"severity",
 		])],
+		"null for what may be": [
+			object.union(_wanted, {"accept_suppressed": null}),
+			"demands: got a value of accept_suppressed that is no boolean",
+		],
 		"days as a text": [object.union(_wanted, {"days": "30"}), "demands: got a value of days that is no number"],
 	}
 	[wanted, want] := case
