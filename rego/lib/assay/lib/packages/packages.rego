@@ -4,7 +4,6 @@
 package assay.lib.packages
 
 import data.assay.lib.attested
-import data.assay.lib.purls
 
 # METADATA
 # title: Unwanted
@@ -14,10 +13,14 @@ import data.assay.lib.purls
 #   cannot be read or lists nothing, or lists a package that is unwanted. All bills
 #   are judged. `unwanted` has at least one of
 #
-#   - `names`: names of packages, with or without their group,
+#   - `names`: names of packages, with or without their group, in any case, as the
+#     package or its package URL has them,
 #   - `purls`: package URLs; one without a version is about every version,
-#   - `licenses`: SPDX identifiers, wherever they stand in an expression.
+#   - `licenses`: SPDX identifiers, wherever they stand in an expression; `GPL-2.0` is
+#     about `GPL-2.0-only` and `GPL-2.0-or-later`, too.
 #
+#   What may be an unwanted package is one: a package that does not tell its version,
+#   or has its name and no package URL. A package without a licence has no unwanted one.
 #   A bill of materials lists what its maker found, and the library believes it.
 # custom:
 #   example: |
@@ -44,7 +47,7 @@ unwanted(bills, unwanted) := reasons if {
 
 _wrong(unwanted) := {"demands: got nothing that is unwanted, want names, purls or licenses"} if {
 	every key in ["names", "purls", "licenses"] {
-		count(object.get(unwanted, key, [])) == 0
+		object.get(unwanted, key, []) in [[], set()]
 	}
 } else := wrong | no_purls if {
 	wrong := attested.demands(unwanted, {}, {"names": "texts", "purls": "texts", "licenses": "texts"})
@@ -69,30 +72,80 @@ _listed(statement, unwanted) := {sprintf("bill of materials: %s (%s)", [bill.err
 }
 
 _named(bill, unwanted) := {sprintf("package %s %s is unwanted", [p.name, p.version]) |
-	some name in object.get(unwanted, "names", [])
+	searched := {lower(name) | some name in object.get(unwanted, "names", [])}
+	count(searched) > 0
 	some p in bill.value.packages
-	name in {p.name, concat("/", [p.group, p.name]), concat(":", [p.group, p.name])}
+	count(searched & _names(p)) > 0
+}
+
+# All names of a package, in lower case: its own and those in its package URLs, each
+# without its group as well.
+_names(p) := {lower(name) |
+	located := [found |
+		some text in p.purls
+		found := purl.parse(text).value
+		found != null
+	]
+	some part in array.concat([{"namespace": p.group, "name": p.name}], located)
+	words := regex.split(`[/:]`, part.name)
+	some name in [
+		part.name,
+		words[count(words) - 1],
+		concat("/", [part.namespace, part.name]),
+		concat(":", [part.namespace, part.name]),
+	]
 }
 
 # Where somebody is looked for by package URL, one that cannot be read may be it.
 _located(bill, unwanted) := {reason |
-	count(object.get(unwanted, "purls", [])) > 0
-	searched := {text: purl.parse(text) | some text in unwanted.purls}
+	searched := [purl.parse(text).value | some text in object.get(unwanted, "purls", [])]
+	count(searched) > 0
 	some p in bill.value.packages
-	some text in p.purls
-	found := purl.parse(text)
-	some reason in _matches(searched, text, found)
+	some reason in _matches(searched, p)
 }
 
-_matches(_, text, found) := {sprintf("package URL %s: %s", [text, found.error.message])} if {
+_matches(searched, p) := {sprintf("package %s %s may be %s: got no package URL", [p.name, p.version, wide.canonical]) |
+	some wide in searched
+	lower(wide.name) in _names(p)
+	_in_version(wide, "", p)
+} if {
+	p.purls == []
+} else := {reason |
+	some text in p.purls
+	some reason in _match(searched, text, purl.parse(text), p)
+}
+
+_match(_, text, found, _) := {sprintf("package URL %s: %s", [text, found.error.message])} if {
 	not found.ok
 }
 
-_matches(searched, text, found) := {sprintf("package %s is unwanted", [text])} if {
+_match(searched, text, found, p) := {sprintf("package %s is unwanted", [text])} if {
 	found.ok
 	some wide in searched
-	purls.covers(wide, found)
+	_may_be(wide, found.value, p)
 }
+
+# purls.covers says what holds for certain. Here what is not said may be anything.
+_may_be(wide, found, p) if {
+	_in_version(wide, found.version, p)
+	_in_subpath(wide.subpath, found.subpath)
+	every key in ["type", "namespace", "name"] {
+		lower(wide[key]) == lower(found[key])
+	}
+	every key, value in wide.qualifiers {
+		object.get(found.qualifiers, key, value) == value
+	}
+}
+
+_in_subpath("", _)
+
+_in_subpath(_, "")
+
+_in_subpath(path, path)
+
+_in_version(wide, version, p) if wide.version in {"", version, p.version}
+
+_in_version(_, "", p) if p.version == ""
 
 _licensed(bill, unwanted) := {sprintf("package %s %s has the licence %s", [p.name, p.version, licence.expression]) |
 	searched := {lower(name) | some name in object.get(unwanted, "licenses", [])}
@@ -101,9 +154,15 @@ _licensed(bill, unwanted) := {sprintf("package %s %s has the licence %s", [p.nam
 	count(searched & _licences(lower(licence.expression))) > 0
 }
 
-# The identifiers in an expression, each as it is and without the + for later
-# versions, and the whole of it, which may be a name with blanks.
+# The identifiers in an expression, each in its other spellings, and the whole of it,
+# which may be a name with blanks.
 _licences(expression) := {name |
-	some text in array.concat([expression], regex.split(`[\s()]+`, expression))
-	some name in [text, trim_suffix(text, "+")]
+	some text in array.concat([expression], regex.split(`[\s(),;/|&]+`, expression))
+	some name in _spellings(text)
 }
+
+_spellings(text) := {text, bare, concat("", [bare, "+"]), concat("", [bare, "-or-later"])} if {
+	some suffix in ["+", "-or-later"]
+	endswith(text, suffix)
+	bare := trim_suffix(text, suffix)
+} else := {text, trim_suffix(text, "-only"), sprintf("%s-only", [trim_suffix(text, "-only")])}

@@ -88,6 +88,61 @@ test_unreadable[note] if {
 	packages.unwanted(bills, {"names": ["a"]}) == {want}
 }
 
+_spdx(listed) := given.statement("https://spdx.dev/Document", {"spdxVersion": "SPDX-2.3", "packages": [listed]})
+
+_purl(locator) := [{"referenceType": "purl", "referenceLocator": locator}]
+
+# Whoever writes the bill may spell a package otherwise, or say less of it.
+test_spelled_otherwise[note] if {
+	some note, case in {
+		"a name in another case": [{"name": "Log4J-Core"}, {"names": ["log4j-core"]}],
+		"a name in the package URL": [
+			{"name": "jar", "externalRefs": _purl("pkg:maven/org.apache.logging.log4j/log4j-core@1")},
+			{"names": ["org.apache.logging.log4j:log4j-core"]},
+		],
+		"a name with its ecosystem": [{"name": "maven:org.apache.logging.log4j:log4j-core"}, {"names": ["log4j-core"]}],
+		"no package URL": [{"name": "log4j-core", "versionInfo": "1"}, {"purls": ["pkg:maven/a/log4j-core@1"]}],
+		"no package URL and no version": [{"name": "log4j-core"}, {"purls": ["pkg:maven/a/log4j-core@1"]}],
+		"no version": [{"name": "b", "externalRefs": _purl("pkg:maven/a/b")}, {"purls": ["pkg:maven/a/b@1"]}],
+		"the version beside the package URL": [
+			{"name": "b", "versionInfo": "1", "externalRefs": _purl("pkg:maven/a/b")},
+			{"purls": ["pkg:maven/a/b@1"]},
+		],
+		"another version beside it": [
+			{"name": "b", "versionInfo": "1", "externalRefs": _purl("pkg:maven/a/b@2")},
+			{"purls": ["pkg:maven/a/b@1"]},
+		],
+		"no qualifier": [{"name": "b", "externalRefs": _purl("pkg:deb/a/b@1")}, {"purls": ["pkg:deb/a/b@1?arch=x"]}],
+		"no subpath": [{"name": "b", "externalRefs": _purl("pkg:golang/a/b@1")}, {"purls": ["pkg:golang/a/b@1#c"]}],
+		"that subpath": [{"name": "b", "externalRefs": _purl("pkg:golang/a/b@1#c")}, {"purls": ["pkg:golang/a/b@1#c"]}],
+		"another case": [{"name": "b", "externalRefs": _purl("pkg:npm/B@1")}, {"purls": ["pkg:npm/b@1"]}],
+		"a licence that only": [{"name": "b", "licenseDeclared": "GPL-2.0-only"}, {"licenses": ["GPL-2.0"]}],
+		"a licence before it was only": [{"name": "b", "licenseDeclared": "GPL-2.0"}, {"licenses": ["GPL-2.0-only"]}],
+		"a licence or later": [{"name": "b", "licenseDeclared": "GPL-2.0+"}, {"licenses": ["GPL-2.0-or-later"]}],
+		"licences with a slash": [{"name": "b", "licenseConcluded": "MIT/GPL-2.0"}, {"licenses": ["GPL-2.0"]}],
+	}
+	[listed, unwanted] := case
+	count(packages.unwanted(given.attested([_spdx(listed)]), unwanted)) == 1
+}
+
+test_something_else[note] if {
+	some note, case in {
+		"another version": [{"name": "b", "externalRefs": _purl("pkg:maven/a/b@2")}, {"purls": ["pkg:maven/a/b@1"]}],
+		"another version, no package URL": [{"name": "b", "versionInfo": "2"}, {"purls": ["pkg:maven/a/b@1"]}],
+		"another version, beside a package URL without": [
+			{"name": "b", "versionInfo": "2", "externalRefs": _purl("pkg:maven/a/b")},
+			{"purls": ["pkg:maven/a/b@1"]},
+		],
+		"another qualifier": [
+			{"name": "b", "externalRefs": _purl("pkg:deb/a/b@1?arch=y")},
+			{"purls": ["pkg:deb/a/b@1?arch=x"]},
+		],
+		"a licence that only": [{"name": "b", "licenseDeclared": "GPL-2.0-only"}, {"licenses": ["GPL-2.0-or-later"]}],
+	}
+	[listed, unwanted] := case
+	packages.unwanted(given.attested([_spdx(listed)]), unwanted) == set()
+}
+
 # It may be the package that is looked for.
 test_package_url_that_cannot_be_read if {
 	bills := given.attested([_bill([{"name": "a", "purl": "pkg:npm"}])])
@@ -103,6 +158,8 @@ test_demands[note] if {
 		"none": [{}, "demands: got nothing that is unwanted, want names, purls or licenses"],
 		"an empty list": [{"names": []}, "demands: got nothing that is unwanted, want names, purls or licenses"],
 		"misspelt": [{"names": ["a"], "license": ["b"]}, "demands: got the key license, want one of licenses, names, purls"],
+		"null": [{"names": null}, "demands: got a value of names that is no texts"],
+		"null beside others": [{"names": ["a"], "purls": null}, "demands: got a value of purls that is no texts"],
 		"a text": [{"names": "log4j-core"}, "demands: got a value of names that is no texts"],
 	}
 	[unwanted, want] := case
