@@ -79,8 +79,9 @@ _differs(what, got, wanted) := sprintf("%s: got %s, want %s", [what, got, concat
 # description: |
 #   Why the provenance of an image does not say that all images which went into it
 #   are allowed: there is none, it names no image, or one that `purls` does not
-#   cover. `allowed` has `purls`, package URLs of type docker or oci. One attestation
-#   that is accepted will do.
+#   cover, in the same `repository_url`. `allowed` has `purls`, package URLs of type
+#   docker or oci. An image that goes by another kind of URI, and a package URL that
+#   cannot be read, is not covered. One attestation that is accepted will do.
 default built_on(_, _) := {"provenance: got none that can be judged"}
 
 built_on(found, allowed) := reasons if {
@@ -118,10 +119,19 @@ _built_on(statement, allowed) := {_unreadable(made)} if {
 _images(made) := {material.uri: found |
 	some material in made.value.materials
 	found := purl.parse(material.uri)
-	object.get(found, ["value", "type"], "") in {"docker", "oci"}
+	_image(material.uri, found)
 }
 
+_image(_, found) if found.value.type in {"docker", "oci"}
+
+_image(uri, found) if {
+	not found.ok
+	regex.match(`(?i)^(pkg|oci|docker|docker-image):`, uri)
+}
+
+# Without a repository_url an image is of the registry that its type stands for.
 _covered(searched, found) if {
 	some wide in searched
 	purls.covers(wide, found)
+	object.get(wide.value.qualifiers, "repository_url", "") == object.get(found.value.qualifiers, "repository_url", "")
 }

@@ -107,6 +107,18 @@ test_built_on_refuses[note] if {
 			["pkg:docker/alpine@3.20", "pkg:docker/evil@1"],
 			"base image: got pkg:docker/evil@1, want pkg:docker/alpine@3.20",
 		],
+		"that of another registry": [
+			["pkg:docker/alpine@3.20?repository_url=evil.example"],
+			"base image: got pkg:docker/alpine@3.20?repository_url=evil.example, want pkg:docker/alpine@3.20",
+		],
+		"one that cannot be read": [
+			["pkg:docker/alpine@3.20", "pkg:docker"],
+			"base image: got pkg:docker, want pkg:docker/alpine@3.20",
+		],
+		"one by another kind of URI": [
+			["pkg:docker/alpine@3.20", "oci://evil.example/a"],
+			"base image: got oci://evil.example/a, want pkg:docker/alpine@3.20",
+		],
 		"another version": [["pkg:docker/alpine@3.2"], "base image: got pkg:docker/alpine@3.2, want pkg:docker/alpine@3.20"],
 	}
 	[materials, want] := case
