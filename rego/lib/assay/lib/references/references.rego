@@ -13,7 +13,8 @@ package assay.lib.references
 #   not elsewhere, and with such a place, or without any, no image is.
 #
 #   Write this and no comparison of your own: `GHCR.io/acme/app`,
-#   `ghcr.io:443/acme/app` and `ghcr.io/acme/app` are one image.
+#   `ghcr.io:443/acme/app` and `ghcr.io/acme/app` are one image. `docker.io/nginx` is
+#   both what lies below it and `docker.io/library/nginx`.
 # custom:
 #   example: |
 #     deny contains "not signed" if {
@@ -28,6 +29,7 @@ elsewhere(image, places) if {
 	_listed(places)
 	every place in places {
 		not _within(_path(reference), _base(place))
+		not _within(_path(reference), _path(oci.parse(place)))
 		_base(place)
 	}
 }
@@ -39,12 +41,12 @@ _within(path, base) if path == base
 _within(path, base) if startswith(path, sprintf("%s/", [base]))
 
 # The port of https says nothing.
-_path(reference) := sprintf("%s/%s", [object.get(_hub, host, host), reference.repository]) if {
-	host := trim_suffix(reference.registry, ":443")
-}
+_path(reference) := sprintf("%s/%s", [_host(trim_suffix(reference.registry, ":443")), reference.repository])
 
-# Docker Hub answers by more names than that which references have of it.
-_hub := {"registry-1.docker.io": "index.docker.io", "registry.hub.docker.com": "index.docker.io"}
+# Docker Hub answers to other names, too.
+_host(name) := object.get(hub, name, name) if {
+	hub := {"registry-1.docker.io": "index.docker.io", "registry.hub.docker.com": "index.docker.io"}
+}
 
 # A place as paths have it: of Docker Hub it is that of what lies below.
 _base(place) := trim_suffix(_path(reference), below) if {
