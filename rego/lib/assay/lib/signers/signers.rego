@@ -47,6 +47,6 @@ _distinct(asked) := {identity |
 
 _identity(authority, signer) := {"issuer": object.get(signer, "issuer", ""), "subject": signer.subject} if {
 	object.get(signer, "subject", "") != ""
-} else := {"key": regex.replace(authority.key.data, `\s`, "")} if {
+} else := {"key": regex.replace(authority.key.data, `^(?s:.*?)-----BEGIN[^-]*-----|-----END(?s:.*)$|\s`, "")} if {
 	authority.key.data != ""
 } else := {"key": authority.key.kms}

@@ -40,6 +40,10 @@ test_too_few[note] if {
 		"one": [_keyless("alice")],
 		"one twice": [_keyless("alice"), _keyless("alice")],
 		"a key twice": [_key("PEM 1"), _key("PEM\n1\n")],
+		"a key twice, once with a comment": [
+			_key("-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n"),
+			_key("alice\n-----BEGIN PUBLIC KEY-----\nMFkw-----END PUBLIC KEY-----"),
+		],
 		"one of whom nothing is known": [_keyless("alice"), {"authority": {}, "answer": _key("").answer}],
 	}
 	signers.fewer_than(2, asked) == {"signers: got 1 different ones, want 2"}
