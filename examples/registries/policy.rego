@@ -30,8 +30,9 @@ deny contains sprintf("%s: %s may change, want a digest or a version", [entry.pa
 _approved(image) if {
 	reference := oci.parse(image)
 	reference.ok
-	some prefix in registries.approved
-	startswith(sprintf("%s/%s", [reference.registry, reference.repository]), prefix)
+	some place in registries.approved
+	below := sprintf("%s/", [trim_suffix(place, "/")]) # or ghcr.io/acme were ghcr.io/acme-corp, too
+	startswith(sprintf("%s/%s", [reference.registry, reference.repository]), below)
 }
 
 _fixed(image) if {

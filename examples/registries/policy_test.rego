@@ -15,6 +15,12 @@ test_other_registry_is_denied if {
 	}
 }
 
+test_place_without_a_slash_is_no_beginning_of_a_name if {
+	pod := review({"containers": [{"name": "c", "image": "ghcr.io/acme-corp/app:v1.2.3"}]})
+	denials := policy.deny with input as pod with data.registries.approved as ["ghcr.io/acme"]
+	count(denials) == 1
+}
+
 test_tag_that_moves_is_denied if {
 	every tag in ["", ":latest", ":main", ":v1", ":1.29"] {
 		image := concat("", ["ghcr.io/acme/app", tag])
