@@ -153,8 +153,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 
 // enter applies one entry as a container runtime would that has unpacked all before it.
 func (i *Image) enter(header *tar.Header, content io.Reader) error {
-	if header.Typeflag == tar.TypeXGlobalHeader {
-		return nil
+	if err := plain(header); err != nil {
+		return err
 	}
 	name, err := cleaned(header.Name)
 	if err != nil || name == "" { // the root is there anyway
@@ -165,11 +165,18 @@ func (i *Image) enter(header *tar.Header, content io.Reader) error {
 	if !ok {
 		return edge.Refuse(edge.Malformed, "layer: got the name %.100q, which leads through more than %d links", name, maxHops)
 	}
-	if hidden, ok := strings.CutPrefix(base, ".wh."); ok {
+	hidden, hides := strings.CutPrefix(base, ".wh.")
+	name = path.Join(parent, base)
+	if header.Typeflag == tar.TypeXGlobalHeader {
+		if hides || i.concerns(name) {
+			return edge.Refuse(edge.Malformed, "layer: got a global header with the name %.100q, for which containerd removes what is there", name)
+		}
+		return nil
+	}
+	if hides {
 		return i.whiteout(parent, hidden)
 	}
 	i.implied(parent)
-	name = path.Join(parent, base)
 	switch header.Typeflag {
 	case tar.TypeDir:
 		i.directory(name)
@@ -183,6 +190,35 @@ func (i *Image) enter(header *tar.Header, content io.Reader) error {
 		i.odd(name, "got a device or a pipe")
 	}
 	return nil
+}
+
+// plain refuses attributes by which overlayfs hides, moves or replaces what a layer shows, if a runtime sets them.
+// containerd sets none of "trusted."; those of "user." count where it runs without root.
+func plain(header *tar.Header) error {
+	for key := range header.PAXRecords {
+		_, attribute, ok := strings.Cut(key, ".xattr.")
+		if !ok {
+			continue
+		}
+		for _, space := range []string{"trusted.overlay.", "user.overlay."} {
+			switch rest, ok := strings.CutPrefix(attribute, space); {
+			case !ok:
+			case rest == "opaque", rest == "redirect", rest == "metacopy", strings.HasPrefix(rest, "whiteout"):
+				return edge.Refuse(edge.Malformed, "layer: got %.100q with the attribute %s, want none of overlayfs", header.Name, attribute)
+			}
+		}
+	}
+	return nil
+}
+
+// concerns says whether what is at a name, or below it, is known or wanted.
+func (i *Image) concerns(name string) bool {
+	for wanted := range i.wanted {
+		if wanted == name || strings.HasPrefix(wanted, name+"/") {
+			return true
+		}
+	}
+	return i.at(name) != nil
 }
 
 // odd is something that has no text.

@@ -5,8 +5,9 @@
 // below them, and a layer that writes through a symbolic link of a lower one writes where the link leads.
 //
 // What it refuses. A layer whose bytes are not those of its diff ID; more bytes, entries or names than its [Limits];
-// names that climb out ("..") or that no file system takes; and what container runtimes unpack in different ways, a
-// layer that has both a file and, behind it, its whiteout. Each refusal ends the whole, with a code of package edge.
+// names that climb out ("..") or that no file system takes; and what container runtimes unpack in different ways: a
+// layer that has both a file and, behind it, its whiteout, a global header with the name of a file, an attribute of
+// overlayfs. Each refusal ends the whole, with a code of package edge.
 //
 // What it never does. It writes no file, follows no URL, and gives no file that it may have mistaken: a path that leads
 // to a symbolic link is answered with where that leads, a hard link and a device with what they are.
