@@ -63,7 +63,8 @@ test_demands if {
 	}
 	images.older(_answer({}), {"days": "90", "now": _now}) == {"demands: got a value of days that is no number"}
 	named := {"names": ["cgr.dev/chainguard/*"], "digests": null}
-	images.based_on(_manifest("cgr.dev/chainguard/static", ""), named) == {"demands: got a value of digests that is no texts"}
+	reasons := images.based_on(_manifest("cgr.dev/chainguard/static", ""), named)
+	reasons == {"demands: got a value of digests that is no texts"}
 	images.based_on({"ok": true}, {"names": ["a"]}) == {"base image: got no manifest that can be judged"}
 	images.based_on(_answer({}), {"names": []}) == {"demands: got no names, want it"}
 }
