@@ -2,6 +2,7 @@ package vuln
 
 import (
 	"regexp"
+	"strings"
 
 	"github.com/assay-dev/assay/predicate/bounded"
 )
@@ -154,12 +155,14 @@ func (s sarifResult) finding(r rule) Finding {
 	text := append(lines(s.Message.Text), r.text...)
 	out.Package = Package{Name: first(text, "Package"), Version: first(text, "Installed Version", "Version"), Type: first(text, "Type"), PURL: r.purl}
 	out.Severity = worse(out.Severity, severityIn(text))
+	// Of a message that goes on, the line with the version may be among what was not read.
+	cut := strings.Count(s.Message.Text, "\n") >= maxLines
 	for _, l := range text {
 		switch {
 		case l.key != "Fixed Version" && l.key != "Fix Version":
-		case l.value == "":
+		case l.value == "" && !cut:
 			out.State = stateNotFixed
-		default:
+		default: // no version is none
 			out.fixedIn(l.value)
 		}
 	}

@@ -12,7 +12,8 @@ type trivy struct {
 	Trivy         struct {
 		Version string `json:"Version"`
 	} `json:"Trivy"`
-	// Results are absent where Trivy found nothing that it knows how to scan.
+	// Results are absent where Trivy found nothing that it knows how to scan, or was not
+	// asked for vulnerabilities. Where it did scan there is one, without vulnerabilities.
 	Results bounded.Raw `json:"Results"`
 }
 
@@ -55,6 +56,9 @@ func readTrivy(data []byte) (Report, error) {
 	}
 	if in.SchemaVersion != 2 {
 		return Report{}, bounded.Refuse(bounded.Unsupported, "SchemaVersion", "got %d, want 2", in.SchemaVersion)
+	}
+	if in.Results.Absent() {
+		return Report{}, bounded.Refuse(bounded.Malformed, "Results", "got none, want a list: that nothing is said is not that nothing was found")
 	}
 	report := Report{Format: "trivy", Findings: []Finding{}, Scanner: Scanner{Name: "Trivy", Version: in.Trivy.Version}}
 	if err := report.timed("", "", "CreatedAt", in.CreatedAt); err != nil {

@@ -2,8 +2,8 @@
 // predicate around a report, SARIF 2.1.0, the JSON of Grype, and that of Trivy; the
 // content tells which.
 //
-// A report that says nothing is no clean report: a predicate without a result, or
-// a SARIF run without results, is refused.
+// A report that says nothing is no clean report: a predicate without a result,
+// a SARIF run without results, or a report of Trivy without any is refused.
 package vuln
 
 // Report is what a scanner found. Text and lists are always there, and empty where

@@ -116,7 +116,7 @@ func TestFindingsReads(t *testing.T) {
 		{"a statement around cosign around a text", `{"_type": "https://in-toto.io/Statement/v0.1", "predicateType": "cosign.sigstore.dev/attestation/vuln/v1", "predicate": {"scanner": {"result": ` + quote(grype) + `}}}`, grypeReport()},
 		{"an empty SARIF", `{"version": "2.1.0", "runs": [{"results": []}]}`, vuln.Report{Format: "sarif", Findings: []vuln.Finding{}}},
 		{"an empty Grype", `{"matches": []}`, vuln.Report{Format: "grype", Findings: []vuln.Finding{}}},
-		{"an empty Trivy", `{"SchemaVersion": 2}`, vuln.Report{Format: "trivy", Scanner: vuln.Scanner{Name: "Trivy"}, Findings: []vuln.Finding{}}},
+		{"an empty Trivy", `{"SchemaVersion": 2, "Results": [{"Target": "app", "Class": "os-pkgs"}]}`, vuln.Report{Format: "trivy", Scanner: vuln.Scanner{Name: "Trivy"}, Findings: []vuln.Finding{}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -163,6 +163,22 @@ func TestFindingsBelieveTheWorstLine(t *testing.T) {
 	}
 }
 
+// A name with line breaks in it cannot push the fixed version out of sight.
+func TestFindingsOfLongMessagesMayBeFixed(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]string{
+		`Fixed Version: \n`:                             "not-fixed",
+		`Fixed Version: \n` + strings.Repeat(`\n`, 20):  "unknown",
+		strings.Repeat(`\n`, 20) + `Fixed Version: 1.2`: "unknown",
+	} {
+		document := `{"version": "2.1.0", "runs": [{"results": [{"ruleId": "CVE-2024-1234", "message": {"text": "Package: a` + message + `"}}]}]}`
+		got, err := vuln.Findings([]byte(strings.Replace(document, "Package: a", `Package: a\n`, 1)))
+		if err != nil || got.Findings[0].State != want {
+			t.Errorf("%s: got %+v, %v, want %s", message, got.Findings, err, want)
+		}
+	}
+}
+
 func TestFindingsRefuses(t *testing.T) {
 	t.Parallel()
 	run := func(text string) string { return `{"version": "2.1.0", "runs": [{` + text + `}]}` }
@@ -192,6 +208,8 @@ func TestFindingsRefuses(t *testing.T) {
 		{"an ignored match of another type", `{"matches": [], "ignoredMatches": [5]}`, "malformed", "ignoredMatches[0]: got a number, want an object"},
 		{"a database that was built never", `{"matches": [], "descriptor": {"db": {"built": "never"}}}`, "malformed", "descriptor.db.built: got"},
 		{"Trivy's first schema", `{"SchemaVersion": 1}`, "unsupported", "SchemaVersion: got 1, want 2"},
+		{"a Trivy without results", `{"SchemaVersion": 2}`, "malformed", "Results: got none, want a list"},
+		{"a Trivy with results in another case", `{"SchemaVersion": 2, "results": []}`, "malformed", "Results: got none, want a list"},
 		{"vulnerabilities that are an object", `{"SchemaVersion": 2, "Results": [{"Vulnerabilities": {}}]}`, "malformed", "Results[0].Vulnerabilities: got an object, want a list"},
 		{"a vulnerability without an ID", `{"SchemaVersion": 2, "Results": [{"Vulnerabilities": [{"Severity": "LOW"}]}]}`, "malformed", "Results[0].Vulnerabilities[0]: got a finding without an ID"},
 		{"a date that is none", `{"SchemaVersion": 2, "Results": [{"Vulnerabilities": [{"VulnerabilityID": "a", "PublishedDate": "1"}]}]}`, "malformed", "Results[0].Vulnerabilities[0].PublishedDate: got"},
