@@ -157,23 +157,33 @@ func (c component) read(path string) (Package, error) {
 		}
 	}
 	for i, l := range c.Licenses {
-		licence := l.read()
-		if licence.Expression == "" {
+		licences := l.read()
+		if len(licences) == 0 {
 			return Package{}, bounded.Refuse(bounded.Malformed, bounded.At(path+".licenses", i), "got no licence and no expression, want one")
 		}
-		if known(licence.Expression) != "" {
-			out.Licenses = append(out.Licenses, licence)
+		for _, licence := range licences {
+			if known(licence.Expression) != "" {
+				out.Licenses = append(out.Licenses, licence)
+			}
 		}
 	}
 	return out, nil
 }
 
-func (l licence) read() License {
-	switch {
-	case l.Expression != "" || l.License == nil:
-		return License{Kind: l.Acknowledgement, Expression: l.Expression}
-	case l.License.ID != "":
-		return License{Kind: l.License.Acknowledgement, Expression: l.License.ID}
+// read returns all that it says: one must not hide another, though the specification
+// wants one only.
+func (l licence) read() []License {
+	var out []License
+	if l.Expression != "" {
+		out = append(out, License{Kind: l.Acknowledgement, Expression: l.Expression})
 	}
-	return License{Kind: l.License.Acknowledgement, Expression: l.License.Name}
+	if l.License == nil {
+		return out
+	}
+	for _, text := range []string{l.License.ID, l.License.Name} {
+		if text != "" {
+			out = append(out, License{Kind: l.License.Acknowledgement, Expression: text})
+		}
+	}
+	return out
 }

@@ -163,6 +163,19 @@ func TestPackagesReads(t *testing.T) {
 	}
 }
 
+// A licence that stands beside another is not passed over.
+func TestPackagesReadsAllLicences(t *testing.T) {
+	t.Parallel()
+	document := `{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{"name": "a", "licenses": [{"expression": "MIT", "license": {"id": "Zlib", "name": "GPL-3.0-only"}}]}]}`
+	got, err := sbom.Packages([]byte(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]sbom.License{{Expression: "MIT"}, {Expression: "Zlib"}, {Expression: "GPL-3.0-only"}}, got.Packages[0].Licenses); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestPackagesRefuses(t *testing.T) {
 	t.Parallel()
 	const spdx, bom, graph = `{"spdxVersion": "SPDX-2.3", `, `{"bomFormat": "CycloneDX", "specVersion": "1.5", `, `{"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph": `

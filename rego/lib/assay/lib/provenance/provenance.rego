@@ -126,7 +126,7 @@ _image(_, found) if found.value.type in {"docker", "oci"}
 
 _image(uri, found) if {
 	not found.ok
-	regex.match(`(?i)^(pkg|oci|docker|docker-image):`, uri)
+	regex.match(`(?i)^\s*(pkg|oci|docker|docker-image):`, uri)
 }
 
 # Without a repository_url an image is of the registry that its type stands for.

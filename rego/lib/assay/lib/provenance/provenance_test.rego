@@ -112,8 +112,8 @@ test_built_on_refuses[note] if {
 			"base image: got pkg:docker/alpine@3.20?repository_url=evil.example, want pkg:docker/alpine@3.20",
 		],
 		"one that cannot be read": [
-			["pkg:docker/alpine@3.20", "pkg:docker"],
-			"base image: got pkg:docker, want pkg:docker/alpine@3.20",
+			["pkg:docker/alpine@3.20", " pkg:docker/evil"],
+			"base image: got  pkg:docker/evil, want pkg:docker/alpine@3.20",
 		],
 		"one by another kind of URI": [
 			["pkg:docker/alpine@3.20", "oci://evil.example/a"],
