@@ -93,8 +93,14 @@ func (m *Mask) document(place string, text []byte) (json.RawMessage, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
-// lastApplied is where kubectl notes the whole object that was applied.
-const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+var (
+	// appliedName is where kubectl and others note the whole object that was applied.
+	appliedName = regexp.MustCompile(`last-applied|/applied$`)
+	// environments are what objects that no standard knows call an environment.
+	environments = regexp.MustCompile(`^(?:[a-zA-Z]*Env|(?:[a-zA-Z]*E|e)nv(?:Vars?|s)|environmentVariables)$`)
+	// label is the place of a label that is called env: policies select by it.
+	label = regexp.MustCompile(`(?:^|\.)(?:[lL]abels|matchLabels|annotations|[a-zA-Z]*[sS]elector)\.[eE]nv$`)
+)
 
 func (m *Mask) walk(place string, value any) any {
 	switch value := value.(type) {
@@ -114,12 +120,14 @@ func (m *Mask) walk(place string, value any) any {
 func (m *Mask) member(place, name string, value any, secret bool) any {
 	text, isText := value.(string)
 	switch {
-	case name == "env" || name == "Env":
+	case isText && label.MatchString(place):
+		return value
+	case name == "env" || name == "Env", !isText && environments.MatchString(name):
 		return m.environment(place, value)
 	case secret && (name == "data" || name == "stringData"):
 		return m.scalars(place, value)
-	case name == lastApplied && isText:
-		return m.applied(place, text)
+	case isText && (appliedName.MatchString(name) || strings.HasPrefix(text, "{")):
+		return m.applied(place, text, appliedName.MatchString(name))
 	case (name == "created_by" || name == "comment") && isText && buildArguments.MatchString(text):
 		return m.token(text, place)
 	}
@@ -146,10 +154,10 @@ func (m *Mask) environment(place string, value any) any {
 			}
 		case map[string]any:
 			for _, name := range slices.Sorted(maps.Keys(item)) {
-				if name == "value" {
-					item[name] = m.scalars(below(at, name), item[name])
-				} else {
+				if name == "name" || name == "valueFrom" {
 					item[name] = m.member(below(at, name), name, item[name], false)
+				} else {
+					item[name] = m.scalars(below(at, name), item[name])
 				}
 			}
 		default:
@@ -180,12 +188,16 @@ func (m *Mask) scalars(place string, value any) any {
 	return m.token(fmt.Sprint(value), place)
 }
 
-// applied masks an object that is a text. One that cannot be read is masked whole.
-func (m *Mask) applied(place, text string) any {
+// applied masks an object that is a text. One that cannot be read is masked whole, if it
+// is sure to be one.
+func (m *Mask) applied(place, text string, sure bool) any {
 	inside := &Mask{key: m.key}
 	masked, err := inside.document(place, []byte(text))
-	if err != nil {
+	switch {
+	case err != nil && sure:
 		return m.token(text, place)
+	case err != nil:
+		return text
 	}
 	if len(inside.places) == 0 {
 		return text

@@ -55,6 +55,20 @@ func TestMask(t *testing.T) {
 		"a Secret", `{"object":{"kind":"Secret","data":{"a":"aHVudGVyMg=="},"stringData":{"b":"hunter2"}}}`,
 		`{"object":{"data":{"a":"#"},"kind":"Secret","stringData":{"b":"#"}}}`, []string{"object.data.a", "object.stringData.b"},
 	}, {
+		"labels that are called env, by which policies are chosen",
+		`{"request":{"object":{"metadata":{"labels":{"env":"prod"}},"spec":{"selector":{"matchLabels":{"env":"prod"}},"nodeSelector":{"env":"prod"}}}}}`,
+		`{"request":{"object":{"metadata":{"labels":{"env":"prod"}},"spec":{"nodeSelector":{"env":"prod"},"selector":{"matchLabels":{"env":"prod"}}}}}}`, nil,
+	}, {
+		"what others than kubectl applied last",
+		`{"annotations":{"kapp.k14s.io/original":"{\"env\":{\"A\":\"hunter2\"}}","objectset.rio.cattle.io/applied":"H4sIhunter2","banzaicloud.com/last-applied":"UEsDhunter2","a":"{no JSON}"}}`,
+		`{"annotations":{"a":"{no JSON}","banzaicloud.com/last-applied":"#","kapp.k14s.io/original":"{\"env\":{\"A\":\"#\"}}","objectset.rio.cattle.io/applied":"#"}}`,
+		[]string{"annotations[banzaicloud.com/last-applied]", "annotations[kapp.k14s.io/original].env.A", "annotations[objectset.rio.cattle.io/applied]"},
+	}, {
+		"what other kinds call an environment",
+		`{"spec":{"extraEnv":[{"name":"A","value":"hunter2"}],"envVars":{"A":"hunter2"},"environmentVariables":[{"name":"A","content":"hunter2"}],"env":[{"A":"hunter2"}],"envFrom":[{"prefix":"p"}]}}`,
+		`{"spec":{"env":[{"A":"#"}],"envFrom":[{"prefix":"p"}],"envVars":{"A":"#"},"environmentVariables":[{"content":"#","name":"A"}],"extraEnv":[{"name":"A","value":"#"}]}}`,
+		[]string{"spec.envVars.A", "spec.env[0].A", "spec.environmentVariables[0].content", "spec.extraEnv[0].value"},
+	}, {
 		"where a value comes from", `{"env":[{"name":"A","valueFrom":{"secretKeyRef":{"name":"s","key":"k"}}}]}`,
 		`{"env":[{"name":"A","valueFrom":{"secretKeyRef":{"key":"k","name":"s"}}}]}`, nil,
 	}, {
