@@ -24,14 +24,18 @@ import (
 type Mask struct {
 	key    []byte
 	places []string
+	tokens map[string]string // by the value
 }
 
 // NewMask is a mask for one capsule.
 func NewMask() *Mask {
 	key := make([]byte, sha256.Size)
 	_, _ = rand.Read(key) // never fails
-	return &Mask{key: key}
+	return &Mask{key: key, tokens: map[string]string{}}
 }
+
+// inside is a mask for a part whose places are kept apart.
+func (m *Mask) inside() *Mask { return &Mask{key: m.key, tokens: m.tokens} }
 
 // Places are where something was masked, in order.
 func (m *Mask) Places() []string {
@@ -49,7 +53,8 @@ func (m *Mask) token(value, place string) string {
 	m.places = append(m.places, place)
 	mac := hmac.New(sha256.New, m.key)
 	mac.Write([]byte(value))
-	return Token + hex.EncodeToString(mac.Sum(nil)[:16])
+	m.tokens[value] = Token + hex.EncodeToString(mac.Sum(nil)[:16])
+	return m.tokens[value]
 }
 
 // Review masks an AdmissionReview: both objects in it, and what kubectl noted of them
@@ -69,7 +74,7 @@ func (m *Mask) LeavesOut(place string, content []byte) bool {
 	if json.Unmarshal(content, &config) != nil || config.Config == nil || config.RootFS == nil {
 		return false
 	}
-	inside := &Mask{key: m.key}
+	inside := m.inside()
 	if _, err := inside.document(place, content); err != nil || len(inside.places) == 0 {
 		return err != nil
 	}
@@ -191,7 +196,7 @@ func (m *Mask) scalars(place string, value any) any {
 // applied masks an object that is a text. One that cannot be read is masked whole, if it
 // is sure to be one.
 func (m *Mask) applied(place, text string, sure bool) any {
-	inside := &Mask{key: m.key}
+	inside := m.inside()
 	masked, err := inside.document(place, []byte(text))
 	switch {
 	case err != nil && sure:

@@ -113,6 +113,28 @@ func TestEqualValuesHaveEqualTokensInOneCapsuleOnly(t *testing.T) {
 	}
 }
 
+func TestMaskOfWhatTextsRepeat(t *testing.T) {
+	t.Parallel()
+	mask := capsule.NewMask()
+	review, err := mask.Review([]byte(`{"image":"ghcr.io/acme/app","env":{"A":"hunter2","B":"the \"whole\"\nkey","C":"registry","D":"ghcr.io/acme/app","E":"hunter2-and-more"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		"A is hunter2, twice hunter2":         "A is #, twice #",
+		"hunter2-and-more":                    "#",
+		"digest ahunter2b":                    "digest ahunter2b",
+		"it is the \"whole\"\nkey":            "it is #",
+		`{"B": "the \"whole\"\nkey"}`:         `{"B": "#"}`,
+		"the registry of ghcr.io/acme/app:v1": "the registry of ghcr.io/acme/app:v1",
+		"failed policy: \xff":                 "failed policy: \xff",
+	} {
+		if got := token.ReplaceAllString(mask.Repeated(text, review), "#"); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
 func FuzzMask(f *testing.F) {
 	f.Add(`{"env":[{"name":"A","value":"hunter2"}]}`)
 	f.Add(`{"kubectl.kubernetes.io/last-applied-configuration":"{\"env\":{\"a\":\"b\"}}"}`)

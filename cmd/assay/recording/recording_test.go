@@ -169,6 +169,31 @@ func TestPolicyThatLooksAtWhatIsMasked(t *testing.T) {
 	}
 }
 
+// TestDecisionThatRepeatsWhatIsMasked has the mask in it as well, as the decision has that
+// is made again.
+func TestDecisionThatRepeatsWhatIsMasked(t *testing.T) {
+	t.Parallel()
+	const tells = signed + `  policy:
+    type: rego
+    includeSpec: true
+    data: |
+      package sigstore
+      isCompliant[response] {
+        value := input.spec.containers[_].env[_].value
+        response := {"result": false, "error": sprintf("%s, that is %v", [value, input.spec.containers[_].env])}
+      }
+`
+	r := open(t, setup{record: true, policies: tells})
+	if d := r.decide(t, r.image("app")); d.Allowed || !strings.Contains(strings.Join(d.Reasons, ""), "hunter2") {
+		t.Fatalf("got %q, want it denied with the value in the message", d.Reasons)
+	}
+	c, file := r.last(t)
+	if bytes.Contains(file, []byte("hunter2")) {
+		t.Errorf("got the value in the capsule: %s", c.Outcome.Decision)
+	}
+	same(t, c)
+}
+
 // TestOtherPoliciesJudgeRecordedEvidence is what assay diff does with capsules.
 func TestOtherPoliciesJudgeRecordedEvidence(t *testing.T) {
 	t.Parallel()

@@ -97,6 +97,9 @@ func (s *Sealer) Seal(made rego.Made) (*capsule.Capsule, error) {
 	if out.Outcome, err = outcomeOf(made.Decision, made.Err); err != nil {
 		return nil, err
 	}
+	if err := unrepeated(out, mask); err != nil {
+		return nil, err
+	}
 	config, err := json.Marshal(made.Set.Source().Config)
 	out.Settings = capsule.Settings{
 		Program: s.Program, Time: tape.Now.Round(0), Call: "validate", Config: config,
