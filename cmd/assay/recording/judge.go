@@ -84,7 +84,11 @@ func (j *Judge) Judge(ctx context.Context, c *capsule.Capsule, others *Policies)
 	if err := strictly(c.Settings.Config, &source.Config); err != nil {
 		return out, fmt.Errorf("settings: config: %w", err)
 	}
-	source, cut := closed(source)
+	off := raw.Reaching()
+	if others == nil {
+		off = raw.Off() // whoever wrote the capsule wrote what it allows
+	}
+	source, cut := closed(source, off)
 	set, err := j.compile(ctx, source)
 	if err != nil {
 		return out, err
@@ -100,18 +104,19 @@ func (j *Judge) Judge(ctx context.Context, c *capsule.Capsule, others *Policies)
 }
 
 // closed turns off what policies in Rego could reach the network, the process or the disk
-// by: what it answered is in no capsule. The policies that call it fail, and the
-// decision is none about what was recorded.
-func closed(source rego.Source) (out rego.Source, cut []string) {
+// by: what it answered is in no capsule. What could keep the process busy for ever, or
+// end it, is off in the policies of a capsule as well. The policies that call it fail, and
+// the decision is none about what was recorded.
+func closed(source rego.Source, off []string) (out rego.Source, cut []string) {
 	var kept []string
 	for _, name := range source.Allow.Builtins {
-		if !slices.Contains(raw.Reaching(), name) {
+		if !slices.Contains(off, name) {
 			kept = append(kept, name)
 			continue
 		}
 		for _, path := range slices.Sorted(maps.Keys(source.Modules)) {
 			if strings.Contains(source.Modules[path], name) {
-				cut = append(cut, name+" of "+path)
+				cut = append(cut, name+" of "+path+", which no capsule turns on")
 			}
 		}
 	}

@@ -194,6 +194,27 @@ func TestDecisionThatRepeatsWhatIsMasked(t *testing.T) {
 	same(t, c)
 }
 
+// TestCapsuleTurnsNothingOn has one that allows its own policy what a few bytes keep busy
+// for ever, or end the process by.
+func TestCapsuleTurnsNothingOn(t *testing.T) {
+	t.Parallel()
+	r := open(t, setup{record: true})
+	r.decide(t, r.image("app"))
+	c, _ := r.last(t)
+	for _, call := range []string{
+		"bits.lsh(1, 2000000000) > 0", `graphql.is_valid("{a}", "type Query{a: String}")`, `http.send({"method": "get", "url": "http://127.0.0.1:1"}).status_code > 0`,
+	} {
+		name, _, _ := strings.Cut(call, "(")
+		c.Policies = append(c.Policies[:1:1],
+			capsule.Document{Kind: "Module", Name: "busy.rego", Text: "package kubernetes.admission\n\ndeny contains \"no\" if " + call + "\n"},
+			capsule.Document{Kind: "Permissions", Name: "policies in Rego", Value: []byte(`{"builtins":["` + name + `"],"hosts":["127.0.0.1"]}`)})
+		judged := judge(t, c, nil)
+		if judged.Decision.Allowed || len(judged.NotRecorded) != 1 || !strings.HasPrefix(judged.NotRecorded[0], name+" of busy.rego") {
+			t.Errorf("%s: got %+v, want it turned off, and told", call, judged)
+		}
+	}
+}
+
 // TestOtherPoliciesJudgeRecordedEvidence is what assay diff does with capsules.
 func TestOtherPoliciesJudgeRecordedEvidence(t *testing.T) {
 	t.Parallel()
