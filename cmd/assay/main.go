@@ -22,6 +22,7 @@ import (
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/cmd/assay/diff"
 	"github.com/assay-dev/assay/cmd/assay/opa"
+	"github.com/assay-dev/assay/cmd/assay/plain"
 	"github.com/assay-dev/assay/cmd/assay/replay"
 	"github.com/assay-dev/assay/cmd/assay/schemas"
 	"github.com/assay-dev/assay/cmd/assay/start"
@@ -62,7 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errDenied), errors.Is(err, errFindings), errors.Is(err, replay.ErrDiffers), errors.Is(err, diff.ErrChanges):
 		return exitDenied
 	default:
-		fmt.Fprintln(stderr, "assay:", err)
+		fmt.Fprintln(stderr, "assay:", plain.Text(err.Error())) // a file or a registry may have chosen the words
 		return exitUndecided
 	}
 }

@@ -5,10 +5,10 @@ import (
 	"io"
 	"os"
 	"strings"
-	"unicode"
 
 	"golang.org/x/term"
 
+	"github.com/assay-dev/assay/cmd/assay/plain"
 	"github.com/assay-dev/assay/rego"
 )
 
@@ -17,15 +17,15 @@ import (
 func printDecision(w io.Writer, decision rego.Decision) error {
 	var out strings.Builder
 	for _, image := range decision.Images {
-		fmt.Fprintln(&out, image.Image)
+		fmt.Fprintln(&out, plain.Below(image.Image))
 		if image.Digest != "" && !strings.Contains(image.Image, image.Digest) {
-			fmt.Fprintf(&out, "  digest %s\n", image.Digest)
+			fmt.Fprintf(&out, "  digest %s\n", plain.Below(image.Digest))
 		}
 		if image.Manifest == "index" {
 			fmt.Fprintln(&out, "  an index: what was verified is the index, not the images of its platforms")
 		}
 		for _, policy := range image.Policies {
-			fmt.Fprintf(&out, "  policy %s (%s): %s\n", policy.Name, policy.Mode, policy.Outcome)
+			fmt.Fprintf(&out, "  policy %s (%s): %s\n", plain.Below(policy.Name), policy.Mode, policy.Outcome)
 			for _, authority := range policy.Authorities {
 				printAuthority(&out, authority)
 			}
@@ -40,13 +40,13 @@ func printDecision(w io.Writer, decision rego.Decision) error {
 		printRego(&out, policy)
 	}
 	for _, warning := range decision.Warnings {
-		fmt.Fprintln(&out, "warning: "+indented(warning))
+		fmt.Fprintln(&out, "warning: "+plain.Below(warning))
 	}
 	if decision.Allowed {
 		fmt.Fprintln(&out, "admitted")
 	} else {
 		for _, reason := range decision.Reasons {
-			fmt.Fprintln(&out, "denied: "+indented(reason))
+			fmt.Fprintln(&out, "denied: "+plain.Below(reason))
 		}
 	}
 	_, err := io.WriteString(w, out.String())
@@ -57,12 +57,12 @@ func printAuthority(out *strings.Builder, authority rego.Authority) {
 	if authority.Error != nil {
 		// Some messages begin with what has just been said.
 		cause := strings.TrimPrefix(authority.Error.Message, "authority "+authority.Name+": ")
-		fmt.Fprintf(out, "    authority %s: failed: %s\n", authority.Name, indented(cause))
+		fmt.Fprintf(out, "    authority %s: failed: %s\n", plain.Below(authority.Name), plain.Below(cause))
 		return
 	}
-	fmt.Fprintf(out, "    authority %s: %s\n", authority.Name, authority.Outcome)
+	fmt.Fprintf(out, "    authority %s: %s\n", plain.Below(authority.Name), authority.Outcome)
 	for _, signer := range authority.Signers {
-		fmt.Fprintf(out, "      %s\n", describe(signer))
+		fmt.Fprintf(out, "      %s\n", plain.Below(describe(signer)))
 	}
 }
 
@@ -71,7 +71,7 @@ func printInside(out *strings.Builder, inside *rego.Inside) {
 	switch {
 	case inside == nil:
 	case inside.Error != nil:
-		fmt.Fprintf(out, "    spec.policy: %s: %s\n", inside.Outcome, indented(inside.Error.Message))
+		fmt.Fprintf(out, "    spec.policy: %s: %s\n", inside.Outcome, plain.Below(inside.Error.Message))
 	default:
 		fmt.Fprintf(out, "    spec.policy: %s\n", inside.Outcome)
 	}
@@ -80,12 +80,12 @@ func printInside(out *strings.Builder, inside *rego.Inside) {
 // printRego says what a policy in Rego said; its messages stand below, as reasons and
 // warnings.
 func printRego(out *strings.Builder, policy rego.RawPolicy) {
-	fmt.Fprintf(out, "policy in Rego %s (%s): %s\n", policy.Name, policy.Mode, policy.Outcome)
+	fmt.Fprintf(out, "policy in Rego %s (%s): %s\n", plain.Below(policy.Name), policy.Mode, policy.Outcome)
 	for _, about := range []struct{ name, text string }{
 		{"", policy.Title}, {"severity ", policy.Severity}, {"owner ", policy.Owner}, {"see ", policy.Docs},
 	} {
 		if about.text != "" && policy.Outcome == "failed" {
-			fmt.Fprintf(out, "  %s%s\n", about.name, indented(about.text))
+			fmt.Fprintf(out, "  %s%s\n", about.name, plain.Below(about.text))
 		}
 	}
 }
@@ -104,19 +104,6 @@ func describe(signer rego.Signer) string {
 		text += "; " + strings.Join(signer.Weaker, ", ")
 	}
 	return text
-}
-
-// indented is a text below another. Policies in Rego put into it what they like of the
-// object under review: nothing of that may look like a line of ours, or speak to the
-// terminal.
-func indented(text string) string {
-	printable := strings.Map(func(r rune) rune {
-		if r != '\n' && unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, text)
-	return strings.ReplaceAll(printable, "\n", "\n  ")
 }
 
 // progress shows on a terminal that work is under way; the line is gone when it

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
+
+	"github.com/assay-dev/assay/cmd/assay/plain"
 )
 
 // Result is what became of all workloads.
@@ -39,7 +40,7 @@ func (r Result) print(w io.Writer, form string) error {
 	}
 	var out strings.Builder
 	for _, change := range r.Changes {
-		fmt.Fprintf(&out, "%s: %s\n", clean(change.Workload), change.verdicts())
+		fmt.Fprintf(&out, "%s: %s\n", plain.Text(change.Workload), change.verdicts())
 		for _, line := range change.lines() {
 			out.WriteString("  " + strings.ReplaceAll(line, "\n", "\n    ") + "\n")
 		}
@@ -61,7 +62,7 @@ func (c Change) lines() []string {
 	var out []string
 	add := func(sign, what string, texts []string) {
 		for _, text := range texts {
-			out = append(out, sign+" "+what+clean(text))
+			out = append(out, sign+" "+what+plain.Text(text))
 		}
 	}
 	add("-", "", without(c.Old.Reasons, c.New.Reasons))
@@ -71,10 +72,10 @@ func (c Change) lines() []string {
 	add("+", "warning: ", without(c.New.Warnings, c.Old.Warnings))
 	add("+", "not recorded: ", without(c.New.NotRecorded, c.Old.NotRecorded))
 	if c.Old.Error != c.New.Error {
-		out = append(out, "- no decision: "+clean(c.Old.Error), "+ no decision: "+clean(c.New.Error))
+		out = append(out, "- no decision: "+plain.Text(c.Old.Error), "+ no decision: "+plain.Text(c.New.Error))
 	}
 	if string(c.Old.patch) != string(c.New.patch) {
-		out = append(out, "- patch "+clean(string(c.Old.patch)), "+ patch "+clean(string(c.New.patch)))
+		out = append(out, "- patch "+plain.Text(string(c.Old.patch)), "+ patch "+plain.Text(string(c.New.patch)))
 	}
 	return out
 }
@@ -113,7 +114,7 @@ func (r Result) markdown() string {
 // span is text as inline code, also in a table: between more backquotes than it has in
 // a row, on one line, and with its pipes escaped (GFM, section 4.10).
 func span(text string) string {
-	text = strings.ReplaceAll(strings.Join(strings.Fields(clean(text)), " "), "|", `\|`)
+	text = strings.ReplaceAll(strings.Join(strings.Fields(plain.Text(text)), " "), "|", `\|`)
 	marks := strings.Repeat("`", longestRun(text)+1)
 	if strings.HasPrefix(text, "`") || strings.HasSuffix(text, "`") || text == "" {
 		text = " " + text + " "
@@ -138,15 +139,4 @@ func longestRun(text string) (most int) {
 		most = max(most, run)
 	}
 	return most
-}
-
-// clean drops what is not text: control characters, and marks that change the
-// direction of what follows. Lines stay lines.
-func clean(text string) string {
-	return strings.Map(func(c rune) rune {
-		if c != '\n' && !unicode.IsPrint(c) {
-			return '\uFFFD'
-		}
-		return c
-	}, strings.ToValidUTF8(text, "\uFFFD"))
 }
