@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/assay-dev/assay/capsule"
+	"github.com/assay-dev/assay/cmd/assay/plain"
 	"github.com/assay-dev/assay/cmd/assay/recording"
 	"github.com/assay-dev/assay/rego"
 )
@@ -105,7 +106,7 @@ func (f flags) one(ctx context.Context, program Program, judge *recording.Judge,
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return false, fmt.Errorf("%s: got a directory, want a capsule: name its files, as in %[1]s%c*%s", filepath.Clean(path), filepath.Separator, capsule.Extension)
 	}
-	c, _, err := capsule.Open(path)
+	c, digest, err := capsule.Open(path)
 	if err != nil {
 		return false, err
 	}
@@ -120,10 +121,12 @@ func (f flags) one(ctx context.Context, program Program, judge *recording.Judge,
 		return false, fmt.Errorf("%s: %w", path, err)
 	}
 	if judged.Err != nil {
-		fmt.Fprintln(stdout, "no decision:", judged.Err)
+		fmt.Fprintln(stdout, "no decision:", plain.Below(judged.Err.Error()))
 	} else if err := program.Print(stdout, f.output, judged.Decision); err != nil {
 		return false, err
 	}
+	// Whoever writes a capsule can make its digests fit.
+	defer fmt.Fprintf(stderr, "  digest %s; it is not signed: nothing proves who recorded it\n", digest)
 	// Only what the capsule holds makes a decision: one that lacks an answer is none.
 	if len(judged.NotRecorded) == 0 && recording.Same(outcome, c.Outcome) {
 		fmt.Fprintf(stderr, "%s: identical: %s\n", path, outcome.Verdict())
@@ -131,9 +134,9 @@ func (f flags) one(ctx context.Context, program Program, judge *recording.Judge,
 	}
 	fmt.Fprintf(stderr, "%s: differs: recorded %s, replayed %s\n", path, c.Outcome.Verdict(), verdict(outcome, judged))
 	for _, cause := range causes(c, judged, program.Version, others != nil) {
-		fmt.Fprintln(stderr, "  "+cause)
+		fmt.Fprintln(stderr, "  "+plain.Below(cause))
 	}
-	_, err = stderr.Write(diff.Diff("recorded", pretty(c.Outcome), "replayed", pretty(outcome)))
+	_, err = io.WriteString(stderr, plain.Text(string(diff.Diff("recorded", pretty(c.Outcome), "replayed", pretty(outcome)))))
 	return false, err
 }
 
