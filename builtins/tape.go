@@ -23,6 +23,9 @@ func (s *Session) Tape() Tape {
 	return Tape{Tape: s.notes.Tape(s.credentials.ID), Now: s.now, Roots: s.roots}
 }
 
+// Holds estimates the memory that the notes of a session hold, in bytes.
+func (s *Session) Holds() int64 { return s.notes.Cost() }
+
 // pulled notes what pull secrets came to.
 func (s *Session) pulled(names []string, credentials oci.Credentials, err error) {
 	p := exchange.Pulled{Namespace: s.namespace, Names: names, As: credentials.ID}

@@ -99,6 +99,7 @@ type Log struct {
 
 	mu        sync.Mutex
 	exchanges []Exchange
+	cost      int64 // of exchanges
 	given     *Given
 }
 
@@ -125,9 +126,11 @@ func (l *Log) Exchanges() []Exchange {
 }
 
 func (l *Log) add(e Exchange) {
+	cost := int64(len(e.Ref)) + size(e.Answer) + 256
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.exchanges = append(l.exchanges, e)
+	l.cost += cost
 }
 
 // Cost estimates the memory that a log holds, in bytes. Content that a registry
@@ -136,11 +139,9 @@ func (l *Log) Cost() int64 {
 	if l == nil {
 		return 0
 	}
-	n := int64(len(l.question))
-	for _, e := range l.Exchanges() {
-		n += int64(len(e.Ref)) + size(e.Answer) + 256
-	}
-	return n
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return int64(len(l.question)) + l.cost
 }
 
 // NotRecorded are the calls that a replay had no answer to, but for those whose

@@ -80,6 +80,19 @@ func (n *Notes) Pulled(p Pulled) {
 	}
 }
 
+// Cost estimates the memory that is held by what was noted, in bytes.
+func (n *Notes) Cost() (sum int64) {
+	if n == nil {
+		return 0
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, log := range n.logs {
+		sum += log.Cost()
+	}
+	return sum
+}
+
 // Tape is all that was noted. session is the ID of the credentials of the decision.
 func (n *Notes) Tape(session string) Tape {
 	if n == nil {

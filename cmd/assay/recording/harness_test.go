@@ -2,6 +2,7 @@ package recording_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -58,6 +59,7 @@ type rig struct {
 }
 
 type setup struct {
+	description string
 	policies    string
 	record      bool
 	credentials oci.Credentials
@@ -67,7 +69,7 @@ type setup struct {
 
 func open(t testing.TB, s setup) *rig {
 	t.Helper()
-	d, err := world.Parse([]byte(description))
+	d, err := world.Parse([]byte(cmp.Or(s.description, description)))
 	if err != nil {
 		t.Fatal(err)
 	}

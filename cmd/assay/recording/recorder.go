@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/rego"
 )
 
@@ -70,8 +71,14 @@ const (
 // is answered like any other, and dropped here.
 const (
 	mostWaiting      = 64
-	mostWaitingBytes = 32 << 20 // of reviews
+	mostWaitingBytes = 64 << 20 // of reviews and evidence, unless one alone has more
 )
+
+// waiting is a decision that waits to be written, and what it holds.
+type waiting struct {
+	made  rego.Made
+	bytes int64
+}
 
 // Recorder writes capsules beside the decisions. Build it with [NewRecorder], let
 // [Recorder.Run] run, and give [Recorder.Take] to the engine.
@@ -81,8 +88,8 @@ type Recorder struct {
 	count   func(Result)
 	log     *slog.Logger
 	store   *store
-	queue   chan rego.Made
-	bytes   atomic.Int64 // of the reviews in queue
+	queue   chan waiting
+	bytes   atomic.Int64 // of what is in queue, and of what is being written
 	failing bool
 
 	mu     sync.Mutex
@@ -93,7 +100,7 @@ type Recorder struct {
 func NewRecorder(flags Flags, sealer *Sealer, log *slog.Logger, count func(Result)) *Recorder {
 	return &Recorder{
 		flags: flags, sealer: sealer, count: count, log: log,
-		store: &store{dir: flags.Dir, most: flags.MaxBytes}, queue: make(chan rego.Made, mostWaiting),
+		store: &store{dir: flags.Dir, most: flags.MaxBytes}, queue: make(chan waiting, mostWaiting),
 	}
 }
 
@@ -106,22 +113,25 @@ func (r *Recorder) Take(made rego.Made) {
 	if r.flags.Sample < 1 && rand.Float64() >= r.flags.Sample {
 		return
 	}
-	size := int64(len(made.Review))
-	if r.bytes.Add(size) <= mostWaitingBytes && r.offer(made) {
+	next := waiting{made, int64(len(made.Review))}
+	if session, ok := made.Answers.(*builtins.Session); ok {
+		next.bytes += session.Holds() // which caches may have forgotten by then
+	}
+	if sum := r.bytes.Add(next.bytes); (sum <= mostWaitingBytes || sum == next.bytes) && r.offer(next) {
 		return
 	}
-	r.bytes.Add(-size)
+	r.bytes.Add(-next.bytes)
 	r.count(Dropped)
 }
 
-func (r *Recorder) offer(made rego.Made) bool {
+func (r *Recorder) offer(next waiting) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return false
 	}
 	select {
-	case r.queue <- made:
+	case r.queue <- next:
 		return true
 	default:
 		return false
@@ -137,9 +147,9 @@ func (r *Recorder) Run(ctx context.Context) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for made := range r.queue {
-			r.bytes.Add(-int64(len(made.Review)))
-			r.write(made)
+		for next := range r.queue {
+			r.write(next.made)
+			r.bytes.Add(-next.bytes)
 		}
 	}()
 	<-ctx.Done()

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/capsule"
 	"github.com/assay-dev/assay/cmd/assay/recording"
 	"github.com/assay-dev/assay/rego"
@@ -113,10 +114,28 @@ func TestRecorderThatCannotKeepUpDrops(t *testing.T) {
 		t.Errorf("got %v, want 64 written and the others dropped", seen.of)
 	}
 	large := denied
-	large.Review = append(bytes.Clone(denied.Review), bytes.Repeat([]byte(" "), 20<<20)...)
-	seen = record(t, recording.Flags{Dir: dir, Sample: 1}, new(bytes.Buffer), large, large, denied)
-	if seen.of[recording.Written] != 2 || seen.of[recording.Dropped] != 2 {
+	large.Review = append(bytes.Clone(denied.Review), bytes.Repeat([]byte(" "), 30<<20)...)
+	seen = record(t, recording.Flags{Dir: dir, Sample: 1}, new(bytes.Buffer), large, large, large, denied)
+	if seen.of[recording.Written] != 3 || seen.of[recording.Dropped] != 2 {
 		t.Errorf("large reviews: got %v, want those that fit written", seen.of)
+	}
+}
+
+// TestEvidenceThatWaitsIsBounded has decisions with some megabytes of evidence each, which
+// are held for as long as the disk takes, whatever caches forget.
+func TestEvidenceThatWaitsIsBounded(t *testing.T) {
+	t.Parallel()
+	r := open(t, setup{
+		record: true, description: strings.Replace(description, "buildType: make", "buildType: "+strings.Repeat("x", 4<<20), 1),
+		policies: signed + "      attestations: [{name: slsa, predicateType: https://slsa.dev/provenance/v1}]\n",
+	})
+	r.decide(t, r.image("app"))
+	if holds := r.made[0].Answers.(*builtins.Session).Holds(); holds < 4<<20 {
+		t.Fatalf("got %d bytes, want those of the attestation", holds)
+	}
+	seen := record(t, recording.Flags{Dir: t.TempDir(), Sample: 1}, new(bytes.Buffer), slices.Repeat(r.made, 30)...)
+	if got := seen.of[recording.Written]; got == 0 || got > 16 {
+		t.Errorf("got %v, want as many as 64 MiB hold", seen.of)
 	}
 }
 
