@@ -20,6 +20,15 @@ var fileName = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}\.[0-9]{3}Z-(?:allowed|deni
 // Named reports whether a file has a name that [Save] gives.
 func Named(file string) bool { return fileName.MatchString(filepath.Base(file)) }
 
+// unfinished begins the name of a file that is being written, or was when the program
+// died.
+const unfinished = ".writing-"
+
+// Unfinished reports whether a file has such a name: it is no capsule.
+func Unfinished(file string) bool {
+	return strings.HasPrefix(filepath.Base(file), unfinished) && strings.HasSuffix(file, Extension)
+}
+
 // Save writes a capsule into a directory, which only its owner may enter if it has to
 // be made. The file is its owner's too, and has its name only when it is whole: the
 // time, the verdict, and the beginning of the digest.
@@ -31,7 +40,7 @@ func Save(dir string, c *Capsule) (path string, size int64, err error) {
 	if err != nil {
 		return "", 0, err
 	}
-	file, err := os.CreateTemp(dir, ".writing-*"+Extension) // mode 0600
+	file, err := os.CreateTemp(dir, unfinished+"*"+Extension) // mode 0600
 	if err != nil {
 		return "", 0, err
 	}

@@ -72,7 +72,7 @@ func found(paths []string) ([]string, error) {
 }
 
 func hasWorkloads(file string) bool {
-	return strings.HasSuffix(file, capsule.Extension) || slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(file))
+	return !capsule.Unfinished(file) && (strings.HasSuffix(file, capsule.Extension) || slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(file)))
 }
 
 // isCapsule looks at the name and, where that says nothing, at the content.

@@ -191,3 +191,41 @@ func TestOldestCapsulesMakeRoom(t *testing.T) {
 		t.Errorf("a bound below one capsule: got %v and %q, want the other file alone", seen.of, after)
 	}
 }
+
+// TestWhatStaysMakesNoDirectoryGrow has a capsule that cannot be removed, and one that a
+// program which died left unfinished.
+func TestWhatStaysMakesNoDirectoryGrow(t *testing.T) {
+	t.Parallel()
+	_, denied := twoDecisions(t)
+	c, err := new(recording.Sealer).Seal(denied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, size, err := capsule.Save(t.TempDir(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	const stays, left, large = "20200101T000000.000Z-denied-000000000000.capsule.tar", ".writing-1.capsule.tar", 1 << 20
+	for _, name := range []string{stays, left} {
+		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, large), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := recording.NewRecorder(recording.Flags{Dir: dir, Sample: 1, MaxBytes: large + size + size/2}, new(recording.Sealer), slog.New(slog.DiscardHandler),
+		func(recording.Result) {
+			// A directory with something in it is not removed.
+			if err := os.Remove(filepath.Join(dir, stays)); err == nil {
+				_ = os.MkdirAll(filepath.Join(dir, stays, "x"), 0o700)
+			}
+		})
+	for range 4 {
+		r.Take(denied) // masks, and so the name, are others each time
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	r.Run(ended)
+	if got := names(t, dir); len(got) != 2 || got[0] != stays {
+		t.Errorf("got %q, want %s and one capsule", got, stays)
+	}
+}

@@ -39,12 +39,12 @@ func (s *store) open() error {
 	}
 	for _, entry := range entries {
 		info, err := entry.Info()
-		if err != nil || !info.Mode().IsRegular() || !capsule.Named(entry.Name()) {
+		if err != nil || !info.Mode().IsRegular() || !capsule.Named(entry.Name()) && !capsule.Unfinished(entry.Name()) {
 			continue
 		}
 		s.add(stored{filepath.Join(s.dir, entry.Name()), info.Size()})
 	}
-	// A name begins with its time.
+	// A name begins with its time. What was left unfinished comes before all.
 	slices.SortFunc(s.files, func(a, b stored) int { return strings.Compare(a.path, b.path) })
 	s.opened = true
 	return nil
@@ -72,13 +72,17 @@ func (s *store) save(c *capsule.Capsule) (path string, removed int, err error) {
 		return f.path == path
 	})
 	s.add(stored{path, size})
-	for s.bytes > s.most && len(s.files) > 0 {
-		oldest := s.files[0]
-		if err := os.Remove(oldest.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return path, removed, err
+	s.files = slices.DeleteFunc(s.files, func(f stored) bool {
+		if s.bytes <= s.most {
+			return false
 		}
-		s.files, s.bytes = s.files[1:], s.bytes-oldest.size
+		if gone := os.Remove(f.path); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+			err = errors.Join(err, gone) // it stays, and newer ones make room
+			return false
+		}
+		s.bytes -= f.size
 		removed++
-	}
-	return path, removed, nil
+		return true
+	})
+	return path, removed, err
 }
