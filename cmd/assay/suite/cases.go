@@ -17,6 +17,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/reviews"
 	"github.com/assay-dev/assay/cmd/assay/suite/fixture"
 	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/raw"
 )
 
 // This file makes the cases of fixtures tests of OPA's runner. Each fixture becomes a
@@ -106,6 +107,11 @@ func (s *stage) question(ctx context.Context, file *fixture.File, c fixture.Case
 	if q.review, err = s.review(file, c); err != nil {
 		return q, err
 	}
+	for _, name := range sorted(q.want.Policies) {
+		if !has(q.engine.Set(), name) {
+			return q, fmt.Errorf("policies.%s: got no policy of that name, want one of the set: %s is what any other is", name, unmatched)
+		}
+	}
 	unknown := fixture.Unknown(slices.Concat(q.want.Reasons, q.want.Warnings)...)
 	if unknown == "" {
 		unknown = fixture.UnknownImage(q.review)
@@ -128,6 +134,11 @@ func known(set *rego.Set, wanted map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// has says whether there is a policy of a name, of either kind.
+func has(set *rego.Set, name string) bool {
+	return slices.Contains(set.Policies(), name) || slices.ContainsFunc(set.Raw(), func(p *raw.Policy) bool { return p.Name == name })
 }
 
 func expanded(s *stage, file *fixture.File, texts []string) []string {
@@ -255,10 +266,13 @@ func missing(what string, got, want []string) (out []string) {
 	return out
 }
 
+// unmatched is the outcome of a policy that was not asked.
+const unmatched = "unmatched"
+
 // outcomeOf is that of a policy over all images of the decision: it failed when it
 // failed for any.
 func outcomeOf(got rego.Decision, name string) string {
-	outcome := "unmatched"
+	outcome := unmatched
 	for _, image := range got.Images {
 		for _, p := range image.Policies {
 			if p.Name == name && outcome != "failed" {

@@ -120,14 +120,7 @@ func (s *settings) runner(ctx context.Context, found *loaded, r *run, txn storag
 	if err != nil {
 		return nil, nil, err
 	}
-	capabilities := s.capabilities
-	if capabilities == nil {
-		capabilities = ast.CapabilitiesForThisVersion()
-	} else {
-		own := *capabilities
-		own.Builtins = append(slices.Clone(own.Builtins), caseDeclaration())
-		capabilities = &own
-	}
+	capabilities := s.may()
 	schemas, err := loader.Schemas(s.schema)
 	if err == nil && s.schema == "" {
 		schemas, err = schema.Set(slices.Collect(maps.Values(modules))...)
@@ -174,6 +167,21 @@ func (s *settings) runner(ctx context.Context, found *loaded, r *run, txn storag
 		runner = runner.Target(s.target)
 	}
 	return runner, s.reporter(found.modules, coverage), nil
+}
+
+// may is what Rego may call. Tests run where the code of others is tried: http.send and
+// its like reach no host but those that a file of capabilities names.
+func (s *settings) may() *ast.Capabilities {
+	out := ast.CapabilitiesForThisVersion()
+	if s.capabilities != nil {
+		own := *s.capabilities
+		own.Builtins = append(slices.Clone(own.Builtins), caseDeclaration())
+		out = &own
+	}
+	if out.AllowNet == nil {
+		out.AllowNet = []string{} // nil is every host
+	}
+	return out
 }
 
 // index is the package of the index of compiled policies. Without policies there is

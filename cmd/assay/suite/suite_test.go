@@ -1,6 +1,8 @@
 package suite
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -240,6 +242,19 @@ test_nowhere if cosign.verify("ghcr.io/a@sha256:7b763b38f0bc29441c6a10e8e8ac4c8e
 			name: "data with a kind is data", code: 0, want: []string{"PASS: 1/1"},
 			files: "-- d.yaml --\nkind: Secret of success\nTrustRoot: 1\n-- t_test.rego --\npackage t_test\n\ntest_data if data.TrustRoot == 1\n",
 		}, {
+			name: "the outcome of a policy that there is not", code: 1, want: []string{"t_test.yaml:2: policies.by-kye: got no policy of that name, want one of the set"},
+			files: keyPolicy + `
+-- t_test.yaml --` + bare + `cases: [{name: a, image: "${bare}", want: denied, policies: {by-kye: unmatched}}]
+`,
+		}, {
+			name: "the network", code: 2, want: []string{"test_network: FAIL", "FAIL: 1/1"},
+			files: `
+-- t_test.rego --
+package t_test
+
+test_network if http.send({"method": "get", "url": "SERVER"}).status_code == 200
+`,
+		}, {
 			name: "tests of no file", code: 2, want: []string{"assay: specify at least one file"}, files: "", args: nil,
 		}, {
 			name: "capabilities that do not exist", code: 2, want: []string{"assay: invalid argument \"x.json\" for \"--capabilities\" flag"},
@@ -263,6 +278,11 @@ test_nowhere if cosign.verify("ghcr.io/a@sha256:7b763b38f0bc29441c6a10e8e8ac4c8e
 				}
 				t.Cleanup(func() { _ = stranger.Close() })
 				write(t, dir, "root.yaml", string(stranger.TrustRoot("ours")))
+			}
+			if tt.name == "the network" {
+				server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("got a request") }))
+				t.Cleanup(server.Close)
+				write(t, dir, "t_test.rego", strings.ReplaceAll(tt.files[strings.Index(tt.files, "package"):], "SERVER", server.URL))
 			}
 			args := append(tt.args, ".")
 			if tt.files == "" {
