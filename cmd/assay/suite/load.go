@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -35,6 +36,8 @@ type loaded struct {
 	rego sources.Files
 	// v0 lets them be Rego v0.
 	v0 bool
+	// warnings are about files that tell of tests and are none.
+	warnings []string
 	// dirs are the directories that were looked into, for who watches them.
 	dirs []string
 }
@@ -101,6 +104,9 @@ func (s *sorter) excluded(path string, info fs.FileInfo, depth int) bool {
 	case holdsResources(data):
 		s.into.manifests = append(s.into.manifests, fixture.Manifest{Origin: path, Text: string(data)})
 	default:
+		if likeFixture.Match(data) {
+			s.into.warnings = append(s.into.warnings, path+": got cases in a file that is not called *_test.yaml: it is data, and tests nothing")
+		}
 		return false
 	}
 	s.seen[path] = true
@@ -150,6 +156,9 @@ func readFile(path string, info fs.FileInfo) ([]byte, error) {
 	}
 	return os.ReadFile(path)
 }
+
+// likeFixture is what fixtures have, in YAML and in JSON.
+var likeFixture = regexp.MustCompile(`(?s)(?:^|\n|\{)\s*"?cases"?\s*:.*\bwant"?\s*:\s*"?(?:allowed|denied)`)
 
 // holdsResources reports whether one of the documents is a resource that policies
 // are made of. Data may have a kind, too.

@@ -54,6 +54,9 @@ func (s *settings) once(ctx context.Context) int {
 		fmt.Fprintln(s.errors, err)
 		return exitBroken
 	}
+	for _, warning := range found.warnings {
+		fmt.Fprintln(s.errors, "warning:", warning)
+	}
 	code, err := s.play(ctx, found)
 	if err != nil {
 		fmt.Fprintln(s.errors, err)

@@ -247,6 +247,15 @@ test_nowhere if cosign.verify("ghcr.io/a@sha256:7b763b38f0bc29441c6a10e8e8ac4c8e
 -- t_test.yaml --` + bare + `cases: [{name: a, image: "${bare}", want: denied, policies: {by-kye: unmatched}}]
 `,
 		}, {
+			name: "cases in files of other names", code: 0,
+			want: []string{"warning: release.test.yaml: got cases in a file", "warning: release_test.json: got cases in a file"},
+			files: `
+-- release.test.yaml --
+cases: [{name: a, image: x, want: denied}]
+-- release_test.json --
+{"other": {"cases": [{"name": "a", "image": "x", "want": "denied"}]}}
+`,
+		}, {
 			name: "the network", code: 2, want: []string{"test_network: FAIL", "FAIL: 1/1"},
 			files: `
 -- t_test.rego --
