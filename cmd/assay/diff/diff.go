@@ -76,12 +76,16 @@ func (f flags) run(ctx context.Context, program Program, paths []string, stdout,
 		return err
 	}
 	var result Result
+	masked := 0
 	for _, file := range files { // one at a time: a capsule may be large
 		found, err := workloads(file, program.Review)
 		if err != nil {
 			return err
 		}
 		for _, w := range found {
+			if w.capsule != nil && len(w.capsule.Settings.Masked) > 0 {
+				masked++
+			}
 			change, err := f.compare(ctx, w, old, changed)
 			if err != nil {
 				return fmt.Errorf("%s: %w", w.name, err)
@@ -90,6 +94,12 @@ func (f flags) run(ctx context.Context, program Program, paths []string, stdout,
 				result.Changes = append(result.Changes, change)
 			}
 		}
+	}
+	if result.Workloads == 0 {
+		return errors.New("got no workload in any file, want at least one")
+	}
+	if masked > 0 {
+		fmt.Fprintf(stderr, "warning: %d capsules have masked values: a policy that looks at them judges the masks\n", masked)
 	}
 	if err := result.print(stdout, f.output); err != nil {
 		return err

@@ -40,9 +40,9 @@ func (r Result) print(w io.Writer, form string) error {
 	}
 	var out strings.Builder
 	for _, change := range r.Changes {
-		fmt.Fprintf(&out, "%s: %s\n", plain.Text(change.Workload), change.verdicts())
+		fmt.Fprintf(&out, "%s: %s\n", plain.Below(change.Workload), change.verdicts())
 		for _, line := range change.lines() {
-			out.WriteString("  " + strings.ReplaceAll(line, "\n", "\n    ") + "\n")
+			out.WriteString("  " + strings.ReplaceAll(line, "\n", "\n  ") + "\n")
 		}
 	}
 	fmt.Fprintln(&out, r.headline())
@@ -51,7 +51,10 @@ func (r Result) print(w io.Writer, form string) error {
 }
 
 func (c Change) verdicts() string {
-	if c.Old.Verdict == c.New.Verdict {
+	switch {
+	case c.Old.Verdict == c.New.Verdict && !c.New.decided():
+		return c.New.Verdict + " before and after"
+	case c.Old.Verdict == c.New.Verdict:
 		return c.New.Verdict + " as before, with another answer"
 	}
 	return c.Old.Verdict + " becomes " + c.New.Verdict
@@ -62,7 +65,7 @@ func (c Change) lines() []string {
 	var out []string
 	add := func(sign, what string, texts []string) {
 		for _, text := range texts {
-			out = append(out, sign+" "+what+plain.Text(text))
+			out = append(out, sign+" "+what+plain.Below(text))
 		}
 	}
 	add("-", "", without(c.Old.Reasons, c.New.Reasons))
@@ -71,8 +74,13 @@ func (c Change) lines() []string {
 	add("+", "", without(c.New.Reasons, c.Old.Reasons))
 	add("+", "warning: ", without(c.New.Warnings, c.Old.Warnings))
 	add("+", "not recorded: ", without(c.New.NotRecorded, c.Old.NotRecorded))
-	if c.Old.Error != c.New.Error {
-		out = append(out, "- no decision: "+plain.Text(c.Old.Error), "+ no decision: "+plain.Text(c.New.Error))
+	add("-", "no answer: ", c.Old.Unanswered)
+	add("+", "no answer: ", c.New.Unanswered)
+	if c.Old.Error != "" {
+		out = append(out, "- no decision: "+plain.Below(c.Old.Error))
+	}
+	if c.New.Error != "" {
+		out = append(out, "+ no decision: "+plain.Below(c.New.Error))
 	}
 	if string(c.Old.patch) != string(c.New.patch) {
 		out = append(out, "- patch "+plain.Text(string(c.Old.patch)), "+ patch "+plain.Text(string(c.New.patch)))

@@ -129,7 +129,7 @@ func manifests(text []byte, file string, review func([]byte) ([]byte, error)) ([
 			Items []json.RawMessage
 		}
 		objects := []json.RawMessage{document}
-		if json.Unmarshal(document, &list) == nil && list.Kind == "List" {
+		if json.Unmarshal(document, &list) == nil && strings.HasSuffix(list.Kind, "List") && list.Items != nil {
 			objects = list.Items
 		}
 		for _, object := range objects {
@@ -169,19 +169,27 @@ type Judgment struct {
 	// Verdict is allowed, denied, unknown or undecided.
 	Verdict string `json:"verdict"`
 	// Reasons and Warnings are those of the decision, NotRecorded what a capsule lacks,
-	// Error why there is no decision.
+	// Unanswered why a registry gave no answer, Error why there is no decision.
 	Reasons     []string `json:"reasons,omitempty"`
 	Warnings    []string `json:"warnings,omitempty"`
 	NotRecorded []string `json:"not_recorded,omitempty"`
+	Unanswered  []string `json:"unanswered,omitempty"`
 	Error       string   `json:"error,omitempty"`
 	patch       []byte
 }
 
+// decided reports whether it says anything of the workload. What is unknown, or without a
+// decision for the same reason twice, may be anything once there is one.
+func (j Judgment) decided() bool { return j.Verdict == "allowed" || j.Verdict == "denied" }
+
 func judgment(decision rego.Decision, err error, notRecorded []string) Judgment {
 	out := Judgment{Verdict: "denied", Reasons: decision.Reasons, Warnings: decision.Warnings, NotRecorded: notRecorded}
 	out.patch, _ = json.Marshal(decision.Patch)
+	if err == nil && !decision.Allowed {
+		out.Unanswered = unanswered(decision)
+	}
 	switch {
-	case len(notRecorded) > 0:
+	case len(notRecorded) > 0 || len(out.Unanswered) > 0:
 		// Not even a denial: with the evidence it might be an admission.
 		out.Verdict = "unknown"
 	case err != nil:
@@ -217,7 +225,7 @@ type Change struct {
 
 // differs reports whether anything that a user would notice is different.
 func (c Change) differs() bool {
-	return c.Old.Verdict != c.New.Verdict || c.New.Verdict == "unknown" || c.Old.Error != c.New.Error ||
+	return c.Old.Verdict != c.New.Verdict || !c.New.decided() || c.Old.Error != c.New.Error ||
 		!slices.Equal(c.Old.Reasons, c.New.Reasons) || !slices.Equal(c.Old.Warnings, c.New.Warnings) ||
 		!bytes.Equal(c.Old.patch, c.New.patch)
 }
