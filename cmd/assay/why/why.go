@@ -32,16 +32,20 @@ func Print(w io.Writer, decision rego.Decision, tree rego.Explanation) error {
 	for _, node := range tree.Because {
 		p.branch(node)
 	}
-	p.line(0, verdict(tree))
+	p.line(0, verdict(decision, tree))
 	_, err := io.WriteString(w, p.out.String())
 	return err
 }
 
-func verdict(tree rego.Explanation) string {
-	if tree.Code == string(rego.Exempt) {
+// verdict is that of the decision, whatever the tree says.
+func verdict(decision rego.Decision, tree rego.Explanation) string {
+	switch {
+	case !decision.Allowed:
+		return "denied"
+	case tree.Code == string(rego.Exempt):
 		return "admitted: exempt, the request runs nothing new"
 	}
-	return tree.Code
+	return "admitted"
 }
 
 type printer struct {

@@ -53,6 +53,21 @@ func TestNothingThatDoesNotPrintIsPrinted(t *testing.T) {
 	}
 }
 
+func TestVerdictIsThatOfTheDecision(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		allowed    bool
+		code, want string
+	}{
+		{true, "admitted", "admitted\n"}, {true, "exempt", "admitted: exempt, the request runs nothing new\n"}, {true, "denied", "admitted\n"},
+		{false, "denied", "denied\n"}, {false, "admitted", "denied\n"}, {false, "exempt", "denied\n"}, {false, "", "denied\n"},
+	} {
+		if got := printed(t, rego.Decision{Allowed: tt.allowed}, rego.Explanation{Code: tt.code}); got != tt.want {
+			t.Errorf("allowed %v, code %s: got %q, want %q", tt.allowed, tt.code, got, tt.want)
+		}
+	}
+}
+
 func TestLinesAreBrokenAtAHundredColumns(t *testing.T) {
 	t.Parallel()
 	got := printed(t, rego.Decision{}, rego.Explanation{Code: "denied", Because: []rego.Explanation{{
