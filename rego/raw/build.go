@@ -25,6 +25,9 @@ type workshop struct {
 
 // build compiles a policy, alone, and makes the program that gives its answers.
 func (w *workshop) build(ctx context.Context) (*apart.Program, *ast.Compiler, error) {
+	if err := w.misplaced(); err != nil {
+		return nil, nil, err
+	}
 	answer, err := w.answer()
 	if err != nil {
 		return nil, nil, err

@@ -72,6 +72,9 @@ func parse(path, text string, v0 bool) (file, error) {
 		}
 		out.module, out.v0 = old, true
 	}
+	if err := misnamed(out.module); err != nil {
+		return out, err
+	}
 	out.name, out.policy, err = policyOf(out.module.Package)
 	return out, err
 }
