@@ -158,6 +158,7 @@ func (f *finder) entry(file, name string, at []string) error {
 	default:
 		info, err := os.Stat(file)
 		switch {
+		case err != nil && isResource(name): // reading it says why, where it is read
 		case err != nil: // a link that leads nowhere may have led to policies
 			return err
 		case info.IsDir():
