@@ -17,7 +17,6 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/reviews"
 	"github.com/assay-dev/assay/cmd/assay/suite/fixture"
 	"github.com/assay-dev/assay/rego"
-	"github.com/assay-dev/assay/rego/raw"
 )
 
 // This file makes the cases of fixtures tests of OPA's runner. Each fixture becomes a
@@ -107,11 +106,6 @@ func (s *stage) question(ctx context.Context, file *fixture.File, c fixture.Case
 	if q.review, err = s.review(file, c); err != nil {
 		return q, err
 	}
-	for _, name := range sorted(q.want.Policies) {
-		if !has(q.engine.Set(), name) {
-			return q, fmt.Errorf("policies.%s: got no policy of that name, want one of the set: %s is what any other is", name, unmatched)
-		}
-	}
 	unknown := fixture.Unknown(slices.Concat(q.want.Reasons, q.want.Warnings)...)
 	if unknown == "" {
 		unknown = fixture.UnknownImage(q.review)
@@ -134,11 +128,6 @@ func known(set *rego.Set, wanted map[string]string) error {
 		}
 	}
 	return nil
-}
-
-// has says whether there is a policy of a name, of either kind.
-func has(set *rego.Set, name string) bool {
-	return slices.Contains(set.Policies(), name) || slices.ContainsFunc(set.Raw(), func(p *raw.Policy) bool { return p.Name == name })
 }
 
 func expanded(s *stage, file *fixture.File, texts []string) []string {

@@ -242,11 +242,6 @@ test_nowhere if cosign.verify("ghcr.io/a@sha256:7b763b38f0bc29441c6a10e8e8ac4c8e
 			name: "data with a kind is data", code: 0, want: []string{"PASS: 1/1"},
 			files: "-- d.yaml --\nkind: Secret of success\nTrustRoot: 1\n-- t_test.rego --\npackage t_test\n\ntest_data if data.TrustRoot == 1\n",
 		}, {
-			name: "the outcome of a policy that there is not", code: 1, want: []string{"t_test.yaml:2: policies.by-kye: got no policy of that name, want one of the set"},
-			files: keyPolicy + `
--- t_test.yaml --` + bare + `cases: [{name: a, image: "${bare}", want: denied, policies: {by-kye: unmatched}}]
-`,
-		}, {
 			name: "cases in files of other names", code: 0,
 			want: []string{"warning: release.test.yaml: got cases in a file", "warning: release_test.json: got cases in a file"},
 			files: `
