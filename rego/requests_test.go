@@ -119,21 +119,19 @@ func TestTenImagesTakeTheRoundTripsOfOne(t *testing.T) {
 		images[i] = at(byTag(t, w, fmt.Sprint("app", i)))
 	}
 	r := open(t, w, setup{config: rego.Config{Tags: "resolve"}})
-	begun := time.Now()
 	if d := r.decide(t, images...); !d.Allowed {
 		t.Fatalf("got %s", encode(t, d))
 	}
-	took := time.Since(begun)
 	if got := spans.rounds(); got > 5 {
 		t.Errorf("got %d round trips in a row, want at most 5", got)
 	}
 	if got := r.last().Evaluations; got > 4 {
 		t.Errorf("got %d evaluations, want at most 4", got)
 	}
-	if got, inRow := len(spans.list), time.Duration(len(spans.list))*latency; got != 40 || took > inRow/2 {
-		t.Errorf("got %d requests in %v, want 40 in much less than the %v of one after the other", got, took, inRow)
+	if got := len(spans.list); got != 40 {
+		t.Errorf("got %d requests, want 40", got)
 	}
-	t.Logf("%d requests in %d round trips, %v, %+v", len(spans.list), spans.rounds(), took.Round(time.Millisecond), r.last())
+	t.Logf("%d requests in %d round trips, %+v", len(spans.list), spans.rounds(), r.last())
 }
 
 // spans are when requests were under way.
