@@ -90,14 +90,18 @@ func (e *Engine) Mutate(ctx context.Context, review []byte) (Decision, error) {
 }
 
 // Explain is Decide, and why the decision fell as it did. It asks registries for
-// nothing that Decide does not ask for.
+// nothing that Decide does not ask for. It is an error where the set's source does not
+// say [Source.Explains].
 func (e *Engine) Explain(ctx context.Context, review []byte) (Decision, Explanation, error) {
 	made := Made{Set: e.set.Load(), Review: review}
+	if made.Set.explanation == nil {
+		return Decision{}, Explanation{}, errors.New("the policy set was compiled without explanations")
+	}
 	var out struct {
 		Decision    Decision    `json:"decision"`
 		Explanation Explanation `json:"explanation"`
 	}
-	results, err := e.run(ctx, &made, &made.Set.explanation, true)
+	results, err := e.run(ctx, &made, made.Set.explanation, true)
 	if made.Err = decode(results, err, &out); made.Err == nil {
 		made.Decision, made.Err = made.Set.whole(out.Decision, nil)
 	}

@@ -24,7 +24,7 @@ func BenchmarkExplain(b *testing.B) {
 		{"denied/images=10", "bad", 10},
 	} {
 		b.Run(tt.name, func(b *testing.B) {
-			r := open(b, w, setup{policies: policy("signed", "", "")})
+			r := open(b, w, setup{policies: policy("signed", "", ""), explains: true})
 			var images []string
 			for i := range tt.images {
 				images = append(images, byDigest(b, w, fmt.Sprint(tt.image, i)))

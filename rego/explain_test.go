@@ -46,6 +46,7 @@ func TestExplainDecidesTheSame(t *testing.T) {
 			want := plain.decide(t, images...)
 			requests := len(w.Requests())
 			w.ResetRequests()
+			setup.explains = true
 			explaining := open(t, w, setup)
 			got, tree, err := explaining.Explain(t.Context(), pod(images...))
 			if err != nil {
@@ -71,7 +72,7 @@ func TestExplainDecidesTheSame(t *testing.T) {
 func TestExplainNamesRulesAndLines(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t, explainedImages)
-	r := open(t, w, setup{policies: policy("judged", `  match: [{version: "*", resource: pods}]
+	r := open(t, w, setup{explains: true, policies: policy("judged", `  match: [{version: "*", resource: pods}]
   policy:
     type: rego
     data: |
@@ -123,7 +124,7 @@ func TestExplainComesNear(t *testing.T) {
 	near := strings.Replace(policy("near", "", ""), `"**"`, `"`+host+`/goods/**"`, 1)
 	kind := strings.Replace(policy("kind", "  match: [{group: apps, version: \"*\", resource: deployments}]\n", ""), `"**"`, `"`+host+`/**"`, 1)
 	far := strings.Replace(policy("far", "", ""), `"**"`, `"elsewhere.example/**"`, 1)
-	r := open(t, w, setup{policies: near + "---\n" + kind + "---\n" + far})
+	r := open(t, w, setup{explains: true, policies: near + "---\n" + kind + "---\n" + far})
 	_, tree, err := r.Explain(t.Context(), pod(image))
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +149,7 @@ func TestExplainComesNear(t *testing.T) {
 // TestExplainRefusesWhatDecideRefuses.
 func TestExplainRefusesWhatDecideRefuses(t *testing.T) {
 	t.Parallel()
-	r := open(t, openWorld(t, explainedImages), setup{})
+	r := open(t, openWorld(t, explainedImages), setup{explains: true})
 	for _, review := range []string{"", "[]", "{"} {
 		_, want := r.Decide(t.Context(), []byte(review))
 		_, _, got := r.Explain(t.Context(), []byte(review))
@@ -158,11 +159,21 @@ func TestExplainRefusesWhatDecideRefuses(t *testing.T) {
 	}
 }
 
+// TestExplainWantsASetThatExplains: without one there is no decision either.
+func TestExplainWantsASetThatExplains(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t, explainedImages)
+	decision, _, err := open(t, w, setup{}).Explain(t.Context(), pod(byDigest(t, w, "good")))
+	if err == nil || decision.Allowed {
+		t.Errorf("got allowed %t, %v, want an error", decision.Allowed, err)
+	}
+}
+
 // TestExplainOfManyPolicies ends in time for the decision, though none matches.
 func TestExplainOfManyPolicies(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t, explainedImages)
-	r := open(t, w, setup{policies: manyPolicies(300)})
+	r := open(t, w, setup{explains: true, policies: manyPolicies(300)})
 	decision, tree, err := r.Explain(t.Context(), pod("ghcr.io/org-x/app@sha256:"+strings.Repeat("0", 64)))
 	if err != nil || decision.Allowed || len(tree.Because[0].Because) != 3 {
 		t.Errorf("got %+v, %v, want the three nearest", tree, err)
@@ -173,7 +184,7 @@ func TestExplainOfManyPolicies(t *testing.T) {
 func TestExplainNamesTheRulesThatDeny(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t, explainedImages)
-	r := open(t, w, setup{modules: map[string]string{"rules/latest.rego": `package kubernetes.admission
+	r := open(t, w, setup{explains: true, modules: map[string]string{"rules/latest.rego": `package kubernetes.admission
 
 deny contains "never" if input.request.operation == "DELETE"
 

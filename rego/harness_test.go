@@ -104,6 +104,7 @@ type setup struct {
 	allow       raw.Allow
 	registries  []string
 	query       string // another decision
+	explains    bool   // whether Explain is asked
 	record      bool   // also in benchmarks
 }
 
@@ -134,7 +135,7 @@ func open(t testing.TB, w *world.World, s setup) *rig {
 	}
 	r := &rig{facts: s.facts, source: rego.Source{
 		Policies: documents.Policies, Config: s.config, Modules: s.modules,
-		Data: s.data, Allow: s.allow, Registries: s.registries,
+		Data: s.data, Allow: s.allow, Registries: s.registries, Explains: s.explains,
 		Open: func(namespace string) rego.Answers { return s.facts.Open(s.credentials, namespace) },
 	}}
 	set, err := rego.Compile(t.Context(), r.source)

@@ -181,10 +181,13 @@ func (t *Text) AddRaw(ctx context.Context, source Source) error {
 // a compiler of its own: a third of the time to compile a small set.
 const forPolicies = "lib/assay/lib/"
 
+// forExplanations is what a set that explains has more than others.
+const forExplanations = "lib/assay/explain/"
+
 // compiled are the modules that decide together: all but those that policies
 // brought along and policies in plain Rego, which are asked each by itself, and the
-// library for these.
-func (t *Text) compiled() map[string]string {
+// library for these; and, unless they explain too, what explains.
+func (t *Text) compiled(explaining bool) map[string]string {
 	out := maps.Clone(t.Modules)
 	for _, module := range t.inline {
 		delete(out, module.Path())
@@ -192,6 +195,8 @@ func (t *Text) compiled() map[string]string {
 	for _, path := range t.Raw {
 		delete(out, path)
 	}
-	maps.DeleteFunc(out, func(path, _ string) bool { return strings.HasPrefix(path, forPolicies) })
+	maps.DeleteFunc(out, func(path, _ string) bool {
+		return strings.HasPrefix(path, forPolicies) || !explaining && strings.HasPrefix(path, forExplanations)
+	})
 	return out
 }

@@ -74,8 +74,8 @@ func replay(t testing.TB, judge *recording.Judge, made rego.Made) {
 		return
 	}
 	outcome, err := judged.Outcome()
-	if late := []byte("(timeout)"); bytes.Contains(outcome.Decision, late) || bytes.Contains(read.Outcome.Decision, late) {
-		return // a machine that is slow once and not again
+	if late := []byte("(timeout)"); bytes.Count(outcome.Decision, late) > bytes.Count(read.Outcome.Decision, late) {
+		return // a machine that was slower the second time: what was late the first time is given, not judged again
 	}
 	if err != nil || len(judged.NotRecorded) > 0 || judged.PolicySet != read.Settings.PolicySet || !recording.Same(outcome, read.Outcome) {
 		t.Errorf("replaying: got %v, not recorded %q, policy set %s of %s, and (-recorded +replayed):\n%s", err, judged.NotRecorded,

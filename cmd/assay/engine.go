@@ -96,6 +96,7 @@ type wiring struct {
 	outgoing    func(*http.Transport) http.RoundTripper // of http.send, where that is on
 	root        rootSource
 	named       namedRoots // those that were wired last
+	explains    bool       // see rego.Source
 }
 
 // wire makes the parts that do not depend on policies. tags is what becomes of
@@ -163,7 +164,7 @@ func (w *wiring) compile(ctx context.Context, d *documents) (*rego.Set, error) {
 	}
 	source := w.source(d)
 	source.Open = func(namespace string) rego.Answers { return facts.Open(w.credentials, namespace) }
-	source.Allow.Transport = w.outgoing
+	source.Allow.Transport, source.Explains = w.outgoing, w.explains
 	return rego.Compile(ctx, source)
 }
 

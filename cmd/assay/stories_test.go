@@ -153,6 +153,7 @@ func (s *story) tell(t *testing.T) (decision, text, explained string, err error)
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.explains = true
 	set, err := s.compile(t, w, dir)
 	if err != nil {
 		return "", "", "", err

@@ -99,6 +99,7 @@ func (f *verifyFlags) engine(ctx context.Context, stderr io.Writer) (*rego.Engin
 	if err != nil {
 		return nil, err
 	}
+	w.explains = f.explain
 	documents, err := w.read(ctx)
 	if err != nil {
 		return nil, err

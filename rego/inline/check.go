@@ -30,7 +30,7 @@ func compiled(ctx context.Context, file, text string, module *ast.Module, own as
 			if err := ctx.Err(); err != nil {
 				return ast.NewError(ast.CompileErr, module.Package.Location, "%v", err)
 			}
-			if err := checkData(c.Modules[file], own); err != nil {
+			if err := apart.CheckData(c.Modules[file], func(ref ast.Ref, _ *ast.Location) *ast.Error { return foreign(ref, own) }); err != nil {
 				return err
 			}
 			if err := apart.CheckMocks(c.Modules[file]); err != nil {
@@ -58,39 +58,6 @@ func checkImports(module *ast.Module, own ast.Ref) error {
 		}
 	}
 	return nil
-}
-
-// checkData finds references to foreign data.
-func checkData(module *ast.Module, own ast.Ref) *ast.Error {
-	var found *ast.Error
-	visitor := &ast.GenericVisitor{}
-	*visitor = *ast.NewGenericVisitor(func(x any) bool {
-		if found != nil {
-			return true
-		}
-		switch x := x.(type) {
-		case *ast.Package:
-			return true
-		case *ast.Term:
-			switch value := x.Value.(type) {
-			case ast.Var:
-				if value.Equal(ast.DefaultRootDocument.Value) {
-					found = foreign(ast.Ref{x}, own)
-				}
-			case ast.Ref:
-				if found = foreign(value, own); found != nil {
-					return true
-				}
-				for _, term := range value[1:] {
-					visitor.Walk(term)
-				}
-				return true
-			}
-		}
-		return false
-	})
-	visitor.Walk(module)
-	return found
 }
 
 // foreign refuses a reference to data that is not written out as far as the

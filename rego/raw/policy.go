@@ -149,7 +149,7 @@ func plain(value ast.Value) ast.Value {
 }
 
 // metadataOf reads the METADATA of a policy's package.
-func metadataOf(_ string, own []file) Metadata {
+func metadataOf(own []file) Metadata {
 	for _, f := range own {
 		for _, a := range f.module.Annotations {
 			if (a.Scope == "package" || a.Scope == "subpackages") && f.module.Package.Path.Equal(f.policy) {

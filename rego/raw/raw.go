@@ -84,6 +84,12 @@ func Compile(ctx context.Context, source Source) (*Policies, error) {
 	if err != nil {
 		return nil, err
 	}
+	out := &Policies{files: files, data: source.Data}
+	groups := byPolicy(files)
+	if len(groups) == 0 {
+		out.unasked = unaskedIn(files, nil)
+		return out, nil // most sets: parsing the library takes longer than compiling a policy
+	}
 	library, err := libraryOf(source)
 	if err != nil {
 		return nil, err
@@ -93,16 +99,15 @@ func Compile(ctx context.Context, source Source) (*Policies, error) {
 		data = map[string]any{}
 	}
 	names := map[string]any{} // the library asks whether there are any
-	for name := range byPolicy(files) {
+	for name := range groups {
 		names[name] = map[string]any{}
 	}
 	data["assay"] = map[string]any{"config": source.Config, "raw_policies": names}
 	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
-	out := &Policies{files: files, data: source.Data}
-	asked := map[string]bool{}
-	for name, own := range byPolicy(files) {
-		p := &Policy{Name: name, Metadata: metadataOf(name, own), warns: warns(own), allow: source.Allow}
-		w := workshop{policy: own[0].policy, own: own, shared: append(slices.Clone(library), libraries(files)...), data: data, store: store, allow: source.Allow}
+	shared, asked := append(library, libraries(files)...), map[string]bool{}
+	for name, own := range groups {
+		p := &Policy{Name: name, Metadata: metadataOf(own), warns: warns(own), allow: source.Allow}
+		w := workshop{policy: own[0].policy, own: own, shared: shared, data: data, store: store, allow: source.Allow}
 		for _, f := range w.closure() {
 			asked[f.path] = true
 		}

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/assay-dev/assay/rego/apart"
 )
 
 // closure are the modules that a policy consists of: its own, and the shared ones that
@@ -43,49 +45,16 @@ func mentioned(module *ast.Module) [][]string {
 	return out
 }
 
-// check refuses what a module must not read. It sees resolved references: a reference
-// to data is one, whatever it was imported as.
-func (w *workshop) check(module *ast.Module, modules map[string]*ast.Module) (found *ast.Error) {
+// check refuses what a module must not read.
+func (w *workshop) check(module *ast.Module, modules map[string]*ast.Module) *ast.Error {
 	ours := begins(ground(module.Package.Path), []string{"assay"})
-	visitor := &ast.GenericVisitor{}
-	*visitor = *ast.NewGenericVisitor(func(x any) bool {
-		if found != nil {
-			return true
+	return apart.CheckData(module, func(ref ast.Ref, at *ast.Location) *ast.Error {
+		want := w.refuses(ground(ref), modules, ours)
+		if want == "" {
+			return nil
 		}
-		switch x := x.(type) {
-		case *ast.Package:
-			return true
-		case *ast.Term:
-			switch value := x.Value.(type) {
-			case ast.Var:
-				if value.Equal(ast.DefaultRootDocument.Value) {
-					found = foreign(x, ast.Ref{x}, "want data that is written out")
-				}
-			case ast.Ref:
-				if value[0].Equal(ast.DefaultRootDocument) {
-					if want := w.refuses(ground(value), modules, ours); want != "" {
-						found = foreign(x, value, want)
-						return true
-					}
-				}
-				for _, term := range value[1:] {
-					visitor.Walk(term)
-				}
-				return true
-			}
-		}
-		return false
+		return ast.NewError(ast.CompileErr, at, "got a reference to %s, %s", ref, want)
 	})
-	visitor.Walk(module)
-	return found
-}
-
-func foreign(at *ast.Term, ref ast.Ref, want string) *ast.Error {
-	location := ref[0].Location
-	if location == nil {
-		location = at.Location
-	}
-	return ast.NewError(ast.CompileErr, location, "got a reference to %s, %s", ref, want)
 }
 
 // refuses says what is wanted in the place of a reference to a path below data, and ""
@@ -107,18 +76,15 @@ func (w *workshop) refuses(path []string, modules map[string]*ast.Module, ours b
 	case begins(own, path) || begins([]string{"kubernetes", "admission"}, path):
 		return "which has policies in it, want the rest of it written out"
 	}
-	if has(w.data, path) || slices.ContainsFunc(w.files(modules), func(m *ast.Module) bool { return defines(m, path) }) {
+	if has(w.data, path) {
 		return ""
 	}
-	return "which no module and no data document defines"
-}
-
-func (w *workshop) files(modules map[string]*ast.Module) []*ast.Module {
-	out := make([]*ast.Module, 0, len(modules))
 	for _, m := range modules {
-		out = append(out, m)
+		if defines(m, path) {
+			return ""
+		}
 	}
-	return out
+	return "which no module and no data document defines"
 }
 
 // defines says whether a module has something at a path, or below it.
