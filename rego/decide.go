@@ -145,7 +145,6 @@ func (e *Engine) run(ctx context.Context, made *Made, query *rego.PreparedEvalQu
 	options := append(asking.options(about.value), rego.EvalRequestMetadata(asking.metadata()))
 	var seen Observation
 	defer func() { e.observe(seen) }()
-	var scope []string
 	for {
 		seen.Evaluations++
 		if seen.Evaluations > mostEvaluations {
@@ -159,10 +158,9 @@ func (e *Engine) run(ctx context.Context, made *Made, query *rego.PreparedEvalQu
 		if !answers.Pending() {
 			return results, err
 		}
-		if scope == nil {
-			if scope, err = set.scope(ctx, options); err != nil {
-				return nil, err
-			}
+		scope, err := asking.scope(ctx, about)
+		if err != nil {
+			return nil, err
 		}
 		answers.Settle(ctx, scope)
 	}

@@ -1,6 +1,7 @@
 package rego_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -156,6 +157,62 @@ func TestExplainRefusesWhatDecideRefuses(t *testing.T) {
 		if got == nil || want == nil || got.Error() != want.Error() {
 			t.Errorf("%q: got %v, want %v", review, got, want)
 		}
+	}
+}
+
+// TestExplainAsksNoMoreOfPoliciesInRego: a rule that cannot hold is not begun to tell
+// which did, and asks nobody.
+func TestExplainAsksNoMoreOfPoliciesInRego(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t, explainedImages)
+	with := setup{policies: static("everything", "**", "pass", ""), modules: map[string]string{"asks.rego": fmt.Sprintf(`package policies.asks
+
+deny contains "gone" if {
+	oci.manifest(%q).ok
+	input.request.operation == "DELETE"
+}
+
+deny contains "not now" if input.request.operation == "CREATE"
+`, byDigest(t, w, "bare"))}}
+	good := byDigest(t, w, "good")
+	plain := open(t, w, with)
+	want := plain.decide(t, good)
+	requests, evaluations := len(w.Requests()), plain.last()
+	w.ResetRequests()
+	with.explains = true
+	explaining := open(t, w, with)
+	got, tree, err := explaining.Explain(t.Context(), pod(good))
+	if err != nil || len(tree.Because) == 0 {
+		t.Fatalf("got %+v, %v, want a tree", tree, err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("decision (-decide +explain):\n%s", diff)
+	}
+	if asked := len(w.Requests()); asked != requests || explaining.last() != evaluations {
+		t.Errorf("got %d requests, %+v, want %d, %+v", asked, explaining.last(), requests, evaluations)
+	}
+}
+
+// TestDecisionIsAboutEveryPolicyInRego, or there is none.
+func TestDecisionIsAboutEveryPolicyInRego(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t, explainedImages)
+	r := open(t, w, setup{
+		modules:  map[string]string{"quiet.rego": "package policies.quiet\n\ndeny contains \"no\" if input.no\n"},
+		query:    `{"allowed": true, "images": [], "reasons": [], "warnings": [], "patch": []}`,
+		explains: true,
+	})
+	full, err := rego.Compile(t.Context(), r.source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Set().Speak(full)
+	const want = "the decision is about 0 policies in Rego, want 1"
+	if d, err := r.Decide(t.Context(), pod(byDigest(t, w, "good"))); err == nil || err.Error() != want || d.Allowed {
+		t.Errorf("Decide: got allowed %t, %v, want %s", d.Allowed, err, want)
+	}
+	if d, _, err := r.Explain(t.Context(), pod(byDigest(t, w, "good"))); err == nil || err.Error() != want || d.Allowed {
+		t.Errorf("Explain: got allowed %t, %v, want %s", d.Allowed, err, want)
 	}
 }
 

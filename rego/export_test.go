@@ -34,6 +34,14 @@ func CompileFor(ctx context.Context, source Source, query string) (*Set, error) 
 	return set, err
 }
 
+// Speak has the policies in plain Rego of another set, which the decision of [CompileFor]
+// knows nothing of, in decisions and explanations.
+func (s *Set) Speak(of *Set) {
+	s.raw = of.raw
+	explanation := s.decision
+	s.explanation = &explanation
+}
+
 // evaluations counts, by reference, the rules whose bodies are begun and the
 // functions that are called.
 type evaluations map[string]int

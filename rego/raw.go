@@ -68,6 +68,8 @@ type asking struct {
 	// kept are the answers of builtins that an installation turned on: what was sent
 	// once is not sent again by the next evaluation.
 	kept builtins.NDBCache
+	// hosts are the registries in scope of the review itself, nil before they were asked for.
+	hosts []string
 	// said are the answers about the review itself of policies that ask nothing: the
 	// next evaluation would have the same.
 	said map[string]ast.Value
@@ -124,7 +126,10 @@ func (a *asking) policy(ctx context.Context, name string, input ast.Value) (answ
 	a.keep(asked.Answers, policy.Allowed())
 	var at []*ast.Term
 	if a.explaining && denies(said.Deny) {
-		asked.Review = about.input()
+		asked.Review = about.input() // and answers, of which the first evaluation's are kept
+		if asked.Answers != nil {
+			asked.Answers = a.known()
+		}
 		at = fired(ctx, policy, asked)
 	}
 	answer = ast.NewObject(
@@ -198,12 +203,30 @@ func (a *asking) reach(about *review) func(context.Context, string) bool {
 	return func(ctx context.Context, host string) bool {
 		once.Do(func() {
 			// Without an answer there is none to ask.
-			if own, err := a.set.scope(ctx, a.options(about.input())); err == nil {
-				hosts = append(own, a.set.reachable...)
+			if own, err := a.scope(ctx, about); err == nil {
+				hosts = slices.Concat(own, a.set.reachable)
 			}
 		})
 		return slices.Contains(hosts, host)
 	}
+}
+
+// scope are the registries that an evaluation about a review may ask, see [Set.scope]. Of
+// the review itself they are asked for once in a decision.
+func (a *asking) scope(ctx context.Context, about *review) ([]string, error) {
+	if about != a.own {
+		return a.set.scope(ctx, a.options(about.input()))
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.hosts == nil {
+		hosts, err := a.set.scope(ctx, a.options(about.input()))
+		if err != nil {
+			return nil, err
+		}
+		a.hosts = hosts
+	}
+	return a.hosts, nil
 }
 
 // known are the answers that were kept, for one evaluation to read and to add to.

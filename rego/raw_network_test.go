@@ -108,6 +108,9 @@ deny contains sprintf("%%s: %%s", [name, answer.error.code]) if {
 	if strings.Contains(strings.Join(d.Reasons, "\n"), "forbidden_host") {
 		t.Errorf("got %q, want the registry asked that a ClusterImagePolicy names", d.Reasons)
 	}
+	if got := d.Rego[0]; got.Error != nil {
+		t.Errorf("got the error %+v, want an answer of the registry", got.Error)
+	}
 }
 
 // sends is a policy that sends, and waits for an answer of a registry besides.

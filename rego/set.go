@@ -15,6 +15,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown/cache"
 
+	"github.com/assay-dev/assay/rego/apart"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/rego/inline"
 	"github.com/assay-dev/assay/rego/raw"
@@ -195,7 +196,7 @@ func capabilities() *ast.Capabilities {
 	out := ast.CapabilitiesForThisVersion()
 	out.AllowNet = []string{}
 	out.Builtins = slices.DeleteFunc(out.Builtins, func(b *ast.Builtin) bool {
-		return slices.Contains([]string{"http.send", "opa.runtime", "net.lookup_ip_addr"}, b.Name)
+		return slices.Contains(apart.Reaching(), b.Name)
 	})
 	return out
 }

@@ -91,9 +91,9 @@ func TestAllowanceThatMeansNothingIsRefused(t *testing.T) {
 		allow raw.Allow
 		text  string
 	}{
-		{raw.Allow{Builtins: []string{"http.sned"}}, "builtin http.sned: got one that is not off"},
-		{raw.Allow{Builtins: []string{"json.match_schema"}}, "builtin json.match_schema: got one that stays off"},
-		{raw.Allow{Builtins: []string{"json.verify_schema"}}, "builtin json.verify_schema: got one that stays off"},
+		{raw.Allow{Builtins: []string{"http.sned"}}, "builtin http.sned: got one that nothing turns on"},
+		{raw.Allow{Builtins: []string{"json.match_schema"}}, "builtin json.match_schema: got one that nothing turns on"},
+		{raw.Allow{Builtins: []string{"json.verify_schema"}}, "builtin json.verify_schema: got one that nothing turns on"},
 		{raw.Allow{Builtins: []string{"http.send"}}, "builtin http.send: got no hosts"},
 	} {
 		source := sourceOf(t, policy("signed", "", ""))

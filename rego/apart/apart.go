@@ -120,9 +120,12 @@ type Evaluation struct {
 	Answers builtins.NDBCache
 	// Transport changes what http.send sends with, nil for nothing.
 	Transport topdown.CustomizeRoundTripper
-	// Tracer is told of every step; nil for none. With one every rule is begun, those
-	// too that an index rules out. One that was left behind is written to still.
+	// Tracer is told of every step; nil for none. One that was left behind is written to
+	// still.
 	Tracer topdown.QueryTracer
+	// Everything begins rules too that an index or another answer rules out. It is for
+	// programs that ask nobody: others would ask more than they do otherwise.
+	Everything bool
 }
 
 // Evaluate evaluates a program once: its value as it made it, whatever the type, nil
@@ -215,7 +218,10 @@ func (p *Program) configured(txn storage.Transaction, e Evaluation) *topdown.Que
 		query = query.WithHTTPRoundTripper(e.Transport)
 	}
 	if e.Tracer != nil {
-		query = query.WithQueryTracer(e.Tracer).WithIndexing(false).WithEarlyExit(false)
+		query = query.WithQueryTracer(e.Tracer)
+	}
+	if e.Everything {
+		query = query.WithIndexing(false).WithEarlyExit(false)
 	}
 	return query
 }
@@ -285,6 +291,12 @@ func Depth(source string) int {
 		}
 	}
 	return deepest
+}
+
+// Reaching are the builtins that reach the network, the process or the disk. Schemas name
+// others by URL, and may name files.
+func Reaching() []string {
+	return []string{"http.send", "json.match_schema", "json.verify_schema", "net.lookup_ip_addr", "opa.runtime"}
 }
 
 // Unbounded says of a builtin that a few bytes keep it busy for as long as one

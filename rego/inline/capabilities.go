@@ -12,12 +12,8 @@ import (
 // see where the module stands. time.now_ns is not one: it is the time of the
 // decision.
 func impure() []string {
-	return []string{
-		"http.send", "net.lookup_ip_addr", "opa.runtime", "rand.intn", "uuid.rfc4122", "trace", "rego.parse_module",
-		"rego.metadata.chain", "rego.metadata.rule",
-		"json.match_schema", "json.verify_schema", // schemas name others by URL
-		"io.jwt.decode_verify", "io.jwt.encode_sign", "io.jwt.encode_sign_raw",
-	}
+	return append(apart.Reaching(), "rand.intn", "uuid.rfc4122", "trace", "rego.parse_module",
+		"rego.metadata.chain", "rego.metadata.rule", "io.jwt.decode_verify", "io.jwt.encode_sign", "io.jwt.encode_sign_raw")
 }
 
 // capabilities are what a module may use: of all that is pure and bounded, what

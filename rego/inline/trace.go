@@ -29,7 +29,7 @@ func (m *Module) Trace(ctx context.Context, document ast.Value, now time.Time) [
 	}
 	trace := apart.NewTrace()
 	_, failure := m.program.Evaluate(ctx, apart.Evaluation{
-		What: "isCompliant", Input: document, Now: now, Timeout: traceTimeout, Tracer: trace,
+		What: "isCompliant", Input: document, Now: now, Timeout: traceTimeout, Tracer: trace, Everything: true,
 	})
 	if failure != nil {
 		return nil

@@ -17,36 +17,41 @@ import (
 type workshop struct {
 	policy ast.Ref
 	own    []file
-	shared []file // libraries, ours and the user's
+	files  []file // those, and the libraries that they refer to
 	data   map[string]any
 	store  storage.Store
 	allow  Allow
 }
 
+// built is what a policy becomes.
+type built struct {
+	program *apart.Program
+	asks    bool
+}
+
 // build compiles a policy, alone, and makes the program that gives its answers.
-func (w *workshop) build(ctx context.Context) (*apart.Program, *ast.Compiler, error) {
+func (w *workshop) build(ctx context.Context) (made built, err error) {
 	if err := w.misplaced(); err != nil {
-		return nil, nil, err
+		return made, err
 	}
 	answer, err := w.answer()
 	if err != nil {
-		return nil, nil, err
+		return made, err
 	}
-	files := w.closure()
 	conflict, done, err := conflicts(ctx, w.store)
 	if err != nil {
-		return nil, nil, err
+		return made, err
 	}
 	defer done()
 	modules := map[string]*ast.Module{}
-	for _, f := range files {
+	for _, f := range w.files {
 		modules[f.path] = f.module.Copy()
 	}
 	schemas, err := schema.Set(slices.Collect(maps.Values(modules))...)
 	if err != nil {
-		return nil, nil, err
+		return made, err
 	}
-	compiler := ast.NewCompiler().WithCapabilities(capabilities(w.allow, joined(files))).WithPathConflictsCheck(conflict).
+	compiler := ast.NewCompiler().WithCapabilities(capabilities(w.allow, joined(w.files))).WithPathConflictsCheck(conflict).
 		WithSchemas(schemas).WithUseTypeCheckAnnotations(true)
 	// References are resolved here, and locals have names of their own.
 	compiler.WithStageAfterID(ast.StageRewriteLocalVars, ast.CompilerStageDefinition{
@@ -54,10 +59,11 @@ func (w *workshop) build(ctx context.Context) (*apart.Program, *ast.Compiler, er
 		Stage: func(c *ast.Compiler) *ast.Error { return w.examine(ctx, c.Modules) },
 	})
 	if compiler.Compile(modules); compiler.Failed() {
-		return nil, nil, compiler.Errors
+		return made, compiler.Errors
 	}
-	program, err := apart.Prepare(compiler, w.store, answer)
-	return program, compiler, err
+	made.asks = asking(compiler)
+	made.program, err = apart.Prepare(compiler, w.store, answer)
+	return made, err
 }
 
 // examine is what we ask of modules beyond what OPA does.
@@ -92,7 +98,7 @@ func (w *workshop) answer() (*ast.Term, error) {
 		}
 		for _, rule := range f.module.Rules {
 			name := nameOf(rule)
-			if found[name] = true; name != "mode" && name != "deny" && name != "warn" {
+			if found[name] = true; !slices.Contains(members(), name) {
 				continue
 			}
 			if len(rule.Head.Args) > 0 {

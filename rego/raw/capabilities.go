@@ -9,25 +9,22 @@ import (
 	"github.com/assay-dev/assay/rego/apart"
 )
 
-// Reaching are the builtins that reach the network, the process or the disk. Schemas
-// name others by URL, and may name files.
-func Reaching() []string {
-	return []string{"http.send", "json.match_schema", "json.verify_schema", "net.lookup_ip_addr", "opa.runtime"}
-}
-
-// Stays says of a builtin that nothing turns it on: schemas name files of the host, and
+// stays says of a builtin that nothing turns it on: schemas name files of the host, and
 // what they name by URL is fetched past the guard of our dials.
-func Stays(name string) bool { return name == "json.match_schema" || name == "json.verify_schema" }
+func stays(name string) bool { return name == "json.match_schema" || name == "json.verify_schema" }
 
 // Reaches says of a builtin that it reaches the hosts of [Allow] and no others.
 func Reaches(name string) bool { return name == "http.send" || name == "net.lookup_ip_addr" }
+
+// Allowable are the builtins of [Off] that an installation may turn on.
+func Allowable() []string { return slices.DeleteFunc(Off(), stays) }
 
 // Off are the builtins that are off unless an installation turns them on: those that
 // reach out, and those that a few bytes keep busy for ever.
 func Off() []string {
 	var out []string
 	for _, b := range ast.CapabilitiesForThisVersion().Builtins {
-		if slices.Contains(Reaching(), b.Name) || apart.Unbounded(b.Name) {
+		if slices.Contains(apart.Reaching(), b.Name) || apart.Unbounded(b.Name) {
 			out = append(out, b.Name)
 		}
 	}

@@ -1,7 +1,6 @@
 package raw
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +33,12 @@ type file struct {
 // reserved are the roots of packages and of documents that are the product's own.
 func reserved() []string { return []string{"assay", "cip", "cip_index", "system", "sigstore"} }
 
+// parsed is a file, or what is wrong with it and where.
+type parsed struct {
+	file file
+	err  error
+}
+
 // parseAll parses every file, or says of each what is wrong with it.
 func parseAll(ctx context.Context, source Source) ([]file, error) {
 	ctx, cancel := context.WithTimeout(ctx, apart.CompileTimeout)
@@ -41,12 +46,18 @@ func parseAll(ctx context.Context, source Source) ([]file, error) {
 	var out []file
 	var errs []error
 	for _, path := range slices.Sorted(maps.Keys(source.Modules)) {
-		f, err := apart.Beside(ctx, func() (file, error) { return parse(path, source.Modules[path], source.V0) })
-		if err != nil {
-			errs = append(errs, err)
-			continue
+		parsed, err := apart.Beside(ctx, func() (out parsed, _ error) {
+			out.file, out.err = parse(path, source.Modules[path], source.V0)
+			return out, nil
+		})
+		switch {
+		case err != nil: // it took too long, or panicked
+			errs = append(errs, fmt.Errorf("%s: %w", path, err))
+		case parsed.err != nil:
+			errs = append(errs, parsed.err)
+		default:
+			out = append(out, parsed.file)
 		}
-		out = append(out, f)
 	}
 	return out, errors.Join(errs...)
 }
@@ -187,5 +198,3 @@ func place(err error, first file) (path string, line int) {
 	}
 	return first.path, first.module.Package.Location.Row
 }
-
-func compareStrings(a, b string) int { return cmp.Compare(a, b) }

@@ -36,13 +36,13 @@ type Policy struct {
 	Name     string
 	Metadata Metadata
 
-	warns    bool // mode := "warn", whatever is judged
-	failure  *apart.Failure
-	file     string // where the failure is
-	line     int
-	program  *apart.Program
-	compiler *ast.Compiler
-	allow    Allow
+	warns   bool // mode := "warn", whatever is judged
+	asks    bool
+	failure *apart.Failure
+	file    string // where the failure is
+	line    int
+	program *apart.Program
+	allow   Allow
 }
 
 // Failure is why the policy does not compile, nil when it does.
@@ -50,11 +50,6 @@ func (p *Policy) Failure() *apart.Failure { return p.failure }
 
 // Place is where the failure is.
 func (p *Policy) Place() (file string, line int) { return p.file, p.line }
-
-// Compiler has the modules of the policy, with the locations at which their author wrote
-// them. It is nil for one that does not compile. Builtins that make much of little are
-// called by other names in it (see rego/apart).
-func (p *Policy) Compiler() *ast.Compiler { return p.compiler }
 
 // Warns says whether the text makes the policy warn whatever it judges, so that it does
 // where it cannot say.
@@ -66,11 +61,11 @@ func (p *Policy) Allowed() []string { return p.allow.Builtins }
 
 // Asks says whether the policy may call what has another answer in the next evaluation of
 // a decision: what asks the world. Time and chance are those of the decision.
-func (p *Policy) Asks() bool {
-	if p.compiler == nil || p.compiler.Required == nil {
-		return p.failure == nil
-	}
-	return slices.ContainsFunc(p.compiler.Required.Builtins, func(b *ast.Builtin) bool {
+func (p *Policy) Asks() bool { return p.asks }
+
+// asking says so of what a compiler was given.
+func asking(compiler *ast.Compiler) bool {
+	return compiler.Required == nil || slices.ContainsFunc(compiler.Required.Builtins, func(b *ast.Builtin) bool {
 		return b.Nondeterministic && !slices.Contains([]string{"time.now_ns", "rand.intn", "uuid.rfc4122"}, b.Name)
 	})
 }
@@ -84,7 +79,8 @@ type Asked struct {
 	Metadata map[string]any
 	// Answers are those that were kept of this decision, nil for none.
 	Answers builtins.NDBCache
-	// Tracer is told what the evaluation does, nil for nobody.
+	// Tracer is told what the evaluation does, nil for nobody. It then has a quarter of
+	// the time, which belongs to others as well.
 	Tracer topdown.QueryTracer
 }
 
@@ -99,8 +95,12 @@ func (p *Policy) Judge(ctx context.Context, asked Asked) (Answer, *apart.Failure
 	if p.failure != nil {
 		return none, p.failure
 	}
+	timeout := apart.Timeout
+	if asked.Tracer != nil {
+		timeout /= 4
+	}
 	value, failure := p.program.Evaluate(ctx, apart.Evaluation{
-		What: "answer", Input: asked.Review, Now: asked.Now, Timeout: apart.Timeout, Strict: true, Seed: asked.Seed,
+		What: "answer", Input: asked.Review, Now: asked.Now, Timeout: timeout, Strict: true, Seed: asked.Seed,
 		Metadata: asked.Metadata, Answers: asked.Answers, Transport: p.allow.Transport,
 		Tracer: asked.Tracer,
 	})

@@ -24,8 +24,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
-	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -65,7 +65,6 @@ type Allow struct {
 type Policies struct {
 	list  []*Policy
 	files []file
-	data  map[string]any
 	// unasked are files that nobody asks, see [Unasked].
 	unasked []Unasked
 }
@@ -84,7 +83,7 @@ func Compile(ctx context.Context, source Source) (*Policies, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Policies{files: files, data: source.Data}
+	out := &Policies{files: files}
 	groups := byPolicy(files)
 	if len(groups) == 0 {
 		out.unasked = unaskedIn(files, nil)
@@ -107,11 +106,12 @@ func Compile(ctx context.Context, source Source) (*Policies, error) {
 	shared, asked := append(library, libraries(files)...), map[string]bool{}
 	for name, own := range groups {
 		p := &Policy{Name: name, Metadata: metadataOf(own), warns: warns(own), allow: source.Allow}
-		w := workshop{policy: own[0].policy, own: own, shared: shared, data: data, store: store, allow: source.Allow}
-		for _, f := range w.closure() {
+		w := workshop{policy: own[0].policy, own: own, files: closure(own, shared), data: data, store: store, allow: source.Allow}
+		for _, f := range w.files {
 			asked[f.path] = true
 		}
-		p.program, p.compiler, err = compileOne(ctx, w)
+		made, err := compileOne(ctx, w)
+		p.program, p.asks = made.program, made.asks
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("policy %s: %w", name, context.Cause(ctx)) // no fault of the policy
 		}
@@ -122,22 +122,14 @@ func Compile(ctx context.Context, source Source) (*Policies, error) {
 		out.list = append(out.list, p)
 	}
 	out.unasked = unaskedIn(files, asked)
-	slices.SortFunc(out.list, func(a, b *Policy) int { return compareStrings(a.Name, b.Name) })
+	slices.SortFunc(out.list, func(a, b *Policy) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
 }
 
-func compileOne(ctx context.Context, w workshop) (*apart.Program, *ast.Compiler, error) {
+func compileOne(ctx context.Context, w workshop) (built, error) {
 	ctx, cancel := context.WithTimeout(ctx, apart.CompileTimeout)
 	defer cancel()
-	type made struct {
-		program  *apart.Program
-		compiler *ast.Compiler
-	}
-	out, err := apart.Beside(ctx, func() (made, error) {
-		program, compiler, err := w.build(ctx)
-		return made{program, compiler}, err
-	})
-	return out.program, out.compiler, err
+	return apart.Beside(ctx, func() (built, error) { return w.build(ctx) })
 }
 
 // All are the policies by name. Nil has none.
@@ -150,15 +142,12 @@ func (p *Policies) All() []*Policy {
 
 // Policy is the one of a name, nil when there is none.
 func (p *Policies) Policy(name string) *Policy {
-	i, ok := slices.BinarySearchFunc(p.list, name, func(p *Policy, name string) int { return compareStrings(p.Name, name) })
+	i, ok := slices.BinarySearchFunc(p.list, name, func(p *Policy, name string) int { return strings.Compare(p.Name, name) })
 	if !ok {
 		return nil
 	}
 	return p.list[i]
 }
-
-// Data are the documents of the source.
-func (p *Policies) Data() map[string]any { return p.data }
 
 // checkData refuses documents where the product's own stand.
 func checkData(data map[string]any) error {
@@ -171,13 +160,9 @@ func checkData(data map[string]any) error {
 }
 
 func (a Allow) check() error {
-	off := slices.DeleteFunc(Off(), Stays)
 	for _, name := range a.Builtins {
-		if Stays(name) {
-			return fmt.Errorf("builtin %s: got one that stays off, since schemas read files and URLs, want one of %q", name, off)
-		}
-		if !slices.Contains(off, name) {
-			return fmt.Errorf("builtin %s: got one that is not off, want one of %q", name, off)
+		if !slices.Contains(Allowable(), name) {
+			return fmt.Errorf("builtin %s: got one that nothing turns on, want one of %q", name, Allowable())
 		}
 	}
 	for _, name := range a.Builtins {

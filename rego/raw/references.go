@@ -11,11 +11,11 @@ import (
 
 // closure are the modules that a policy consists of: its own, and the shared ones that
 // these refer to, and so on.
-func (w *workshop) closure() []file {
-	out := slices.Clone(w.own)
+func closure(own, shared []file) []file {
+	out := slices.Clone(own)
 	for i := 0; i < len(out); i++ {
 		for _, path := range mentioned(out[i].module) {
-			for _, f := range w.shared {
+			for _, f := range shared {
 				pkg := ground(f.module.Package.Path)
 				within := begins(path, pkg) || begins(pkg, path)
 				if within && len(path) > 0 && !slices.ContainsFunc(out, func(o file) bool { return o.path == f.path }) {

@@ -15,8 +15,6 @@ type Text struct {
 	Text string
 	// V0 says that it is Rego v0.
 	V0 bool
-	// Policy is the policy that it belongs to, "" for a library.
-	Policy string
 }
 
 // Texts are the files, in the order of their paths.
@@ -37,7 +35,7 @@ func (p *Policies) Texts() []Text {
 			place = fmt.Sprintf("%s-%d", free, n)
 		}
 		taken[place] = true
-		out = append(out, Text{Path: place + ".rego", File: f.path, Text: f.text, V0: f.v0, Policy: f.name})
+		out = append(out, Text{Path: place + ".rego", File: f.path, Text: f.text, V0: f.v0})
 	}
 	return out
 }

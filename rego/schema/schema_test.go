@@ -111,13 +111,11 @@ func engines(t *testing.T) map[string]func(*ast.Module) *ast.SchemaSet {
 // statement around it, and for the stock opa with the files.
 func TestFieldsAreChecked(t *testing.T) {
 	t.Parallel()
-	tried := 0
 	for engine, set := range engines(t) {
 		for kind, pairs := range fields() {
 			for _, prefix := range []string{"assay.predicate." + kind + ": input.", "assay.statement." + kind + ": input.predicate."} {
 				name, prefix, _ := strings.Cut(prefix, ": ")
 				for _, pair := range pairs {
-					tried++
 					if err := check(t, rule(name, prefix+pair[0]), set); err != nil {
 						t.Errorf("%s: %s: %s: got %v, want no error", engine, name, pair[0], err)
 					}
@@ -129,8 +127,11 @@ func TestFieldsAreChecked(t *testing.T) {
 			}
 		}
 	}
-	if want := 2 * len(mustFiles(t)); tried < want {
-		t.Errorf("got %d pairs of fields, want some for each of %d schemas", tried, len(mustFiles(t)))
+	for name := range mustFiles(t) {
+		kind := strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
+		if len(fields()[kind]) == 0 {
+			t.Errorf("%s: got no pair of fields of %s, want some", name, kind)
+		}
 	}
 }
 

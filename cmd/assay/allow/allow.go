@@ -40,10 +40,9 @@ func (f *Flags) AddRegistries(cmd *cobra.Command) {
 
 // Check says what is wrong with the flags.
 func (f *Flags) Check() error {
-	off := raw.Off()
 	for _, name := range f.builtins {
-		if !slices.Contains(off, name) {
-			return fmt.Errorf("--allow-builtin: got %q, want one that is off: %s", name, strings.Join(off, ", "))
+		if may := raw.Allowable(); !slices.Contains(may, name) {
+			return fmt.Errorf("--allow-builtin: got %q, want one that is off and may be on: %s", name, strings.Join(may, ", "))
 		}
 	}
 	reaches := slices.IndexFunc(f.builtins, raw.Reaches)

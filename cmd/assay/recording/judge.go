@@ -19,6 +19,7 @@ import (
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/capsule"
 	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/apart"
 	"github.com/assay-dev/assay/rego/raw"
 )
 
@@ -84,7 +85,7 @@ func (j *Judge) Judge(ctx context.Context, c *capsule.Capsule, others *Policies)
 	if err := strictly(c.Settings.Config, &source.Config); err != nil {
 		return out, fmt.Errorf("settings: config: %w", err)
 	}
-	off := raw.Reaching()
+	off := apart.Reaching()
 	if others == nil {
 		off = raw.Off() // whoever wrote the capsule wrote what it allows
 	}

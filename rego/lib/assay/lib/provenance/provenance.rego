@@ -82,6 +82,12 @@ _differs(what, got, wanted) := sprintf("%s: got %s, want %s", [what, got, concat
 #   cover, in the same `repository_url`. `allowed` has `purls`, package URLs of type
 #   docker or oci. An image that goes by another kind of URI, and a package URL that
 #   cannot be read, is not covered. One attestation that is accepted will do.
+# custom:
+#   example: |
+#     deny contains reason if {
+#     	found := cosign.attestations(image, builder, "https://slsa.dev/provenance/v1")
+#     	some reason in provenance.built_on(found, {"purls": ["pkg:oci/go?repository_url=cgr.dev/go"]})
+#     }
 default built_on(_, _) := {"provenance: got none that can be judged"}
 
 built_on(found, allowed) := reasons if {

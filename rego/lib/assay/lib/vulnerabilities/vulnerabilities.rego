@@ -68,11 +68,13 @@ _wrong(wanted) := wrong | no_severity if {
 		{"severity": "text", "days": "number", "now": "number"},
 		{"scanned_within_days": "number", "products": "texts", "accept_suppressed": "boolean"},
 	)
-	severities := ["negligible", "low", "medium", "high", "critical"]
-	no_severity := {sprintf("demands: got the severity %v, want %s", [wanted.severity, concat(" or ", severities)]) |
-		not wanted.severity in severities
+	no_severity := {sprintf("demands: got the severity %v, want %s", [wanted.severity, concat(" or ", _severities)]) |
+		not wanted.severity in _severities
 	}
 }
+
+# The least first; unknown is none of them.
+_severities := ["negligible", "low", "medium", "high", "critical"]
 
 _reports(reports) := [vuln.findings(statement) | some statement in attested.statements(reports)]
 
@@ -143,10 +145,9 @@ _documents(statements) := attested.statements(statements) if {
 
 # A finding that is in none of these cases counts.
 _accepted(finding, wanted) if {
-	ranks := ["negligible", "low", "medium", "high", "critical"]
-	some i, severity in ranks
+	some i, severity in _severities
 	severity == finding.severity
-	some j, least in ranks
+	some j, least in _severities
 	least == wanted.severity
 	i < j
 }
