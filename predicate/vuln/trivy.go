@@ -13,11 +13,12 @@ type trivy struct {
 		Version string `json:"Version"`
 	} `json:"Trivy"`
 	// Results are absent where Trivy found nothing that it knows how to scan, or was not
-	// asked for vulnerabilities. Where it did scan there is one, without vulnerabilities.
+	// asked for anything. Where it did scan there is one, without vulnerabilities.
 	Results bounded.Raw `json:"Results"`
 }
 
 type trivyResult struct {
+	Class           string      `json:"Class"`
 	Type            string      `json:"Type"`
 	Vulnerabilities bounded.Raw `json:"Vulnerabilities"`
 	// Modified are findings that an ignore file or VEX took out.
@@ -64,7 +65,9 @@ func readTrivy(data []byte) (Report, error) {
 	if err := report.timed("", "", "CreatedAt", in.CreatedAt); err != nil {
 		return Report{}, err
 	}
+	scanned := false
 	err := bounded.Each("Results", in.Results, func(path string, r trivyResult) error {
+		scanned = scanned || r.packages()
 		err := bounded.Each(path+".Vulnerabilities", r.Vulnerabilities, func(path string, v trivyVulnerability) error {
 			return report.addTrivy(path, v, r.Type, false)
 		})
@@ -78,8 +81,17 @@ func readTrivy(data []byte) (Report, error) {
 			return report.addTrivy(path+".Finding", m.Finding, r.Type, true)
 		})
 	})
+	if err == nil && !scanned && len(report.Findings) == 0 {
+		err = bounded.Refuse(bounded.Malformed, "Results",
+			"got none of class os-pkgs or lang-pkgs, want one: that packages were not scanned is not that nothing was found")
+	}
 	return report, err
 }
+
+// packages says whether packages were scanned: other results are of secrets, licences
+// and misconfigurations. Every release that writes schema version 2 gives the class,
+// from 0.20 on, so that a result without one says nothing.
+func (r trivyResult) packages() bool { return r.Class == "os-pkgs" || r.Class == "lang-pkgs" }
 
 func (r *Report) addTrivy(path string, v trivyVulnerability, kind string, suppressed bool) error {
 	out := Finding{

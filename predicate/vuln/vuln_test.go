@@ -117,6 +117,11 @@ func TestFindingsReads(t *testing.T) {
 		{"an empty SARIF", `{"version": "2.1.0", "runs": [{"results": []}]}`, vuln.Report{Format: "sarif", Findings: []vuln.Finding{}}},
 		{"an empty Grype", `{"matches": []}`, vuln.Report{Format: "grype", Findings: []vuln.Finding{}}},
 		{"an empty Trivy", `{"SchemaVersion": 2, "Results": [{"Target": "app", "Class": "os-pkgs"}]}`, vuln.Report{Format: "trivy", Scanner: vuln.Scanner{Name: "Trivy"}, Findings: []vuln.Finding{}}},
+		{"a Trivy of a language and a secret", `{"SchemaVersion": 2, "Results": [{"Target": "/k.pem", "Class": "secret"}, {"Target": "go.mod", "Class": "lang-pkgs", "Type": "gomod"}]}`, vuln.Report{Format: "trivy", Scanner: vuln.Scanner{Name: "Trivy"}, Findings: []vuln.Finding{}}},
+		{"a Trivy whose finding stands in a result without a class", `{"SchemaVersion": 2, "Results": [{"Vulnerabilities": [{"VulnerabilityID": "a", "Severity": "LOW"}]}]}`, vuln.Report{
+			Format: "trivy", Scanner: vuln.Scanner{Name: "Trivy"},
+			Findings: []vuln.Finding{{ID: "a", Aliases: []string{}, Severity: "low", FixedVersions: []string{}, State: "not-fixed"}},
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -210,6 +215,12 @@ func TestFindingsRefuses(t *testing.T) {
 		{"Trivy's first schema", `{"SchemaVersion": 1}`, "unsupported", "SchemaVersion: got 1, want 2"},
 		{"a Trivy without results", `{"SchemaVersion": 2}`, "malformed", "Results: got none, want a list"},
 		{"a Trivy with results in another case", `{"SchemaVersion": 2, "results": []}`, "malformed", "Results: got none, want a list"},
+		{"a Trivy with an empty list of results", `{"SchemaVersion": 2, "Results": []}`, "malformed", "Results: got none of class os-pkgs or lang-pkgs, want one"},
+		{"a Trivy that looked for secrets and misconfigurations only", `{"SchemaVersion": 2, "Results": [{"Target": "/k.pem", "Class": "secret", "Secrets": [{}]}, {"Target": "Dockerfile", "Class": "config", "Type": "dockerfile", "MisconfSummary": {}}]}`, "malformed", "Results: got none of class os-pkgs or lang-pkgs, want one"},
+		{"a Trivy that looked for licences only", `{"SchemaVersion": 2, "Results": [{"Target": "OS Packages", "Class": "license"}, {"Target": "", "Class": "license-file"}]}`, "malformed", "Results: got none of class os-pkgs"},
+		{"a Trivy whose result has no class and no finding", `{"SchemaVersion": 2, "Results": [{"Target": "app", "Type": "alpine", "Vulnerabilities": []}]}`, "malformed", "Results: got none of class os-pkgs"},
+		{"a Trivy whose class is in another case", `{"SchemaVersion": 2, "Results": [{"Target": "app", "Class": "OS-PKGS"}]}`, "malformed", "Results: got none of class os-pkgs"},
+		{"a Trivy whose one modified finding is a secret", `{"SchemaVersion": 2, "Results": [{"Class": "secret", "ExperimentalModifiedFindings": [{"Type": "secret", "Finding": {}}]}]}`, "malformed", "Results: got none of class os-pkgs"},
 		{"vulnerabilities that are an object", `{"SchemaVersion": 2, "Results": [{"Vulnerabilities": {}}]}`, "malformed", "Results[0].Vulnerabilities: got an object, want a list"},
 		{"a vulnerability without an ID", `{"SchemaVersion": 2, "Results": [{"Vulnerabilities": [{"Severity": "LOW"}]}]}`, "malformed", "Results[0].Vulnerabilities[0]: got a finding without an ID"},
 		{"a date that is none", `{"SchemaVersion": 2, "Results": [{"Vulnerabilities": [{"VulnerabilityID": "a", "PublishedDate": "1"}]}]}`, "malformed", "Results[0].Vulnerabilities[0].PublishedDate: got"},

@@ -26,7 +26,7 @@ _bad := {
 }
 
 _clean(created) := given.statement("https://cosign.sigstore.dev/attestation/vuln/v1", {
-	"scanner": {"result": {"SchemaVersion": 2, "Results": []}},
+	"scanner": {"result": {"SchemaVersion": 2, "Results": [{"Class": "os-pkgs"}]}},
 	"metadata": {"scanFinishedOn": created},
 })
 
