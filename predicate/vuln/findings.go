@@ -3,6 +3,7 @@ package vuln
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/assay-dev/assay/predicate/bounded"
 )
@@ -163,6 +164,18 @@ func (r *Report) timed(startPath, start, finishPath, finish string) error {
 		r.FinishedOn = finished
 	}
 	return nil
+}
+
+// earlier is the earlier of two times of [bounded.Time], "" being none.
+func earlier(a, b string) string {
+	first, err := time.Parse(time.RFC3339Nano, a)
+	if err != nil {
+		return b
+	}
+	if second, err := time.Parse(time.RFC3339Nano, b); err == nil && second.Before(first) {
+		return b
+	}
+	return a
 }
 
 // add appends a finding, whose place in the report is path.

@@ -41,6 +41,22 @@ func (r sarifRule) read(path string) (rule, error) {
 	return out, nil
 }
 
+// worse is what two rules with one ID come to, which SARIF does not forbid.
+// A result that gives the ID may mean either.
+func (r rule) worse(other rule) rule {
+	r.severity = worse(r.severity, other.severity)
+	if other.score != nil {
+		r.score = higher(r.score, *other.score)
+	}
+	if first(r.text, fixedVersion()...) == "" && first(other.text, fixedVersion()...) != "" {
+		r.text, r.purl = other.text, other.purl
+	}
+	return r
+}
+
+// fixedVersion are the keys of lines that name one.
+func fixedVersion() []string { return []string{"Fixed Version", "Fix Version"} }
+
 // rules are those of a run.
 type rules struct {
 	driver []rule

@@ -2,6 +2,7 @@ package vuln
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/assay-dev/assay/predicate/bounded"
@@ -109,9 +110,11 @@ func (r *Report) run(path string, run sarifRun) error {
 		if invocation.Successful != nil && !*invocation.Successful {
 			return bounded.Refuse(bounded.Malformed, at+".executionSuccessful", "got false, want true")
 		}
-		if err := r.timed(at+".startTimeUtc", invocation.Started, at+".endTimeUtc", invocation.Ended); err != nil {
+		var of Report
+		if err := of.timed(at+".startTimeUtc", invocation.Started, at+".endTimeUtc", invocation.Ended); err != nil {
 			return err
 		}
+		r.StartedOn, r.FinishedOn = earlier(r.StartedOn, of.StartedOn), earlier(r.FinishedOn, of.FinishedOn)
 	}
 	known := rules{byID: map[string]rule{}}
 	for i, component := range append([]sarifComponent{run.Tool.Driver}, run.Tool.Extensions...) {
@@ -123,6 +126,9 @@ func (r *Report) run(path string, run sarifRun) error {
 			read, err := r.read(path)
 			if i == 0 {
 				known.driver = append(known.driver, read)
+			}
+			if other, twice := known.byID[read.id]; twice {
+				read = read.worse(other)
 			}
 			known.byID[read.id] = read
 			return err
@@ -159,7 +165,7 @@ func (s sarifResult) finding(r rule) Finding {
 	cut := strings.Count(s.Message.Text, "\n") >= maxLines
 	for _, l := range text {
 		switch {
-		case l.key != "Fixed Version" && l.key != "Fix Version":
+		case !slices.Contains(fixedVersion(), l.key):
 		case l.value == "" && !cut:
 			out.State = stateNotFixed
 		default: // no version is none

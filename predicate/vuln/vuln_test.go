@@ -168,6 +168,44 @@ func TestFindingsBelieveTheWorstLine(t *testing.T) {
 	}
 }
 
+// Of rules with one ID the worst counts, whichever stands last.
+func TestFindingsBelieveTheWorstRule(t *testing.T) {
+	t.Parallel()
+	bad := `{"id": "CVE-2021-1", "help": {"text": "Package: a\nFixed Version: 2"}, "properties": {"security-severity": "9.8"}}`
+	mild := `{"id": "CVE-2021-1", "help": {"text": "Package: a\nFixed Version: \nSeverity: LOW"}, "properties": {"security-severity": 2}}`
+	want := []vuln.Finding{{
+		ID: "CVE-2021-1", Aliases: []string{}, Severity: "critical", Score: score(9.8), FixedVersions: []string{"2"}, State: "fixed", Package: vuln.Package{Name: "a"},
+	}}
+	for name, tool := range map[string]string{
+		"the bad one first":            `"driver": {"rules": [` + bad + `, ` + mild + `]}`,
+		"the bad one last":             `"driver": {"rules": [` + mild + `, ` + bad + `]}`,
+		"the mild one of an extension": `"driver": {"rules": [` + bad + `]}, "extensions": [{"rules": [` + mild + `]}]`,
+	} {
+		got, err := vuln.Findings([]byte(`{"version": "2.1.0", "runs": [{"tool": {` + tool + `}, "results": [{"ruleId": "CVE-2021-1"}]}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got.Findings); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// A report is as old as the oldest of what it holds.
+func TestFindingsAreAsOldAsTheFirstRun(t *testing.T) {
+	t.Parallel()
+	got, err := vuln.Findings([]byte(`{"version": "2.1.0", "runs": [
+		{"results": [], "invocations": [{"startTimeUtc": "2025-01-02T03:04:05.5Z", "endTimeUtc": "2025-01-02T03:04:06Z"}, {}]},
+		{"results": [], "invocations": [{"startTimeUtc": "2025-01-02T03:04:05Z", "endTimeUtc": "2025-01-02T03:04:05Z"}]},
+		{"results": [], "invocations": [{"startTimeUtc": "2025-06-01T00:00:00Z", "endTimeUtc": "2025-06-02T00:00:00Z"}]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.StartedOn != "2025-01-02T03:04:05Z" || got.FinishedOn != "2025-01-02T03:04:05Z" {
+		t.Errorf("got %s to %s, want the earliest, 2025-01-02T03:04:05Z", got.StartedOn, got.FinishedOn)
+	}
+}
+
 // A name with line breaks in it cannot push the fixed version out of sight.
 func TestFindingsOfLongMessagesMayBeFixed(t *testing.T) {
 	t.Parallel()
