@@ -1,6 +1,7 @@
 package sbom
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,6 +25,7 @@ type element struct {
 	Name     string `json:"name"`
 	Created  string `json:"created"`
 	Roots    []any  `json:"rootElement"`
+	Elements any    `json:"element"`
 	Version  string `json:"software_packageVersion"`
 	URL      string `json:"software_packageUrl"`
 	Purpose  string `json:"software_primaryPurpose"`
@@ -154,6 +156,13 @@ const (
 )
 
 func (r *spdx3Reader) element(path string, e element) error {
+	// Whatever kind of collection it is, with roots that are not read or with such.
+	if err := inPlace(path+".element", e.Elements); err != nil {
+		return err
+	}
+	if err := inPlace(path+".rootElement", e.Roots); err != nil {
+		return err
+	}
 	switch e.Type {
 	case "":
 		return bounded.Refuse(bounded.Malformed, path+".type", "got none, want one")
@@ -179,8 +188,8 @@ func (r *spdx3Reader) element(path string, e element) error {
 	case "Relationship", "LifecycleScopedRelationship":
 		return r.relationship(path, e)
 	}
-	if strings.Contains(e.Type, ":") { // https://spdx.org/rdf/3.0.1/terms/Software/Package is a package as well
-		return bounded.Refuse(bounded.Unsupported, path+".type", "got %s, want it in compact form", bounded.Quoted(e.Type))
+	if strings.Contains(e.Type, ":") {
+		return compact(path, e.Type)
 	}
 	return nil
 }
@@ -249,9 +258,8 @@ func reference(path string, value any) (string, error) {
 	case string:
 		return value, nil
 	case map[string]any:
-		switch value["type"] {
-		case typePackage, typeAI, typeDataset: // which would be listed nowhere
-			return "", bounded.Refuse(bounded.Malformed, path, "got a package in place, want its ID")
+		if err := inPlace(path, value); err != nil {
+			return "", err
 		}
 		for _, key := range []string{"spdxId", "@id"} {
 			if id, ok := value[key].(string); ok {
@@ -260,4 +268,52 @@ func reference(path string, value any) (string, error) {
 		}
 	}
 	return "", bounded.Refuse(bounded.Malformed, path, "got no ID, want that of an element")
+}
+
+// inPlace refuses what is, or holds at any depth, a package in place, which would be
+// listed nowhere, and what could be one by another name.
+func inPlace(path string, value any) error {
+	switch value := value.(type) {
+	case []any:
+		for i, v := range value {
+			if err := inPlace(bounded.At(path, i), v); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		if err := typeInPlace(path, value); err != nil {
+			return err
+		}
+		for _, key := range slices.Sorted(maps.Keys(value)) {
+			if err := inPlace(bounded.In(path, key), value[key]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func typeInPlace(path string, object map[string]any) error {
+	if _, ok := object["@type"]; ok {
+		return bounded.Refuse(bounded.Unsupported, path+".@type", "got it, want type")
+	}
+	switch kind := object["type"].(type) {
+	case nil:
+	case string:
+		switch {
+		case kind == typePackage, kind == typeAI, kind == typeDataset:
+			return bounded.Refuse(bounded.Malformed, path, "got a package in place, want its ID")
+		case strings.Contains(kind, ":"):
+			return compact(path, kind)
+		}
+	default:
+		return bounded.Refuse(bounded.Malformed, path+".type", "got no text, want one")
+	}
+	return nil
+}
+
+// compact refuses a type that is an address: https://spdx.org/rdf/3.0.1/terms/Software/Package
+// is a package as well.
+func compact(path, kind string) error {
+	return bounded.Refuse(bounded.Unsupported, path+".type", "got %s, want it in compact form", bounded.Quoted(kind))
 }
