@@ -97,6 +97,17 @@ func TestReads(t *testing.T) {
 			Parameters: slsa.Parameters{External: bounded.Raw(`{
 			"buildConfigSource": {"repository": "git+https://example.com/config", "path": "cloudbuild.yaml"}, "sourceToBuild": {"repository": "https://example.com/app", "ref": "refs/heads/x"}}`)},
 		}},
+		{"v1 of Google Cloud Build from the repository of its configuration", slsa.TypeV1, `{"buildDefinition": {"buildType": "https://slsa-framework.github.io/gcb-buildtypes/triggered-build/v1",
+			"externalParameters": {"buildConfigSource": {"repository": "git+https://example.com/app", "ref": "refs/tags/v1", "path": "cloudbuild.yaml"}},
+			"resolvedDependencies": [{"uri": "git+https://example.com/app@refs/tags/v1", "digest": {"gitCommit": "aa"}}]}, "runDetails": {"builder": {"id": "b"}}}`, slsa.Provenance{
+			Version: "1", Builder: slsa.Builder{ID: "b", Version: map[string]string{}}, BuildType: "https://slsa-framework.github.io/gcb-buildtypes/triggered-build/v1",
+			Source: slsa.Source{
+				URI: "git+https://example.com/app@refs/tags/v1", Repository: "https://example.com/app", Ref: "refs/tags/v1",
+				Digest: map[string]string{"gitCommit": "aa"}, Workflow: "cloudbuild.yaml",
+			},
+			Materials: []slsa.Material{{URI: "git+https://example.com/app@refs/tags/v1", Digest: map[string]string{"gitCommit": "aa"}}}, Subjects: []slsa.Material{},
+			Parameters: slsa.Parameters{External: bounded.Raw(`{"buildConfigSource": {"repository": "git+https://example.com/app", "ref": "refs/tags/v1", "path": "cloudbuild.yaml"}}`)},
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,10 @@
 package slsa
 
-import "github.com/assay-dev/assay/predicate/bounded"
+import (
+	"strings"
+
+	"github.com/assay-dev/assay/predicate/bounded"
+)
 
 // predicateV1 is what is read of https://slsa.dev/spec/v1.0/provenance.
 type predicateV1 struct {
@@ -98,14 +102,16 @@ func sourceV1(p Provenance) (Source, error) {
 			from = parameters.SourceToBuild
 		}
 	}
+	// Cloud Build writes repositories with git+, workflows without.
+	repository := strings.TrimPrefix(from.Repository, "git+")
 	uri := ""
-	if from.Repository != "" {
-		uri = "git+" + from.Repository
+	if repository != "" {
+		uri = "git+" + repository
 		if from.Ref != "" {
 			uri += "@" + from.Ref
 		}
 	}
 	source := sourceOf(uri, nil, p.Materials)
-	source.Repository, source.Ref, source.Workflow = from.Repository, from.Ref, config.Path
+	source.Repository, source.Ref, source.Workflow = repository, from.Ref, config.Path
 	return source, nil
 }
