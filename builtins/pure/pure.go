@@ -67,14 +67,8 @@ func problem(operand string, err error) *declare.Problem {
 		return declare.Refuse(declare.Malformed, operand+": "+err.Error())
 	}
 	message := refusal.Error()
-	switch path := refusal.Path; {
-	case strings.HasPrefix(path, operand): // it names the operand, or there are several
-	case path == "":
-		message = operand + ": " + message
-	case path[0] == '[':
-		message = operand + message
-	default:
-		message = operand + "." + message
+	if !strings.HasPrefix(refusal.Path, operand) { // it names the operand, or there are several
+		message = bounded.Within(operand, refusal).Error()
 	}
 	return declare.Refuse(declare.Code(refusal.Code), message)
 }

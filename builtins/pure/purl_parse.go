@@ -38,9 +38,6 @@ func purlParse() declare.Builtin {
 			if err != nil {
 				return nil, problem("purl", err)
 			}
-			if value.Qualifiers == nil {
-				value.Qualifiers = map[string]string{}
-			}
 			return value, nil
 		}),
 	}

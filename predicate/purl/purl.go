@@ -43,12 +43,6 @@ func Parse(text string) (PURL, error) {
 	}, nil
 }
 
-// IsValid says whether [Parse] reads it.
-func IsValid(text string) bool {
-	_, err := Parse(text)
-	return err == nil
-}
-
 // Covers says whether everything that p says holds for other too: the package is
 // the same, and so are the version, the qualifiers and the subpath that p has. A p
 // without a version covers every version.
