@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +52,7 @@ func Parse(text string) (Certificate, error) {
 		return Certificate{}, err
 	}
 	out := Certificate{
-		Subjects: subjectsOf(parsed), Issuer: all.Issuer, CertificateIssuer: parsed.Issuer.String(), Extensions: extensions,
+		Subjects: cryptoutils.GetSubjectAlternateNames(parsed), Issuer: all.Issuer, CertificateIssuer: parsed.Issuer.String(), Extensions: extensions,
 		NotBefore: parsed.NotBefore.UTC(), NotAfter: parsed.NotAfter.UTC(),
 	}
 	if len(out.Subjects) == 1 {
@@ -82,23 +81,6 @@ func single(text string) ([]byte, error) {
 		return nil, errors.New("got more behind the first certificate, want one")
 	}
 	return block.Bytes, nil
-}
-
-// subjectsOf are the subject alternative names.
-func subjectsOf(parsed *x509.Certificate) []string {
-	out := []string{}
-	for _, uri := range parsed.URIs {
-		out = append(out, uri.String())
-	}
-	out = slices.Concat(out, parsed.EmailAddresses, parsed.DNSNames)
-	for _, address := range parsed.IPAddresses {
-		out = append(out, address.String())
-	}
-	// A user name as name!domain, which the standard library does not know.
-	if name, err := cryptoutils.UnmarshalOtherNameSAN(parsed.Extensions); err == nil && name != "" {
-		out = append(out, name)
-	}
-	return out
 }
 
 // Extensions are Fulcio's by name, but for the issuer.

@@ -114,7 +114,7 @@ func TestParse(t *testing.T) {
 	}
 	for subjects, change := range map[string]func(*x509.Certificate){
 		"https://a.example/x https://b.example/x": func(c *x509.Certificate) { c.URIs = uris(t, "https://a.example/x", "https://b.example/x") },
-		"https://a.example/x a@b.example": func(c *x509.Certificate) {
+		"a@b.example https://a.example/x": func(c *x509.Certificate) {
 			c.URIs, c.EmailAddresses = uris(t, "https://a.example/x"), []string{"a@b.example"}
 		},
 	} {
