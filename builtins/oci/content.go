@@ -65,17 +65,14 @@ func (c *Client) manifest(ctx context.Context, cred Credentials, r Reference) ([
 	k := memo.Key{Tenant: cred.ID, Call: "manifest", About: r.Name}
 	return memo.Shared[[]byte](ctx, &c.flights, c.content, k, func(ctx context.Context) (memo.Answer, error) {
 		what := "manifest " + r.Name
-		p, err := c.get(ctx, cred, r, request{path: "manifests/" + r.Digest, accept: manifest.AcceptAny, most: c.maxManifest, what: what})
+		body, err := c.getDigest(ctx, cred, r, r.Digest, request{path: "manifests/" + r.Digest, accept: manifest.AcceptAny, most: c.maxManifest, what: what})
 		if err != nil {
 			return memo.Answer{}, err
 		}
-		if got := digestOf(p.body); got != r.Digest {
-			return memo.Answer{}, edge.Refuse(DigestMismatch, "%s: got bytes with digest %s", what, got)
-		}
-		if _, err := manifest.Parse(what, p.body); err != nil {
+		if _, err := manifest.Parse(what, body); err != nil {
 			return memo.Answer{}, err
 		}
-		return memo.Answer{Value: c.keep(cred, r.Digest, p.body)}, nil
+		return memo.Answer{Value: c.keep(cred, r.Digest, body)}, nil
 	})
 }
 
@@ -134,14 +131,11 @@ func (c *Client) Blob(ctx context.Context, cred Credentials, ref string) ([]byte
 	if !ok {
 		k := memo.Key{Tenant: cred.ID, Call: "blob", About: r.Name}
 		body, err = memo.Shared[[]byte](ctx, &c.flights, c.content, k, func(ctx context.Context) (memo.Answer, error) {
-			p, err := c.get(ctx, cred, r, request{path: "blobs/" + r.Digest, most: maxBlobValue, what: what})
+			body, err := c.getDigest(ctx, cred, r, r.Digest, request{path: "blobs/" + r.Digest, most: maxBlobValue, what: what})
 			if err != nil {
 				return memo.Answer{}, err
 			}
-			if got := digestOf(p.body); got != r.Digest {
-				return memo.Answer{}, edge.Refuse(DigestMismatch, "%s: got bytes with digest %s", what, got)
-			}
-			return memo.Answer{Value: c.keep(cred, r.Digest, p.body)}, nil
+			return memo.Answer{Value: c.keep(cred, r.Digest, body)}, nil
 		})
 	}
 	if err == nil && len(body) > maxBlobValue {

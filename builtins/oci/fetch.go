@@ -72,15 +72,24 @@ func (c *Client) verified(ctx context.Context, cred Credentials, r Reference, d 
 	}
 	flight := memo.Key{Tenant: cred.ID, Call: fmt.Sprintf("fetch %d", d.Size), About: at}
 	return memo.Shared[[]byte](ctx, &c.flights, c.content, flight, func(ctx context.Context) (memo.Answer, error) {
-		p, err := c.get(ctx, cred, r, request{path: path, accept: acceptFor(kind), most: d.Size, exact: true, what: at})
+		body, err := c.getDigest(ctx, cred, r, d.Digest, request{path: path, accept: acceptFor(kind), most: d.Size, exact: true, what: at})
 		if err != nil {
 			return memo.Answer{}, err
 		}
-		if got := digestOf(p.body); got != d.Digest {
-			return memo.Answer{}, edge.Refuse(DigestMismatch, "%s: got bytes with digest %s", at, got)
-		}
-		return memo.Answer{Value: c.keep(cred, d.Digest, p.body)}, nil
+		return memo.Answer{Value: c.keep(cred, d.Digest, body)}, nil
 	})
+}
+
+// getDigest reads the content of a digest, and refuses any other.
+func (c *Client) getDigest(ctx context.Context, cred Credentials, r Reference, digest string, q request) ([]byte, error) {
+	p, err := c.get(ctx, cred, r, q)
+	if err != nil {
+		return nil, err
+	}
+	if got := digestOf(p.body); got != digest {
+		return nil, edge.Refuse(DigestMismatch, "%s: got bytes with digest %s", q.what, got)
+	}
+	return p.body, nil
 }
 
 // kept is the content of a digest that the same credentials led to before.

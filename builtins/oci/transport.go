@@ -124,12 +124,10 @@ func (r request) weight(resp *http.Response) int64 {
 
 // body reads up to the bound of r and one byte more, to know whether there would have been more.
 func (r request) body(resp *http.Response) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(resp.Body, r.most+1))
+	body, err := io.ReadAll(io.LimitReader(streamed{resp.Body, r.what}, r.most+1))
 	switch n := int64(len(body)); {
-	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, edge.Refusal(r.what, err)
 	case err != nil:
-		return nil, &Error{Code: Unreachable, Message: r.what + ": got a body that was cut short", Err: err}
+		return nil, err
 	case n > r.most:
 		return nil, edge.Refuse(r.surplus(), "%s: got more than %d bytes, want %s", r.what, r.most, r.size())
 	case r.exact && n != r.most:

@@ -98,11 +98,10 @@ func (d Descriptor) MayBeBundle() bool {
 
 // Document is what is read of a manifest whose kind is not known yet.
 type Document struct {
-	SchemaVersion int          `json:"schemaVersion"`
-	MediaType     string       `json:"mediaType"`
-	Config        *Descriptor  `json:"config"`
-	Layers        []Descriptor `json:"layers"`
-	Manifests     []Child      `json:"manifests"`
+	MediaType string       `json:"mediaType"`
+	Config    *Descriptor  `json:"config"`
+	Layers    []Descriptor `json:"layers"`
+	Manifests []Child      `json:"manifests"`
 }
 
 // Child is one entry of an index.
