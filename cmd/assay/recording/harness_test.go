@@ -61,6 +61,8 @@ type rig struct {
 type setup struct {
 	description string
 	policies    string
+	modules     map[string]string
+	data        map[string]any
 	record      bool
 	credentials oci.Credentials
 	pullSecrets func(namespace string, names []string) (oci.Credentials, error)
@@ -127,7 +129,7 @@ func compiled(t testing.TB, w *world.World, s setup) *rego.Set {
 		t.Fatal(err)
 	}
 	set, err := rego.Compile(t.Context(), rego.Source{
-		Policies: documents.Policies, Config: rego.Config{Tags: "resolve"},
+		Policies: documents.Policies, Modules: s.modules, Data: s.data, Config: rego.Config{Tags: "resolve"},
 		Open: func(namespace string) rego.Answers { return facts.Open(s.credentials, namespace) },
 	})
 	if err != nil {

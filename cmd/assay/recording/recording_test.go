@@ -194,6 +194,24 @@ func TestDecisionThatRepeatsWhatIsMasked(t *testing.T) {
 	same(t, c)
 }
 
+// TestNumbersOfDataStayAsTheyAre: one that no float64 holds is the same when it is replayed.
+func TestNumbersOfDataStayAsTheyAre(t *testing.T) {
+	t.Parallel()
+	const large = "12345678901234567890"
+	r := open(t, setup{
+		record: true, data: map[string]any{"large": json.Number(large)},
+		modules: map[string]string{"p.rego": "package policies.p\n\ndeny contains sprintf(\"got %v\", [data.large])\n"},
+	})
+	if d := r.decide(t, r.image("app")); !slices.ContainsFunc(d.Reasons, func(reason string) bool { return strings.Contains(reason, large) }) {
+		t.Fatalf("got %q, want the number in it", d.Reasons)
+	}
+	c, _ := r.last(t)
+	same(t, c)
+	if got := judge(t, c, nil).PolicySet; got != c.Settings.PolicySet {
+		t.Errorf("got the set %s, want %s", got, c.Settings.PolicySet)
+	}
+}
+
 // TestCapsuleTurnsNothingOn has one that allows its own policy what a few bytes keep busy
 // for ever, or end the process by.
 func TestCapsuleTurnsNothingOn(t *testing.T) {

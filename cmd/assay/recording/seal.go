@@ -201,7 +201,9 @@ func sourceOf(documents []capsule.Document) (out rego.Source, err error) {
 			out.Modules[d.Name] = d.Text
 		case kindData:
 			var value any
-			err = json.Unmarshal(d.Value, &value)
+			decoder := json.NewDecoder(bytes.NewReader(d.Value))
+			decoder.UseNumber() // as data documents are read: policies see the same numbers
+			err = decoder.Decode(&value)
 			out.Data[d.Name] = value
 		case kindPermissions:
 			var may permissions
