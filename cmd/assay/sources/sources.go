@@ -84,14 +84,42 @@ type finder struct {
 	seen map[string]bool // directories, without links
 }
 
+// Kind is what a file is to policies in Rego.
+type Kind int
+
+// The kinds of files.
+const (
+	Other  Kind = iota // resources, and all else
+	Policy             // policies in Rego, and libraries
+	Tests              // of these
+	Data               // a data document
+)
+
+// KindOf says what a file of that name is.
+func KindOf(name string) Kind {
+	switch {
+	case strings.HasSuffix(name, "_test.rego"):
+		return Tests
+	case filepath.Ext(name) == ".rego":
+		return Policy
+	case slices.Contains([]string{"data.json", "data.yaml", "data.yml"}, name):
+		return Data
+	}
+	return Other
+}
+
+// Hidden reports whether a file or directory of that name is left out where a directory
+// stands for what is in it.
+func Hidden(name string) bool { return strings.HasPrefix(name, ".") }
+
 // named takes a file that was named itself.
 func (f *finder) named(path string) error {
-	switch {
-	case strings.HasSuffix(path, "_test.rego"):
+	switch KindOf(filepath.Base(path)) {
+	case Tests:
 		return fmt.Errorf("%s: got Rego tests, want policies", path)
-	case filepath.Ext(path) == ".rego":
+	case Policy:
 		f.out.Rego = append(f.out.Rego, path)
-	case isData(filepath.Base(path)):
+	case Data:
 		f.out.Data = append(f.out.Data, Document{Path: path})
 	default:
 		f.out.Resources = append(f.out.Resources, path)
@@ -146,14 +174,13 @@ func (f *finder) walk(path string, at []string) error {
 }
 
 func (f *finder) entry(file, name string, at []string) error {
+	kind := KindOf(name)
 	switch {
-	case strings.HasPrefix(name, "."):
+	case Hidden(name), kind == Tests && mayBeFile(file):
 		return nil
-	case filepath.Ext(name) == ".rego" && mayBeFile(file):
-		if !strings.HasSuffix(name, "_test.rego") {
-			f.out.Rego = append(f.out.Rego, file)
-		}
-	case isData(name) && mayBeFile(file):
+	case kind == Policy && mayBeFile(file):
+		f.out.Rego = append(f.out.Rego, file)
+	case kind == Data && mayBeFile(file):
 		f.out.Data = append(f.out.Data, Document{Path: file, At: at})
 	default:
 		info, err := os.Stat(file)
@@ -172,7 +199,7 @@ func (f *finder) entry(file, name string, at []string) error {
 }
 
 func isResource(name string) bool {
-	return slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name)) && !isData(name)
+	return slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name)) && KindOf(name) != Data
 }
 
 // isFixture is true of a file of tests beside the policies that they are of. Its name alone
@@ -196,10 +223,6 @@ func isFixture(path string) bool {
 	}
 	has := func(member string) bool { _, ok := members[member]; return ok }
 	return (has("cases") || has("world")) && !has("apiVersion") && !has("kind") && !has("spec")
-}
-
-func isData(name string) bool {
-	return slices.Contains([]string{"data.json", "data.yaml", "data.yml"}, name)
 }
 
 // mayBeFile is true of files, and of what cannot be told, such as a link that leads

@@ -73,6 +73,21 @@ func TestDirectoryStandsForItsFiles(t *testing.T) {
 	}
 }
 
+func TestKindOf(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]sources.Kind{
+		"a.rego": sources.Policy, "a_test.rego": sources.Tests, "_test.rego": sources.Tests, "data.json": sources.Data, "data.yml": sources.Data,
+		"a.yaml": sources.Other, "mydata.json": sources.Other, "data.txt": sources.Other, "rego": sources.Other,
+	} {
+		if got := sources.KindOf(name); got != want {
+			t.Errorf("%s: got %d, want %d", name, got, want)
+		}
+	}
+	if !sources.Hidden(".a.rego") || sources.Hidden("a.rego") {
+		t.Error("want hidden what begins with a dot, and nothing else")
+	}
+}
+
 // TestFixturesAreNoPolicies: tests may lie beside policies, and no policy is taken for one.
 func TestFixturesAreNoPolicies(t *testing.T) {
 	t.Parallel()

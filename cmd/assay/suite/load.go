@@ -38,17 +38,16 @@ type loaded struct {
 	v0 bool
 	// warnings are about files that tell of tests and are none.
 	warnings []string
-	// dirs are the directories that were looked into, for who watches them.
-	dirs []string
 }
 
 // load walks the paths once, as OPA does; each file is given to whom it belongs.
 func (s *settings) load() (*loaded, error) {
 	out := &loaded{v0: s.v0}
-	sorting := sorter{into: out, ignore: s.ignore, seen: map[string]bool{}}
+	sorting := sorter{into: out, ignore: s.ignore, seen: map[string]bool{}, placed: map[string]bool{}}
 	options := ast.ParserOptions{RegoVersion: s.regoVersion(), Capabilities: s.capabilities, ProcessAnnotation: true}
 	var err error
 	if s.bundle {
+		sorting.bundles = s.paths
 		out.bundles, out.store, err = tester.LoadBundlesWithParserOptions(s.paths, sorting.excluded, options)
 		out.modules = map[string]*ast.Module{}
 		for name, b := range out.bundles {
@@ -65,7 +64,10 @@ type sorter struct {
 	into   *loaded
 	ignore []string
 	seen   map[string]bool
-	errs   []error
+	placed map[string]bool // Rego and data, by path and place
+	// bundles are the directories that were named, where they are bundles.
+	bundles []string
+	errs    []error
 }
 
 // excluded says whether OPA shall leave out the file or directory.
@@ -76,11 +78,7 @@ func (s *sorter) excluded(path string, info fs.FileInfo, depth int) bool {
 		}
 	}
 	if info.IsDir() {
-		s.into.dirs = append(s.into.dirs, path)
 		return false
-	}
-	if depth == 0 {
-		s.into.dirs = append(s.into.dirs, filepath.Dir(path))
 	}
 	s.rego(path, depth)
 	kind := kindOf(path)
@@ -114,19 +112,37 @@ func (s *sorter) excluded(path string, info fs.FileInfo, depth int) bool {
 }
 
 // rego keeps what is OPA's and the engine's as well: policies in Rego and their data
-// documents, each of which has its place below the directory that was named.
+// documents, as --policy takes them. OPA takes a file once for each place, too.
 func (s *sorter) rego(path string, depth int) {
-	switch {
-	case filepath.Ext(path) == ".rego" && !strings.HasSuffix(path, "_test.rego"):
+	at := s.at(path, depth)
+	place := strings.Join(append([]string{path}, at...), "\x00")
+	inside := append(slices.Clone(at), filepath.Base(path))
+	if s.placed[place] || depth > 0 && slices.ContainsFunc(inside, sources.Hidden) {
+		return
+	}
+	s.placed[place] = true
+	switch sources.KindOf(filepath.Base(path)) {
+	case sources.Policy:
 		s.into.rego.Rego = append(s.into.rego.Rego, path)
-	case slices.Contains([]string{"data.json", "data.yaml", "data.yml"}, filepath.Base(path)):
-		var at []string
-		if depth > 1 {
-			all := strings.Split(filepath.ToSlash(filepath.Dir(path)), "/")
-			at = all[len(all)-(depth-1):]
-		}
+	case sources.Data:
 		s.into.rego.Data = append(s.into.rego.Data, sources.Document{Path: path, At: at})
 	}
+}
+
+// at is the place of a file below the directory that was named. In bundles OPA counts the
+// depth of the whole path.
+func (s *sorter) at(path string, depth int) []string {
+	for _, root := range s.bundles {
+		if below, err := filepath.Rel(root, path); err == nil && filepath.IsLocal(below) {
+			depth = 1 + strings.Count(filepath.ToSlash(below), "/")
+			break
+		}
+	}
+	if depth <= 1 {
+		return nil
+	}
+	all := strings.Split(filepath.ToSlash(filepath.Dir(path)), "/")
+	return all[len(all)-(depth-1):]
 }
 
 // The kinds of files, by their names.
