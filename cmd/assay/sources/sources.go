@@ -5,7 +5,7 @@
 // for the .rego files and data documents in it and below it. A data document is a file of
 // the name data.json, data.yaml or data.yml; as in OPA's bundles, its place below the
 // directory is its place below data. What begins with a dot is left out, and so are Rego
-// tests (*_test.rego) and fixtures (*_test.yaml with cases or a world, and no resource).
+// tests (*_test.rego) and fixtures (*_test.yaml and *_test.yml with cases or a world, and no resource).
 // Links are followed, but no directory is read twice.
 //
 // What is there and cannot be read is an error: leaving it out would drop a policy.
@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/assay-dev/assay/cmd/assay/suite/fixture"
 	"github.com/assay-dev/assay/rego/cip/strict"
 )
 
@@ -205,8 +206,7 @@ func isResource(name string) bool {
 // isFixture is true of a file of tests beside the policies that they are of. Its name alone
 // says nothing: what might be a resource is none.
 func isFixture(path string) bool {
-	name := strings.TrimSuffix(path, filepath.Ext(path))
-	if !strings.HasSuffix(name, "_test") {
+	if !fixture.IsFixture(path) {
 		return false
 	}
 	text, err := Read(path, MaxFile)

@@ -99,7 +99,7 @@ func TestFixturesAreNoPolicies(t *testing.T) {
 	})
 	resources, _, _ := found(t, dir)
 	want := []string{
-		"both_test.yaml", "broken_test.yaml", "cases.yaml", "empty_test.yaml", "kind_test.yaml", "many_test.yaml", "policy_test.yaml",
+		"both_test.yaml", "broken_test.yaml", "c_test.json", "cases.yaml", "empty_test.yaml", "kind_test.yaml", "many_test.yaml", "policy_test.yaml",
 	}
 	if diff := cmp.Diff(want, resources); diff != "" {
 		t.Errorf("resources (-want +got):\n%s", diff)
