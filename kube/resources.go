@@ -1,0 +1,53 @@
+package kube
+
+import "k8s.io/apimachinery/pkg/runtime/schema"
+
+// ClusterImagePolicies names the resource.
+func ClusterImagePolicies() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: SigstoreGroup, Version: "v1alpha1", Resource: "clusterimagepolicies"}
+}
+
+// TrustRoots names the resource.
+func TrustRoots() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: SigstoreGroup, Version: "v1alpha1", Resource: "trustroots"}
+}
+
+// Secrets names the resource.
+func Secrets() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+}
+
+// ConfigMaps names the resource.
+func ConfigMaps() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+}
+
+// Namespaces names the resource.
+func Namespaces() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+}
+
+// ServiceAccounts names the resource.
+func ServiceAccounts() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
+}
+
+// Events names the resource.
+func Events() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "events.k8s.io", Version: "v1", Resource: "events"}
+}
+
+// Leases names the resource.
+func Leases() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
+}
+
+// ValidatingWebhooks names the resource.
+func ValidatingWebhooks() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"}
+}
+
+// MutatingWebhooks names the resource.
+func MutatingWebhooks() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingwebhookconfigurations"}
+}
