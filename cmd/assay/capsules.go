@@ -13,6 +13,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/recording"
 	"github.com/assay-dev/assay/cmd/assay/replay"
 	"github.com/assay-dev/assay/cmd/assay/reviews"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego"
 )
 
@@ -27,36 +28,36 @@ func replayCommand() *cobra.Command {
 			return (&verifyFlags{output: form}).print(out, decision, rego.Explanation{})
 		},
 		Policies: func(ctx context.Context, paths []string, stderr io.Writer) (*recording.Policies, error) {
-			flags := engineFlags{noMatch: "deny", identityRegexp: "upstream", inlinePolicies: "upstream", privateRegistries: true}
-			flags.policies = paths
-			w, err := wire(flags, "resolve", 0)
+			flags := wiring.Flags{NoMatch: "deny", IdentityRegexp: "upstream", InlinePolicies: "upstream", PrivateRegistries: true}
+			flags.Policies = paths
+			w, err := wiring.New(flags, "resolve", 0)
 			if err != nil {
 				return nil, err
 			}
-			policies, _, err := w.others(ctx, false, "warning:", stderr)
+			policies, _, err := others(ctx, w, false, "warning:", stderr)
 			return policies, err
 		},
 	})
 }
 
 func diffCommand() *cobra.Command {
-	var flags engineFlags
+	var flags wiring.Flags
 	return diff.Command(diff.Program{
 		// Whoever compares names the manifests, and with them the hosts.
-		Flags:  func(cmd *cobra.Command) { flags.addEngine(cmd, true) },
+		Flags:  func(cmd *cobra.Command) { flags.AddEngine(cmd, true) },
 		Review: func(manifest []byte) ([]byte, error) { return reviews.Resource(manifest, nil) },
 		Judges: func(ctx context.Context, old, changed []string, live bool, stderr io.Writer) (first, second diff.Judge, err error) {
-			flags.policies = old
-			w, err := wire(flags, "resolve", 0)
+			flags.Policies = old
+			w, err := wiring.New(flags, "resolve", 0)
 			if err != nil {
 				return first, second, err
 			}
-			if first, err = w.judge(ctx, live, "warning: --old:", stderr); err != nil {
+			if first, err = judge(ctx, w, live, "warning: --old:", stderr); err != nil {
 				return first, second, fmt.Errorf("--old: %w", err)
 			}
 			// Both ask through one client: what the registry said to one it said to the other.
-			w.flags.policies = changed
-			if second, err = w.judge(ctx, live, "warning: --new:", stderr); err != nil {
+			w.Flags.Policies = changed
+			if second, err = judge(ctx, w, live, "warning: --new:", stderr); err != nil {
 				return first, second, fmt.Errorf("--new: %w", err)
 			}
 			return first, second, nil
@@ -67,18 +68,18 @@ func diffCommand() *cobra.Command {
 // others reads policies that judge what others judged before. Capsules have a default
 // root of their own; without one nothing is judged live. Warnings begin with the words
 // of the caller.
-func (w *wiring) others(ctx context.Context, live bool, warning string, stderr io.Writer) (*recording.Policies, *rego.Set, error) {
-	documents, err := w.read(ctx)
+func others(ctx context.Context, w *wiring.Wiring, live bool, warning string, stderr io.Writer) (*recording.Policies, *rego.Set, error) {
+	documents, err := w.Read(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	if live {
-		err = w.refresh(ctx, documents, refreshTime, stderr)
+		err = w.Refresh(ctx, documents, refreshTime, stderr)
 	} else {
 		bounded, cancel := context.WithTimeout(ctx, refreshTime)
-		wanted := documents.wanted(w.root)
+		wanted := documents.Wanted(w.Root)
 		delete(wanted, "")
-		for name, failure := range refreshAll(bounded, wanted) {
+		for name, failure := range wiring.RefreshAll(bounded, wanted) {
 			fmt.Fprintf(stderr, "%s TrustRoot %s: %v\n", warning, name, failure)
 		}
 		cancel()
@@ -86,19 +87,19 @@ func (w *wiring) others(ctx context.Context, live bool, warning string, stderr i
 	if err != nil {
 		return nil, nil, err
 	}
-	set, err := w.compile(ctx, documents)
+	set, err := w.Compile(ctx, documents)
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, text := range append(documents.warnings, set.Warnings()...) {
+	for _, text := range append(documents.Warnings, set.Warnings()...) {
 		fmt.Fprintln(stderr, warning, text)
 	}
-	return &recording.Policies{Source: w.source(documents), Roots: documents.named.roots()}, set, nil
+	return &recording.Policies{Source: w.Source(documents), Roots: documents.Named.Roots()}, set, nil
 }
 
 // judge makes one of the two judges of a comparison.
-func (w *wiring) judge(ctx context.Context, live bool, warning string, stderr io.Writer) (out diff.Judge, err error) {
-	policies, set, err := w.others(ctx, live, warning, stderr)
+func judge(ctx context.Context, w *wiring.Wiring, live bool, warning string, stderr io.Writer) (out diff.Judge, err error) {
+	policies, set, err := others(ctx, w, live, warning, stderr)
 	if err != nil {
 		return out, err
 	}

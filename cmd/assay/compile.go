@@ -9,6 +9,7 @@ import (
 	"github.com/assay-dev/assay/builtins/oci/edge"
 	"github.com/assay-dev/assay/cmd/assay/allow"
 	"github.com/assay-dev/assay/cmd/assay/compiled"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 )
 
 func compileCommand() *cobra.Command {
@@ -23,15 +24,15 @@ func compileCommand() *cobra.Command {
 			if err := flags.Check(); err != nil {
 				return err
 			}
-			documents, err := readDocuments(args)
+			documents, err := wiring.ReadDocuments(args)
 			if err != nil {
 				return err
 			}
-			documents.resolve(cmd.Context(), keys.New(keys.Options{Transport: edge.Guarded(true, nil)}))
-			for _, warning := range documents.warnings {
+			documents.Resolve(cmd.Context(), keys.New(keys.Options{Transport: edge.Guarded(true, nil)}))
+			for _, warning := range documents.Warnings {
 				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", warning)
 			}
-			text, err := compiled.Text(cmd.Context(), documents.source(flags))
+			text, err := compiled.Text(cmd.Context(), documents.Source(flags))
 			if err != nil {
 				return err
 			}
@@ -39,7 +40,7 @@ func compileCommand() *cobra.Command {
 				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", warning)
 			}
 			if output != "" {
-				return compiled.Write(output, text, documents.data)
+				return compiled.Write(output, text, documents.Data)
 			}
 			return compiled.Print(cmd.OutOrStdout(), text, all)
 		},

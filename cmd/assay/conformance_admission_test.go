@@ -13,28 +13,31 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/assay-dev/assay/cmd/assay/webhook"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
+	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/server"
 )
 
 // startWebhook runs the webhook over the policies on loopback, without TLS, and
 // returns its address.
-func startWebhook(t *testing.T, flags engineFlags) string {
+func startWebhook(t *testing.T, flags wiring.Flags) string {
 	t.Helper()
-	flags.noMatch, flags.identityRegexp, flags.inlinePolicies, flags.privateRegistries = "deny", "upstream", "upstream", true
-	running, err := listen(t.Context(), flags, server.Config{
+	flags.NoMatch, flags.IdentityRegexp, flags.InlinePolicies, flags.PrivateRegistries = "deny", "upstream", "upstream", true
+	running, err := webhook.Listen(t.Context(), flags, server.Config{
 		Addr: "127.0.0.1:0", InsecurePlainHTTP: true, DrainDelay: time.Millisecond, Logger: slog.New(slog.DiscardHandler),
-	})
+	}, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- running.run(t.Context()) }()
+	go func() { done <- running.Run(t.Context()) }()
 	t.Cleanup(func() {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	})
-	return "http://" + running.server.Addr().String()
+	return "http://" + running.Addr()
 }
 
 // post sends a review and returns the status and the body of the answer.
@@ -64,18 +67,23 @@ func TestConformanceAdmission(t *testing.T) {
 	if err := readJSON(filepath.Join(data, "admission", "expected.json"), &expected); err != nil {
 		t.Fatal(err)
 	}
-	w, err := wire(engineFlags{
-		policies: []string{t.TempDir()}, noMatch: "deny", identityRegexp: "upstream", inlinePolicies: "upstream", privateRegistries: true,
-		tuf: tufFlags{cache: t.TempDir()},
+	w, err := wiring.New(wiring.Flags{
+		Policies: []string{t.TempDir()}, NoMatch: "deny", IdentityRegexp: "upstream", InlinePolicies: "upstream", PrivateRegistries: true,
+		TUF: wiring.TUFFlags{Cache: t.TempDir()},
 	}, "deny", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &reloader{wiring: w, log: slog.New(slog.DiscardHandler), metrics: server.NewMetrics("test")}
-	if err := r.start(t.Context()); err != nil {
+	documents, err := w.Read(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
-	url := startWebhook(t, engineFlags{policies: []string{t.TempDir()}, tuf: tufFlags{cache: t.TempDir()}})
+	set, err := w.Compile(t.Context(), documents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := rego.NewEngine(set, nil)
+	url := startWebhook(t, wiring.Flags{Policies: []string{t.TempDir()}, TUF: wiring.TUFFlags{Cache: t.TempDir()}})
 	for file, want := range expected {
 		t.Run(file, func(t *testing.T) {
 			review, err := os.ReadFile(filepath.Join(data, "admission", file))
@@ -89,7 +97,7 @@ func TestConformanceAdmission(t *testing.T) {
 			if want.DeletionTimestamp != nil || status != http.StatusOK {
 				return
 			}
-			decision, err := r.engine.Decide(t.Context(), review)
+			decision, err := engine.Decide(t.Context(), review)
 			if err != nil {
 				t.Fatal(err)
 			}

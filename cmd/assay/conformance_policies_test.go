@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/assay-dev/assay/cmd/assay/reviews"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego"
 )
 
@@ -69,11 +70,11 @@ type measuring struct {
 func measure(t *testing.T, data string, m measured) *measuring {
 	t.Helper()
 	var stderr bytes.Buffer
-	flags := verifyFlags{timeout: time.Minute, engineFlags: engineFlags{
-		policies:    []string{filepath.Join(data, "policies", "measured", m.Policy)},
-		trustRoots:  []string{filepath.Join(data, "trust", "trustroots", m.TrustRoot+".yaml")},
-		trustedRoot: filepath.Join(data, "trust", "public-good", "trusted_root.json"),
-		noMatch:     "deny", identityRegexp: "upstream", inlinePolicies: "upstream", privateRegistries: true,
+	flags := verifyFlags{timeout: time.Minute, Flags: wiring.Flags{
+		Policies:    []string{filepath.Join(data, "policies", "measured", m.Policy)},
+		TrustRoots:  []string{filepath.Join(data, "trust", "trustroots", m.TrustRoot+".yaml")},
+		TrustedRoot: filepath.Join(data, "trust", "public-good", "trusted_root.json"),
+		NoMatch:     "deny", IdentityRegexp: "upstream", InlinePolicies: "upstream", PrivateRegistries: true,
 	}}
 	engine, err := flags.engine(t.Context(), &stderr)
 	if err != nil {

@@ -6,19 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/assay-dev/assay/cmd/assay/reviews"
-	"github.com/assay-dev/assay/server"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 )
 
 // imageCase is one row of images/expected.json: what cosign was asked, and what
@@ -56,11 +53,11 @@ func TestConformanceImages(t *testing.T) {
 			continue
 		}
 		said++
-		flags := engineFlags{policies: []string{filepath.Join(t.TempDir(), "policy.yaml")}, tuf: tufFlags{cache: t.TempDir()}}
+		flags := wiring.Flags{Policies: []string{filepath.Join(t.TempDir(), "policy.yaml")}, TUF: wiring.TUFFlags{Cache: t.TempDir()}}
 		if strings.HasSuffix(c.TrustedRoot, ".json") { // PEM files go with flags that a policy cannot say
-			flags.trustedRoot = filepath.Join(data, c.TrustedRoot)
+			flags.TrustedRoot = filepath.Join(data, c.TrustedRoot)
 		}
-		if err := os.WriteFile(flags.policies[0], []byte(policy), 0o600); err != nil {
+		if err := os.WriteFile(flags.Policies[0], []byte(policy), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		image := host + "/" + c.Image + "@" + c.Digest
@@ -113,44 +110,28 @@ func trapStrays(t *testing.T) *atomic.Int64 {
 }
 
 // webhookVerdict asks the webhook about a Pod that runs the image.
-func webhookVerdict(t *testing.T, flags engineFlags, image string) (verdict, answer string) {
+func webhookVerdict(t *testing.T, flags wiring.Flags, image string) (verdict, answer string) {
 	t.Helper()
 	review, err := reviews.Pod([]string{image})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	flags.noMatch, flags.identityRegexp, flags.inlinePolicies, flags.privateRegistries = "deny", "upstream", "upstream", true
-	w, err := listen(ctx, flags, server.Config{
-		Addr: "127.0.0.1:0", InsecurePlainHTTP: true, DrainDelay: time.Millisecond, Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	recorder := httptest.NewRecorder()
-	request := httptest.NewRequest("POST", "/validate", bytes.NewReader(review))
-	request.Header.Set("Content-Type", "application/json")
-	w.server.Handler().ServeHTTP(recorder, request)
+	_, body := post(t, startWebhook(t, flags)+"/validate", review)
 	var response struct{ Response struct{ Allowed bool } }
-	if err := json.Unmarshal(recorder.Body.Bytes(), &response); err != nil {
-		t.Fatalf("%v: %s", err, recorder.Body)
-	}
-	cancel()
-	if err := w.run(ctx); err != nil {
-		t.Error(err)
+	if err := json.Unmarshal(body, &response); err != nil {
+		t.Fatalf("%v: %s", err, body)
 	}
 	if response.Response.Allowed {
-		return "PASS", recorder.Body.String()
+		return "PASS", string(body)
 	}
-	return "FAIL", recorder.Body.String()
+	return "FAIL", string(body)
 }
 
-func verdictOf(t *testing.T, flags engineFlags, image string) (verdict, output string) {
+func verdictOf(t *testing.T, flags wiring.Flags, image string) (verdict, output string) {
 	t.Helper()
-	args := []string{"verify", "--policy", flags.policies[0], "--tuf-cache", flags.tuf.cache}
-	if flags.trustedRoot != "" {
-		args = append(args, "--trusted-root", flags.trustedRoot)
+	args := []string{"verify", "--policy", flags.Policies[0], "--tuf-cache", flags.TUF.Cache}
+	if flags.TrustedRoot != "" {
+		args = append(args, "--trusted-root", flags.TrustedRoot)
 	}
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), append(args, image), &stdout, &stderr)

@@ -10,17 +10,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/assay-dev/assay/cmd/assay/demo"
+	"github.com/assay-dev/assay/cmd/assay/webhook"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/server"
 )
 
 func demoCommand() *cobra.Command {
 	return demo.Command(demo.Program{Serve: serveDemo, Compile: func(ctx context.Context, dir string) (map[string]string, error) {
-		documents, err := readDocuments([]string{dir})
+		documents, err := wiring.ReadDocuments([]string{dir})
 		if err != nil {
 			return nil, err
 		}
-		text, err := rego.Modules(ctx, documents.policies)
+		text, err := rego.Modules(ctx, documents.Policies)
 		if err != nil {
 			return nil, err
 		}
@@ -30,9 +32,9 @@ func demoCommand() *cobra.Command {
 
 // serveDemo runs the webhook as serve does, on a free port of loopback.
 func serveDemo(ctx context.Context, dir string, log io.Writer) (*demo.Webhook, error) {
-	flags := engineFlags{
-		policies: []string{filepath.Join(dir, "policies")}, trustedRoot: filepath.Join(dir, "trusted_root.json"),
-		noMatch: "deny", identityRegexp: "upstream", inlinePolicies: "upstream", privateRegistries: true,
+	flags := wiring.Flags{
+		Policies: []string{filepath.Join(dir, "policies")}, TrustedRoot: filepath.Join(dir, "trusted_root.json"),
+		NoMatch: "deny", IdentityRegexp: "upstream", InlinePolicies: "upstream", PrivateRegistries: true,
 	}
 	config := server.Config{
 		Addr:   "127.0.0.1:0",
@@ -41,7 +43,7 @@ func serveDemo(ctx context.Context, dir string, log io.Writer) (*demo.Webhook, e
 		// Nobody waits for the demo's endpoint to be taken out of a Service.
 		DrainDelay: time.Millisecond,
 	}
-	running, err := listen(ctx, flags, config)
+	running, err := webhook.Listen(ctx, flags, config, version())
 	if err != nil {
 		return nil, err
 	}
@@ -49,13 +51,13 @@ func serveDemo(ctx context.Context, dir string, log io.Writer) (*demo.Webhook, e
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := running.run(ctx); err != nil {
+		if err := running.Run(ctx); err != nil {
 			config.Logger.Error("webhook", "error", err)
 		}
 	}()
 	return &demo.Webhook{
-		Addr:     running.server.Addr().String(),
-		Policies: func() int { return len(running.reloader.engine.Set().Policies()) },
+		Addr:     running.Addr(),
+		Policies: running.Policies,
 		Stop: func() {
 			cancel()
 			<-done

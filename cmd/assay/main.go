@@ -27,6 +27,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/schemas"
 	"github.com/assay-dev/assay/cmd/assay/start"
 	"github.com/assay-dev/assay/cmd/assay/suite"
+	"github.com/assay-dev/assay/cmd/assay/webhook"
 )
 
 // The exit codes.
@@ -94,7 +95,7 @@ func command(args []string) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(verifyCommand(), explainCommand(), compileCommand(), lintCommand(), serveCommand(), replayCommand(), diffCommand(),
+	root.AddCommand(verifyCommand(), explainCommand(), compileCommand(), lintCommand(), webhook.Command(version()), replayCommand(), diffCommand(),
 		demoCommand(), start.Command(), schemas.Command(), versionCommand())
 	if meant, _, err := root.Find(args); err != nil || meant == root {
 		root.AddCommand(suite.Command())

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/assay-dev/assay/cmd/assay/reviews"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/world"
 )
@@ -51,15 +52,15 @@ images:
 }
 
 // flagsFor writes the trusted root of a world and a policy about a registry.
-func flagsFor(t *testing.T, w *world.World, policy string) engineFlags {
+func flagsFor(t *testing.T, w *world.World, policy string) wiring.Flags {
 	t.Helper()
 	dir := t.TempDir()
 	root, err := w.TrustedRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	flags := engineFlags{policies: []string{filepath.Join(dir, "policy.yaml")}, trustedRoot: filepath.Join(dir, "trusted_root.json")}
-	for file, content := range map[string][]byte{flags.policies[0]: []byte(policy), flags.trustedRoot: root} {
+	flags := wiring.Flags{Policies: []string{filepath.Join(dir, "policy.yaml")}, TrustedRoot: filepath.Join(dir, "trusted_root.json")}
+	for file, content := range map[string][]byte{flags.Policies[0]: []byte(policy), flags.TrustedRoot: root} {
 		if err := os.WriteFile(file, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +184,7 @@ func TestHangingRegistryIsDeniedInTime(t *testing.T) {
 		t.Parallel()
 		var stdout, stderr bytes.Buffer
 		code := run(t.Context(), []string{
-			"verify", "-o", "json", "--timeout", "1s", "--policy", flags.policies[0], "--trusted-root", flags.trustedRoot, image,
+			"verify", "-o", "json", "--timeout", "1s", "--policy", flags.Policies[0], "--trusted-root", flags.TrustedRoot, image,
 		}, &stdout, &stderr)
 		var decision rego.Decision
 		if err := json.Unmarshal(stdout.Bytes(), &decision); code != exitDenied || err != nil {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/assay-dev/assay/cmd/assay/reviews"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/world"
 )
@@ -143,17 +144,17 @@ func isNewline(r rune) bool { return r == '\n' }
 func (s *story) tell(t *testing.T) (decision, text, explained string, err error) {
 	t.Helper()
 	config, dir := s.config(t), s.lay(t)
-	w, err := wire(engineFlags{
-		policies:    []string{filepath.Join(dir, "policy.yaml")},
-		trustRoots:  []string{filepath.Join(dir, "trustroot.yaml")},
-		trustedRoot: filepath.Join(dir, "root.json"),
-		noMatch:     cmp.Or(config.NoMatch, "deny"), identityRegexp: cmp.Or(config.IdentityRegexp, "upstream"), inlinePolicies: cmp.Or(config.InlinePolicies, "upstream"),
-		privateRegistries: true,
+	w, err := wiring.New(wiring.Flags{
+		Policies:    []string{filepath.Join(dir, "policy.yaml")},
+		TrustRoots:  []string{filepath.Join(dir, "trustroot.yaml")},
+		TrustedRoot: filepath.Join(dir, "root.json"),
+		NoMatch:     cmp.Or(config.NoMatch, "deny"), IdentityRegexp: cmp.Or(config.IdentityRegexp, "upstream"), InlinePolicies: cmp.Or(config.InlinePolicies, "upstream"),
+		PrivateRegistries: true,
 	}, cmp.Or(config.Tags, "resolve"), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.explains = true
+	w.Explains = true
 	set, err := s.compile(t, w, dir)
 	if err != nil {
 		return "", "", "", err
@@ -193,13 +194,13 @@ func (s *story) lay(t *testing.T) (dir string) {
 }
 
 // compile compiles the policies. An error of theirs is part of the story.
-func (s *story) compile(t *testing.T, w *wiring, dir string) (*rego.Set, error) {
+func (s *story) compile(t *testing.T, w *wiring.Wiring, dir string) (*rego.Set, error) {
 	t.Helper()
-	documents, err := w.read(t.Context())
+	documents, err := w.Read(t.Context())
 	if err != nil {
 		return nil, storyError(s.world.Redact(strings.ReplaceAll(err.Error(), dir+"/", "")))
 	}
-	set, err := w.compile(t.Context(), documents)
+	set, err := w.Compile(t.Context(), documents)
 	if err != nil {
 		return nil, storyError(s.world.Redact(err.Error()))
 	}

@@ -4,33 +4,20 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/assay-dev/assay/cmd/assay/reviews"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego/cip"
-	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/world"
 	"github.com/assay-dev/assay/world/tuf"
 )
 
-// mirrored is a TUF repository of a world's root, behind a mirror that counts.
-type mirrored struct {
-	*tuf.Repository
-	url   string
-	asked atomic.Int64
-	down  atomic.Bool
-}
-
-func mirror(t *testing.T, w *world.World) *mirrored {
+// mirror is a TUF repository of a world's root, behind a mirror.
+func mirror(t *testing.T, w *world.World) *tuf.Mirror {
 	t.Helper()
 	root, err := w.TrustedRoot()
 	if err != nil {
@@ -40,50 +27,30 @@ func mirror(t *testing.T, w *world.World) *mirrored {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &mirrored{Repository: made}
-	server := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
-		if m.asked.Add(1); m.down.Load() {
-			http.Error(answer, "down", http.StatusServiceUnavailable)
-			return
-		}
-		made.Handler().ServeHTTP(answer, r)
-	}))
-	t.Cleanup(server.Close)
-	m.url = server.URL
+	m := tuf.Serve(made)
+	t.Cleanup(m.Close)
 	return m
 }
 
-// trustRoot is a TrustRoot resource with that spec.
-func trustRoot(t *testing.T, name string, spec map[string]any) string {
+// resource is a TrustRoot that can be made, as text.
+func resource(t *testing.T, make func(name string) ([]byte, error)) string {
 	t.Helper()
-	text, err := json.Marshal(map[string]any{
-		"apiVersion": "policy.sigstore.dev/v1alpha1", "kind": "TrustRoot", "metadata": map[string]any{"name": name}, "spec": spec,
-	})
+	text, err := make("own")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(text)
 }
 
-func (m *mirrored) remote(t *testing.T, name string) string {
-	t.Helper()
-	return trustRoot(t, name, map[string]any{"remote": map[string]any{"root": m.Root, "mirror": m.url}})
-}
-
-func (m *mirrored) repository(t *testing.T, name string) string {
-	t.Helper()
-	archive, err := m.Archive("repository/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return trustRoot(t, name, map[string]any{"repository": map[string]any{"root": m.Root, "mirrorFS": archive}})
-}
-
 // broken is a repository that nobody can read.
-func (m *mirrored) broken(t *testing.T, name string) string {
-	t.Helper()
-	return trustRoot(t, name, map[string]any{"repository": map[string]any{"root": m.Root, "mirrorFS": []byte{
-		0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0}}})
+func broken(m *tuf.Mirror) func(name string) ([]byte, error) {
+	return func(name string) ([]byte, error) {
+		return json.Marshal(map[string]any{
+			"apiVersion": "policy.sigstore.dev/v1alpha1", "kind": "TrustRoot", "metadata": map[string]any{"name": name},
+			"spec": map[string]any{"repository": map[string]any{"root": m.Root, "mirrorFS": []byte{
+				0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0}}},
+		})
+	}
 }
 
 // rooted is a policy about the repository whose signatures a TrustRoot verifies.
@@ -103,11 +70,11 @@ func writeFiles(t *testing.T, dir string, files map[string]string) {
 	}
 }
 
-func rootedFlags(t *testing.T, dir string) engineFlags {
+func rootedFlags(t *testing.T, dir string) wiring.Flags {
 	t.Helper()
-	return engineFlags{
-		policies: []string{dir}, noMatch: "deny", identityRegexp: "upstream", inlinePolicies: "upstream", privateRegistries: true,
-		tuf: tufFlags{mirror: "http://127.0.0.1:1", cache: t.TempDir(), maxStale: time.Hour},
+	return wiring.Flags{
+		Policies: []string{dir}, NoMatch: "deny", IdentityRegexp: "upstream", InlinePolicies: "upstream", PrivateRegistries: true,
+		TUF: wiring.TUFFlags{Mirror: "http://127.0.0.1:1", Cache: t.TempDir(), MaxStale: time.Hour},
 	}
 }
 
@@ -120,15 +87,15 @@ func TestVerifyWithTrustRootsOfAllKinds(t *testing.T) {
 		resource, policy, stdout, stderr string
 		want                             error
 	}{
-		"TR-1: repository": {m.repository(t, "own"), rooted(w, "p", "acme/", "own"), "admitted", "", nil},
-		"TR-2: remote":     {m.remote(t, "own"), rooted(w, "p", "acme/", "own"), "admitted", "", nil},
-		"a repository that is broken": {m.broken(t, "own"), rooted(w, "p", "acme/", "own"),
+		"TR-1: repository": {resource(t, m.Repository.TrustRoot), rooted(w, "p", "acme/", "own"), "admitted", "", nil},
+		"TR-2: remote":     {resource(t, m.TrustRoot), rooted(w, "p", "acme/", "own"), "admitted", "", nil},
+		"a repository that is broken": {resource(t, broken(m)), rooted(w, "p", "acme/", "own"),
 			"trustRootRef own: spec.repository.mirrorFS: archive: ", "warning: TrustRoot own: spec.repository.mirrorFS: ", errDenied},
-		"a remote that is down": {strings.Replace(m.remote(t, "own"), m.url, "http://127.0.0.1:1", 1), rooted(w, "p", "acme/", "own"),
+		"a remote that is down": {strings.Replace(resource(t, m.TrustRoot), m.URL, "http://127.0.0.1:1", 1), rooted(w, "p", "acme/", "own"),
 			"trustRootRef own: TUF repository http://127.0.0.1:1: ", "warning: TrustRoot own: TUF repository http://127.0.0.1:1: ", errDenied},
-		"a name that nothing defines": {unused.remote(t, "own"), rooted(w, "p", "acme/", "other"),
+		"a name that nothing defines": {resource(t, unused.TrustRoot), rooted(w, "p", "acme/", "other"),
 			"trustRootRef other not found", "policy p: spec.authorities[0]: trustRootRef other not found in the policy files: ", errDenied},
-		"a broken one that this image does not need": {m.broken(t, "own"), rooted(w, "p", "other/", "own") + "\n---\n" +
+		"a broken one that this image does not need": {resource(t, broken(m)), rooted(w, "p", "other/", "own") + "\n---\n" +
 			`{"apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": "q"}, "spec": {
 			"images": [{"glob": "**"}], "authorities": [{"static": {"action": "pass"}}]}}`, "admitted", "warning: TrustRoot own: ", nil},
 	} {
@@ -137,7 +104,7 @@ func TestVerifyWithTrustRootsOfAllKinds(t *testing.T) {
 			dir := t.TempDir()
 			writeFiles(t, dir, map[string]string{"root.yaml": test.resource, "policy.yaml": test.policy})
 			var stdout, stderr bytes.Buffer
-			flags := &verifyFlags{engineFlags: rootedFlags(t, dir), images: []string{w.Expand("${app@}")}, output: "text", timeout: time.Minute}
+			flags := &verifyFlags{Flags: rootedFlags(t, dir), images: []string{w.Expand("${app@}")}, output: "text", timeout: time.Minute}
 			if err := verify(t.Context(), flags, &stdout, &stderr); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
@@ -147,73 +114,10 @@ func TestVerifyWithTrustRootsOfAllKinds(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() {
-		if got := unused.asked.Load(); got != 0 {
+		if got := unused.Asked.Load(); got != 0 {
 			t.Errorf("got %d requests for a TrustRoot that no policy names, want none", got)
 		}
 	})
-}
-
-// TestRemoteTrustRootWhileServing: it is fetched beside the reviews and never by
-// them, the last good one serves, and reading the same files again keeps it.
-func TestRemoteTrustRootWhileServing(t *testing.T) {
-	t.Parallel()
-	w := smallWorld(t)
-	m := mirror(t, w)
-	dir := t.TempDir()
-	writeFiles(t, dir, map[string]string{"root.yaml": m.remote(t, "own"), "policy.yaml": rooted(w, "p", "acme/", "own")})
-	wired, err := wire(rootedFlags(t, dir), "deny", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &reloader{wiring: wired, log: slog.New(slog.NewTextHandler(io.Discard, nil)), metrics: server.NewMetrics("test"), wake: make(chan struct{}, 1)}
-	if err := r.start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	review, err := reviews.Pod([]string{w.Expand("${app@}")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	decide := func(when string, want bool, reason string) {
-		t.Helper()
-		before := m.asked.Load()
-		decision, err := r.engine.Decide(t.Context(), review)
-		if err != nil || decision.Allowed != want || !strings.Contains(strings.Join(decision.Reasons, "\n"), reason) {
-			t.Errorf("%s: got %+v, %v, want allowed=%t, %q", when, decision, err, want, reason)
-		}
-		if got := m.asked.Load() - before; got != 0 {
-			t.Errorf("%s: got %d requests to the mirror within a review, want none", when, got)
-		}
-	}
-	due := map[rootSource]time.Time{}
-	decide("TR-2: before it was fetched", false, "trustRootRef own: TUF repository "+m.url+": not fetched yet")
-	if note := r.checks()[1]; note.Err != nil || !strings.Contains(note.Note, "TrustRoot own: ") {
-		t.Errorf("got %+v, want ready, with a note", note)
-	}
-	m.down.Store(true)
-	r.refreshDue(t.Context(), due)
-	decide("TR-2: while it was never had", false, "503")
-	m.down.Store(false)
-	clear(due)
-	r.refreshDue(t.Context(), due)
-	decide("TR-2: once it was fetched", true, "")
-	m.down.Store(true)
-	r.reload(t.Context())
-	decide("TR-2: the same files again", true, "")
-	writeFiles(t, dir, map[string]string{"more.yaml": rooted(w, "q", "acme/", "own")})
-	r.reload(t.Context())
-	decide("TR-2: other policies and the same root", true, "")
-	clear(due)
-	r.refreshDue(t.Context(), due)
-	decide("TR-2: the mirror is down, the last good one serves", true, "")
-	m.down.Store(false)
-	writeFiles(t, dir, map[string]string{"root.yaml": mirror(t, smallWorld(t)).remote(t, "own")})
-	r.reload(t.Context())
-	decide("TR-2: another root of that name", false, "not fetched yet")
-	select {
-	case <-r.wake:
-	default:
-		t.Error("got nobody told that another root is wanted")
-	}
 }
 
 // TestVerifyWithACACert runs a policy with a certificate authority of its own through
@@ -242,9 +146,9 @@ func TestVerifyWithACACert(t *testing.T) {
 			flags := flagsFor(t, w, `{"apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": "own"}, "spec": {
 				"images": [{"glob": "**"}], "authorities": [{"keyless": {
 				"identities": [{"issuer": "https://github.com/login/oauth", "subject": "jane@example.com"}], "ca-cert": {"data": `+string(chain)+`}}}]}}`)
-			flags.noMatch, flags.identityRegexp, flags.inlinePolicies, flags.privateRegistries = "deny", "upstream", "upstream", true
+			flags.NoMatch, flags.IdentityRegexp, flags.InlinePolicies, flags.PrivateRegistries = "deny", "upstream", "upstream", true
 			var stdout, stderr bytes.Buffer
-			if err := verify(t.Context(), &verifyFlags{engineFlags: flags, images: []string{w.Expand("${app@}")}, output: "text", timeout: time.Minute},
+			if err := verify(t.Context(), &verifyFlags{Flags: flags, images: []string{w.Expand("${app@}")}, output: "text", timeout: time.Minute},
 				&stdout, &stderr); !errors.Is(err, test.want) || !strings.Contains(stdout.String(), test.stdout) {
 				t.Errorf("got %v\n%s%s\nwant %v, %q", err, &stdout, &stderr, test.want, test.stdout)
 			}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"time"
 
@@ -15,12 +14,13 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/reviews"
 	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/cmd/assay/why"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego"
 )
 
 // verifyFlags are the flags of verify; --image and --trustroot are policy-tester's.
 type verifyFlags struct {
-	engineFlags
+	wiring.Flags
 	images   []string
 	resource string
 	output   string
@@ -53,8 +53,8 @@ func (f *verifyFlags) addTo(cmd *cobra.Command) {
 		return verify(cmd.Context(), f, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	// Whoever runs verify names the images, and with them the hosts.
-	f.add(cmd, true)
-	f.record.Add(cmd, false)
+	f.Add(cmd, true)
+	f.Record.Add(cmd, false)
 	cmd.Flags().StringArrayVar(&f.images, "image", nil, "image to verify, like an argument (repeatable)")
 	cmd.Flags().StringVar(&f.resource, "resource", "", "manifest `file`: policies match this resource; its images are judged unless some are named")
 	cmd.Flags().StringVarP(&f.output, "output", "o", "text", "how to print the decision: text or json")
@@ -95,50 +95,30 @@ func verify(ctx context.Context, flags *verifyFlags, stdout, stderr io.Writer) e
 // engine reads what the flags name and makes it ready to decide. What is worth
 // knowing of it goes to stderr.
 func (f *verifyFlags) engine(ctx context.Context, stderr io.Writer) (*rego.Engine, error) {
-	w, err := wire(f.engineFlags, "resolve", f.timeout)
+	w, err := wiring.New(f.Flags, "resolve", f.timeout)
 	if err != nil {
 		return nil, err
 	}
-	w.explains = f.explain
-	documents, err := w.read(ctx)
+	w.Explains = f.explain
+	documents, err := w.Read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := w.refresh(ctx, documents, f.timeout/2, stderr); err != nil {
+	if err := w.Refresh(ctx, documents, f.timeout/2, stderr); err != nil {
 		return nil, err
 	}
-	set, err := w.compile(ctx, documents)
+	set, err := w.Compile(ctx, documents)
 	if err != nil {
 		return nil, err
 	}
-	for _, warning := range slices.Concat(documents.warnings, set.Warnings()) {
+	for _, warning := range slices.Concat(documents.Warnings, set.Warnings()) {
 		fmt.Fprintln(stderr, "warning:", warning)
 	}
 	engine := rego.NewEngine(set, nil)
-	if f.record.Dir != "" {
-		f.recorded = w.sealer().Keep(engine, f.record.Dir)
+	if f.Record.Dir != "" {
+		f.recorded = w.Sealer(version()).Keep(engine, f.Record.Dir)
 	}
 	return engine, nil
-}
-
-// refresh gets the roots that policies name, once and within the time.
-func (w *wiring) refresh(ctx context.Context, d *documents, within time.Duration, stderr io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	wanted := d.wanted(w.root)
-	failed := refreshAll(ctx, wanted)
-	for _, name := range slices.Sorted(maps.Keys(failed)) {
-		// The cache may do; a decision without any default root would only deny.
-		switch root, _ := wanted[name].serving(); {
-		case root == nil && name == "":
-			return failed[name]
-		case root == nil:
-			fmt.Fprintf(stderr, "warning: TrustRoot %s: %v: whatever refers to it is denied\n", name, failed[name])
-		default:
-			fmt.Fprintln(stderr, "warning: trust root from the cache:", failed[name])
-		}
-	}
-	return nil
 }
 
 func (f *verifyFlags) review() ([]byte, error) {

@@ -1,4 +1,4 @@
-package main
+package wiring
 
 import (
 	"errors"
@@ -75,7 +75,7 @@ stringData: {.dockerconfigjson: '{"auths": {"r.example": {"username": "shop", "p
 `), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d, err := readDocuments([]string{file})
+	d, err := ReadDocuments([]string{file})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package wiring
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -18,38 +19,38 @@ import (
 	"github.com/assay-dev/assay/rego/cip"
 )
 
-// namedRoots are the TrustRoots of a policy set, by name. Each is asked anew in
+// NamedRoots are the TrustRoots of a policy set, by name. Each is asked anew in
 // every decision: what is fetched, grows stale or expires does so between two.
-type namedRoots map[string]keptRoot
+type NamedRoots map[string]KeptRoot
 
-// keptRoot is a source with what it was made of.
-type keptRoot struct {
-	rootSource
+// KeptRoot is a source with what it was made of.
+type KeptRoot struct {
+	RootSource
 	made string
 }
 
 // archivedRoot is a repository that came along: it ends when its metadata does.
 type archivedRoot struct{ *trust.Archive }
 
-func (r archivedRoot) serving() (*trust.Root, string) { return r.Serving(time.Now()) }
-func (r archivedRoot) refresh(context.Context) error  { return nil }
+func (r archivedRoot) Serving() (*trust.Root, string) { return r.Archive.Serving(time.Now()) }
+func (r archivedRoot) Refresh(context.Context) error  { return nil }
 
 // noRoot is a TrustRoot of which none can be made. What relies on it is denied with
 // the cause, and nothing else is.
 type noRoot struct{ cause string }
 
-func (r noRoot) serving() (*trust.Root, string) { return nil, r.cause }
-func (r noRoot) refresh(context.Context) error  { return nil }
+func (r noRoot) Serving() (*trust.Root, string) { return nil, r.cause }
+func (r noRoot) Refresh(context.Context) error  { return nil }
 
 // rootsOf makes the sources of TrustRoots. One that says what it said before is the
 // one of before, with all that it has fetched; one that could not be made is tried
 // again, for the clock may have been wrong.
-func (w *wiring) rootsOf(resources []cip.TrustRoot) namedRoots {
-	out := namedRoots{}
+func (w *Wiring) rootsOf(resources []cip.TrustRoot) NamedRoots {
+	out := NamedRoots{}
 	for _, resource := range resources {
 		made := contentOf(resource)
 		if before, ok := w.named[resource.Name]; ok && before.made == made {
-			if _, failed := before.rootSource.(noRoot); !failed {
+			if _, failed := before.RootSource.(noRoot); !failed {
 				out[resource.Name] = before
 				continue
 			}
@@ -58,13 +59,13 @@ func (w *wiring) rootsOf(resources []cip.TrustRoot) namedRoots {
 		if err != nil {
 			source = noRoot{err.Error()}
 		}
-		out[resource.Name] = keptRoot{source, made}
+		out[resource.Name] = KeptRoot{source, made}
 	}
 	w.named = out
 	return out
 }
 
-func (w *wiring) rootOf(resource cip.TrustRoot) (rootSource, error) {
+func (w *Wiring) rootOf(resource cip.TrustRoot) (RootSource, error) {
 	spec := resource.Spec
 	switch {
 	case spec.Repository != nil:
@@ -76,8 +77,8 @@ func (w *wiring) rootOf(resource cip.TrustRoot) (rootSource, error) {
 		repository, err := tuf.New(tuf.Options{
 			Mirror: string(spec.Remote.Mirror), Root: spec.Remote.Root,
 			Targets: spec.Remote.Targets, Target: spec.Remote.TrustedRootTarget,
-			Cache:    filepath.Join(w.flags.tuf.cacheDirectory(), "trustroots", hex.EncodeToString(own[:16])),
-			MaxStale: w.flags.tuf.maxStale,
+			Cache:    filepath.Join(w.Flags.TUF.cacheDirectory(), "trustroots", hex.EncodeToString(own[:16])),
+			MaxStale: w.Flags.TUF.MaxStale,
 		})
 		return repositoryRoot{repository}, err
 	case spec.SigstoreKeys != nil:
@@ -97,11 +98,11 @@ func contentOf(resources ...cip.TrustRoot) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// roots are those that serve now, with the causes of those that do not.
-func (n namedRoots) roots() trust.Roots {
+// Roots are those that serve now, with the causes of those that do not.
+func (n NamedRoots) Roots() trust.Roots {
 	out := trust.Roots{Named: map[string]*trust.Root{}, Causes: map[string]string{}}
 	for name, source := range n {
-		if root, cause := source.serving(); root != nil {
+		if root, cause := source.Serving(); root != nil {
 			out.Named[name] = root
 		} else {
 			out.Causes[name] = cmp.Or(cause, "there is none")
@@ -111,40 +112,40 @@ func (n namedRoots) roots() trust.Roots {
 }
 
 // warnings say which TrustRoots there is no root of, and will not be.
-func (n namedRoots) warnings() (out []string) {
+func (n NamedRoots) warnings() (out []string) {
 	for _, name := range slices.Sorted(maps.Keys(n)) {
-		if _, remote := n[name].rootSource.(repositoryRoot); remote {
+		if _, remote := n[name].RootSource.(repositoryRoot); remote {
 			continue
 		}
-		if root, cause := n[name].serving(); root == nil {
+		if root, cause := n[name].Serving(); root == nil {
 			out = append(out, fmt.Sprintf("TrustRoot %s: %s: whatever refers to it is denied", name, cause))
 		}
 	}
 	return out
 }
 
-// wanted are the sources that policies rely on, by name; the empty one is the default.
-func (d *documents) wanted(defaultRoot rootSource) map[string]rootSource {
-	out := map[string]rootSource{}
+// Wanted are the sources that policies rely on, by name; the empty one is the default.
+func (d *Documents) Wanted(defaultRoot RootSource) map[string]RootSource {
+	out := map[string]RootSource{}
 	if d.needs("") {
 		out[""] = defaultRoot
 	}
-	for name, source := range d.named {
+	for name, source := range d.Named {
 		if d.needs(name) {
-			out[name] = source.rootSource
+			out[name] = source.RootSource
 		}
 	}
 	return out
 }
 
-// refreshAll gets roots anew, all at once, and says by name what went wrong.
-func refreshAll(ctx context.Context, sources map[string]rootSource) map[string]error {
+// RefreshAll gets roots anew, all at once, and says by name what went wrong.
+func RefreshAll(ctx context.Context, sources map[string]RootSource) map[string]error {
 	var mu sync.Mutex
 	failed := map[string]error{}
 	var wait sync.WaitGroup
 	for name, source := range sources {
 		wait.Go(func() {
-			if err := source.refresh(ctx); err != nil {
+			if err := source.Refresh(ctx); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				failed[name] = err
@@ -153,4 +154,24 @@ func refreshAll(ctx context.Context, sources map[string]rootSource) map[string]e
 	}
 	wait.Wait()
 	return failed
+}
+
+// Refresh gets the roots that policies name, once and within the time.
+func (w *Wiring) Refresh(ctx context.Context, d *Documents, within time.Duration, stderr io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	wanted := d.Wanted(w.Root)
+	failed := RefreshAll(ctx, wanted)
+	for _, name := range slices.Sorted(maps.Keys(failed)) {
+		// The cache may do; a decision without any default root would only deny.
+		switch root, _ := wanted[name].Serving(); {
+		case root == nil && name == "":
+			return failed[name]
+		case root == nil:
+			fmt.Fprintf(stderr, "warning: TrustRoot %s: %v: whatever refers to it is denied\n", name, failed[name])
+		default:
+			fmt.Fprintln(stderr, "warning: trust root from the cache:", failed[name])
+		}
+	}
+	return nil
 }

@@ -1,4 +1,6 @@
-package main
+// Package webhook is assay serve: the webhook with its policies, which it keeps equal to
+// where they come from.
+package webhook
 
 import (
 	"cmp"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/cmd/assay/recording"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/server/admission"
@@ -29,8 +32,9 @@ const refreshTrust = time.Hour
 // retryTrust is how soon it is tried again when that failed.
 const retryTrust = 10 * time.Second
 
-func serveCommand() *cobra.Command {
-	var flags engineFlags
+// Command is assay serve of a program of that version.
+func Command(version string) *cobra.Command {
+	var flags wiring.Flags
 	var config server.Config
 	cmd := &cobra.Command{
 		Use:   "serve --policy DIR --tls-cert FILE --tls-key FILE",
@@ -39,63 +43,63 @@ func serveCommand() *cobra.Command {
 			"they change; a policy set that does not compile leaves the last good one in place.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return serve(cmd.Context(), flags, config, cmd.ErrOrStderr())
+			return serve(cmd.Context(), flags, config, version, cmd.ErrOrStderr())
 		},
 	}
 	// Whoever may create a Pod chooses which hosts the webhook dials.
-	flags.add(cmd, false)
-	flags.record.Add(cmd, true)
+	flags.Add(cmd, false)
+	flags.Record.Add(cmd, true)
 	f := cmd.Flags()
 	f.StringVar(&config.Addr, "addr", ":8443", "`host:port` to listen on")
 	f.StringVar(&config.TLS.CertFile, "tls-cert", "", "certificate `file` (PEM), read again when it changes")
 	f.StringVar(&config.TLS.KeyFile, "tls-key", "", "private key `file` (PEM)")
 	f.StringVar(&config.TLS.ClientCAFile, "client-ca", "", "CA `file` of the clients that may ask for reviews; without it everybody may")
 	f.BoolVar(&config.InsecurePlainHTTP, "insecure-plain-http", false, "serve without TLS")
-	f.DurationVar(&config.Timeout, "timeout", decisionTimeout, "deadline of a decision; the API server may ask for less")
+	f.DurationVar(&config.Timeout, "timeout", wiring.Timeout, "deadline of a decision; the API server may ask for less")
 	f.IntVar(&config.MaxInFlight, "max-in-flight", 256, "reviews that are decided at once; more are turned away")
 	f.DurationVar(&config.DrainDelay, "drain-delay", 5*time.Second, "how long /readyz fails before the listener closes")
 	f.DurationVar(&config.DrainTimeout, "drain-timeout", 30*time.Second, "how long requests under way may take after that")
 	return cmd
 }
 
-func serve(ctx context.Context, flags engineFlags, config server.Config, stderr io.Writer) error {
+func serve(ctx context.Context, flags wiring.Flags, config server.Config, version string, stderr io.Writer) error {
 	config.Logger = slog.New(slog.NewJSONHandler(stderr, nil))
-	running, err := listen(ctx, flags, config)
+	running, err := Listen(ctx, flags, config, version)
 	if err != nil {
 		return err
 	}
 	set := running.reloader.engine.Set()
 	config.Logger.Info("policies loaded", "policies", policiesOf(set), "hash", set.Hash())
-	return running.run(ctx)
+	return running.Run(ctx)
 }
 
-// webhookServer is the webhook with its socket open.
-type webhookServer struct {
+// Webhook is the webhook with its socket open.
+type Webhook struct {
 	server   *server.Server
 	reloader *reloader
 	watch    *server.Watch
 	recorder *recording.Recorder // nil when nothing is recorded
 }
 
-// listen reads policies and certificates and opens the socket.
-func listen(ctx context.Context, flags engineFlags, config server.Config) (*webhookServer, error) {
-	config.Metrics = server.NewMetrics(version())
-	w, err := wire(flags, "deny", config.Timeout)
+// Listen reads policies and certificates and opens the socket.
+func Listen(ctx context.Context, flags wiring.Flags, config server.Config, version string) (*Webhook, error) {
+	config.Metrics = server.NewMetrics(version)
+	w, err := wiring.New(flags, "deny", config.Timeout)
 	if err != nil {
 		return nil, err
 	}
 	// Pods name the hosts: no credential helper is asked about just any of them.
-	w.credentials = oci.WebhookCredentials()
-	config.Metrics.WatchCUE(w.cue.Abandoned)
+	w.Credentials = oci.WebhookCredentials()
+	config.Metrics.WatchCUE(w.CUE.Abandoned)
 	r := &reloader{wiring: w, log: config.Logger, metrics: config.Metrics, wake: make(chan struct{}, 1)}
 	// Watched before they are read: no change falls in between.
-	watch := server.NewWatch(config.Logger, directories(append(append([]string{}, flags.policies...), flags.trustRoots...)))
+	watch := server.NewWatch(config.Logger, directories(append(append([]string{}, flags.Policies...), flags.TrustRoots...)))
 	if err := r.start(ctx); err != nil {
 		return nil, err
 	}
-	out := &webhookServer{reloader: r, watch: watch}
-	if flags.record.Dir != "" {
-		out.recorder = recording.NewRecorder(flags.record, w.sealer(), config.Logger, func(result recording.Result) {
+	out := &Webhook{reloader: r, watch: watch}
+	if flags.Record.Dir != "" {
+		out.recorder = recording.NewRecorder(flags.Record, w.Sealer(version), config.Logger, func(result recording.Result) {
 			config.Metrics.Recorded(string(result))
 		})
 		r.engine.Record(out.recorder.Take)
@@ -107,8 +111,14 @@ func listen(ctx context.Context, flags engineFlags, config server.Config) (*webh
 	return out, out.server.Listen()
 }
 
-// run serves until ctx ends and everything under way is done.
-func (w *webhookServer) run(ctx context.Context) error {
+// Addr is where it listens.
+func (w *Webhook) Addr() string { return w.server.Addr().String() }
+
+// Policies counts the ClusterImagePolicies that serve.
+func (w *Webhook) Policies() int { return len(w.reloader.engine.Set().Policies()) }
+
+// Run serves until ctx ends and everything under way is done.
+func (w *Webhook) Run(ctx context.Context) error {
 	var background sync.WaitGroup
 	watching, stop := context.WithCancel(ctx)
 	background.Go(func() { w.watch.Run(watching, func() { w.reloader.reload(watching) }) })
@@ -140,7 +150,7 @@ func decider(decide func(context.Context, []byte) (rego.Decision, error)) server
 // keepTrust gets the roots that policies rely on and keeps them fresh, away from any
 // request.
 func (r *reloader) keepTrust(ctx context.Context) {
-	due := map[rootSource]time.Time{}
+	due := map[wiring.RootSource]time.Time{}
 	for ctx.Err() == nil {
 		next := r.refreshDue(ctx, due)
 		select {
@@ -152,17 +162,17 @@ func (r *reloader) keepTrust(ctx context.Context) {
 }
 
 // refreshDue refreshes what is due and says when something is again.
-func (r *reloader) refreshDue(ctx context.Context, due map[rootSource]time.Time) (next time.Time) {
+func (r *reloader) refreshDue(ctx context.Context, due map[wiring.RootSource]time.Time) (next time.Time) {
 	r.mu.Lock()
 	wanted := maps.Clone(r.roots)
 	r.mu.Unlock()
-	now := map[string]rootSource{}
+	now := map[string]wiring.RootSource{}
 	for name, source := range wanted {
 		if time.Now().After(due[source]) {
 			now[name] = source
 		}
 	}
-	failed := refreshAll(ctx, now)
+	failed := wiring.RefreshAll(ctx, now)
 	for name, source := range now {
 		err := failed[name]
 		if due[source] = time.Now().Add(refreshTrust); err != nil {
@@ -194,7 +204,7 @@ func (r *reloader) checks() []server.Check {
 		policies.Note = fmt.Sprintf("the last change was refused: %v", r.failure)
 	}
 	trust := server.Check{Name: "trust"}
-	switch root, cause := r.wiring.root.serving(); {
+	switch root, cause := r.wiring.Root.Serving(); {
 	case root != nil:
 		r.rooted = true
 	case r.needsRoot && r.rooted:
@@ -206,7 +216,7 @@ func (r *reloader) checks() []server.Check {
 	}
 	// A TrustRoot that is not there denies what refers to it and stops nothing else.
 	for _, name := range slices.Sorted(maps.Keys(r.roots)) {
-		if root, cause := r.roots[name].serving(); root == nil && name != "" {
+		if root, cause := r.roots[name].Serving(); root == nil && name != "" {
 			trust.Note = strings.TrimPrefix(trust.Note+fmt.Sprintf("; TrustRoot %s: %s", name, cause), "; ")
 		}
 	}

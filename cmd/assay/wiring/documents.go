@@ -1,4 +1,4 @@
-package main
+package wiring
 
 import (
 	"context"
@@ -15,33 +15,33 @@ import (
 	"github.com/assay-dev/assay/rego/cip"
 )
 
-// documents are all resources of the files given with --policy and --trustroot.
-type documents struct {
-	policies []cip.Policy
+// Documents are all resources of the files given with --policy and --trustroot.
+type Documents struct {
+	Policies []cip.Policy
+	Warnings []string
+	Named    NamedRoots // of roots, once they are wired
 	roots    []cip.TrustRoot
 	sources  keys.Sources // what policies refer to
-	warnings []string
-	named    namedRoots // of roots, once they are wired
 	// pullSecrets are those among the Secrets that hold credentials of registries.
 	pullSecrets pullSecrets
 	// modules are the policies in Rego by file, and data the documents beside them.
 	modules map[string]string
-	data    map[string]any
+	Data    map[string]any
 }
 
-// readDocuments reads files, and what directories stand for. All that is wrong is
+// ReadDocuments reads files, and what directories stand for. All that is wrong is
 // reported at once, each with its file.
-func readDocuments(paths []string) (*documents, error) {
+func ReadDocuments(paths []string) (*Documents, error) {
 	files, err := sources.Find(paths)
 	if err != nil {
 		return nil, err
 	}
-	out := &documents{pullSecrets: pullSecrets{}}
+	out := &Documents{pullSecrets: pullSecrets{}}
 	names := map[string]string{}
 	var errs []error
 	out.modules, err = files.Modules()
 	errs = append(errs, err)
-	out.data, err = files.Documents()
+	out.Data, err = files.Documents()
 	errs = append(errs, err)
 	for _, file := range files.Resources {
 		if err := out.read(file, names); err != nil {
@@ -52,7 +52,7 @@ func readDocuments(paths []string) (*documents, error) {
 	return out, errors.Join(errs...)
 }
 
-func (d *documents) read(file string, names map[string]string) error {
+func (d *Documents) read(file string, names map[string]string) error {
 	data, err := sources.Read(file, sources.MaxFile)
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (d *documents) read(file string, names map[string]string) error {
 		if err := once("ClusterImagePolicy", policy.Name); err != nil {
 			return err
 		}
-		d.policies = append(d.policies, policy)
+		d.Policies = append(d.Policies, policy)
 	}
 	for _, resource := range parsed.TrustRoots {
 		if err := once("TrustRoot", resource.Name); err != nil {
@@ -97,16 +97,16 @@ func (d *documents) read(file string, names map[string]string) error {
 		d.sources.ConfigMaps = append(d.sources.ConfigMaps, configMap)
 	}
 	for _, warning := range parsed.Warnings {
-		d.warnings = append(d.warnings, file+": "+warning)
+		d.Warnings = append(d.Warnings, file+": "+warning)
 	}
 	return nil
 }
 
-// resolve puts in place what the policies refer to. What cannot be read is a gap
+// Resolve puts in place what the policies refer to. What cannot be read is a gap
 // of its policy, and no reason to leave the policy out.
-func (d *documents) resolve(ctx context.Context, resolver *keys.Resolver) {
-	policies, warnings := resolver.Resolve(ctx, d.policies, d.sources)
-	d.policies, d.warnings = policies, append(d.warnings, warnings...)
+func (d *Documents) Resolve(ctx context.Context, resolver *keys.Resolver) {
+	policies, warnings := resolver.Resolve(ctx, d.Policies, d.sources)
+	d.Policies, d.Warnings = policies, append(d.Warnings, warnings...)
 	for _, policy := range policies {
 		for i, authority := range policy.Spec.Authorities {
 			for j, attestation := range authority.Attestations {
@@ -118,19 +118,19 @@ func (d *documents) resolve(ctx context.Context, resolver *keys.Resolver) {
 }
 
 // checkCUE warns of CUE that cannot be read, as compiling does of Rego.
-func (d *documents) checkCUE(name, path string, policy *cip.PolicyRef) {
+func (d *Documents) checkCUE(name, path string, policy *cip.PolicyRef) {
 	if policy == nil || policy.Type != "cue" {
 		return
 	}
 	if refusal := cue.Check(policy.Data); refusal != nil {
-		d.warnings = append(d.warnings, fmt.Sprintf("policy %s: %s fails whatever it judges: %s", name, path, refusal.Message))
+		d.Warnings = append(d.Warnings, fmt.Sprintf("policy %s: %s fails whatever it judges: %s", name, path, refusal.Message))
 	}
 }
 
 // needs reports whether any policy relies on the root; the empty name is the
 // default one.
-func (d *documents) needs(root string) bool {
-	return slices.ContainsFunc(d.policies, func(p cip.Policy) bool {
+func (d *Documents) needs(root string) bool {
+	return slices.ContainsFunc(d.Policies, func(p cip.Policy) bool {
 		return slices.ContainsFunc(p.Spec.Authorities, func(a cip.Authority) bool {
 			return slices.Contains(sigstore.TrustRootRefs(a), root)
 		})
@@ -138,12 +138,12 @@ func (d *documents) needs(root string) bool {
 }
 
 // undefined warns of every trustRootRef that no file defines.
-func (d *documents) undefined(names map[string]string) {
-	for _, policy := range d.policies {
+func (d *Documents) undefined(names map[string]string) {
+	for _, policy := range d.Policies {
 		for i, authority := range policy.Spec.Authorities {
 			for _, ref := range sigstore.TrustRootRefs(authority) {
 				if _, ok := names["TrustRoot "+ref]; ref != "" && !ok {
-					d.warnings = append(d.warnings, fmt.Sprintf(
+					d.Warnings = append(d.Warnings, fmt.Sprintf(
 						"%s: policy %s: spec.authorities[%d]: trustRootRef %s not found in the policy files: whatever relies on it is denied",
 						names["ClusterImagePolicy "+policy.Name], policy.Name, i, ref))
 				}
@@ -152,13 +152,13 @@ func (d *documents) undefined(names map[string]string) {
 	}
 }
 
-// generation names the content of what is no part of the compiled policies: the
+// Generation names the content of what is no part of the compiled policies: the
 // TrustRoots, and the Secrets, whose credentials may be for registries.
-func (d *documents) generation() string { return contentOf(d.roots...) + d.sources.Generation() }
+func (d *Documents) Generation() string { return contentOf(d.roots...) + d.sources.Generation() }
 
-// source are the policies of a set, with what they may do.
-func (d *documents) source(flags allow.Flags) rego.Source {
-	out := rego.Source{Policies: d.policies, Modules: d.modules, Data: d.data}
+// Source are the policies of a set, with what they may do.
+func (d *Documents) Source(flags allow.Flags) rego.Source {
+	out := rego.Source{Policies: d.Policies, Modules: d.modules, Data: d.Data}
 	flags.Into(&out)
 	return out
 }

@@ -1,4 +1,4 @@
-package main
+package webhook
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins/keys"
 	"github.com/assay-dev/assay/cmd/assay/reviews"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/server"
 )
 
@@ -50,13 +51,13 @@ func TestReloadBesideDecisions(t *testing.T) {
 	if err := os.WriteFile(file, []byte(policy), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w, err := wire(engineFlags{policies: []string{file}, noMatch: "deny", identityRegexp: "upstream", inlinePolicies: "upstream", tuf: tufFlags{cache: t.TempDir()}}, "deny", 0)
+	w, err := wiring.New(wiring.Flags{Policies: []string{file}, NoMatch: "deny", IdentityRegexp: "upstream", InlinePolicies: "upstream", TUF: wiring.TUFFlags{Cache: t.TempDir()}}, "deny", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	kms := &cloud{asked: make(chan struct{}), answer: make(chan error), key: key.Public()}
 	now := time.Unix(0, 0)
-	w.resolver = keys.New(keys.Options{KMS: kms.fetch, Now: func() time.Time { return now }})
+	w.Resolver = keys.New(keys.Options{KMS: kms.fetch, Now: func() time.Time { return now }})
 	var log strings.Builder
 	r := &reloader{wiring: w, log: slog.New(slog.NewTextHandler(&log, nil)), metrics: server.NewMetrics("test"), wake: make(chan struct{}, 1)}
 	go func() { <-kms.asked; kms.answer <- nil }()
@@ -98,11 +99,11 @@ func TestPolicyOfAHungKMSIsInForce(t *testing.T) {
 	if err := os.WriteFile(file, []byte(policy), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w, err := wire(engineFlags{policies: []string{file}, noMatch: "allow", identityRegexp: "upstream", inlinePolicies: "upstream", tuf: tufFlags{cache: t.TempDir()}}, "deny", 0)
+	w, err := wiring.New(wiring.Flags{Policies: []string{file}, NoMatch: "allow", IdentityRegexp: "upstream", InlinePolicies: "upstream", TUF: wiring.TUFFlags{Cache: t.TempDir()}}, "deny", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.resolver = keys.New(keys.Options{Timeout: time.Millisecond, KMS: func(ctx context.Context, _ string) (crypto.PublicKey, error) {
+	w.Resolver = keys.New(keys.Options{Timeout: time.Millisecond, KMS: func(ctx context.Context, _ string) (crypto.PublicKey, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}})

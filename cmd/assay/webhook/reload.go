@@ -1,4 +1,4 @@
-package main
+package webhook
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/assay-dev/assay/cmd/assay/sources"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/server"
 )
@@ -17,7 +18,7 @@ import (
 // not compile is refused whole: the last good set serves, and log, metric and
 // /readyz?verbose say so.
 type reloader struct {
-	wiring  *wiring
+	wiring  *wiring.Wiring
 	log     *slog.Logger
 	metrics *server.Metrics
 	engine  *rego.Engine
@@ -27,26 +28,26 @@ type reloader struct {
 	warned     []string      // the warnings that were logged last
 	mu         sync.Mutex
 	failure    error
-	needsRoot  bool                  // the default root
-	roots      map[string]rootSource // all that policies rely on
-	rooted     bool                  // the default root was there once
+	needsRoot  bool                         // the default root
+	roots      map[string]wiring.RootSource // all that policies rely on
+	rooted     bool                         // the default root was there once
 }
 
 // start reads the policies for the first time. There is nothing older to serve
 // with, so what does not compile ends the program.
 func (r *reloader) start(ctx context.Context) error {
-	documents, err := r.wiring.read(ctx)
+	documents, err := r.wiring.Read(ctx)
 	if err != nil {
 		return err
 	}
-	set, err := r.wiring.compile(ctx, documents)
+	set, err := r.wiring.Compile(ctx, documents)
 	if err != nil {
 		return err
 	}
 	r.engine = rego.NewEngine(set, func(seen rego.Observation) { r.metrics.Decided(seen.Evaluations) })
-	r.generation = set.Hash() + documents.generation()
+	r.generation = set.Hash() + documents.Generation()
 	r.took(documents, nil)
-	r.warn(slices.Concat(documents.warnings, set.Warnings()))
+	r.warn(slices.Concat(documents.Warnings, set.Warnings()))
 	return nil
 }
 
@@ -60,10 +61,10 @@ func (r *reloader) warn(warnings []string) {
 // reload takes what the files hold now, and what they refer to, if that is
 // something else. It runs beside the decisions, which the last good set serves.
 func (r *reloader) reload(ctx context.Context) {
-	documents, err := r.wiring.read(ctx)
+	documents, err := r.wiring.Read(ctx)
 	var set *rego.Set
 	if err == nil {
-		set, err = r.wiring.compile(ctx, documents)
+		set, err = r.wiring.Compile(ctx, documents)
 	}
 	if err == nil {
 		err = r.emptied(set)
@@ -74,10 +75,10 @@ func (r *reloader) reload(ctx context.Context) {
 		return
 	}
 	// An unchanged set stays, with the answers it knows; no poll is worth a line.
-	generation := set.Hash() + documents.generation()
+	generation := set.Hash() + documents.Generation()
 	changed := generation != r.generation
 	// A KMS that stops to answer changes no policy, and is worth a line.
-	warnings := slices.Concat(documents.warnings, set.Warnings())
+	warnings := slices.Concat(documents.Warnings, set.Warnings())
 	news := changed || r.failure != nil || !slices.Equal(warnings, r.warned)
 	if changed {
 		r.generation = generation
@@ -103,23 +104,23 @@ func (r *reloader) emptied(set *rego.Set) error {
 	if before := len(r.engine.Set().Raw()); before > 0 && len(set.Raw()) == 0 {
 		return fmt.Errorf("got no policies in Rego, and %d serve: what they deny would not be denied any more; start anew to serve none", before)
 	}
-	if before := len(r.engine.Set().Policies()); before > 0 && len(set.Policies()) == 0 && r.wiring.flags.noMatch != "deny" {
+	if before := len(r.engine.Set().Policies()); before > 0 && len(set.Policies()) == 0 && r.wiring.Flags.NoMatch != "deny" {
 		return fmt.Errorf("got no policies, and %d serve: with --no-match %s nothing would be denied any more; start anew to serve none",
-			before, r.wiring.flags.noMatch)
+			before, r.wiring.Flags.NoMatch)
 	}
 	return nil
 }
 
 // took notes what became of reading the files, and reports whether policies rely on
 // other roots than before.
-func (r *reloader) took(documents *documents, failure error) (others bool) {
+func (r *reloader) took(documents *wiring.Documents, failure error) (others bool) {
 	r.metrics.PolicyReloaded(failure)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failure = failure
 	if documents != nil {
 		before := r.roots
-		r.roots = documents.wanted(r.wiring.root)
+		r.roots = documents.Wanted(r.wiring.Root)
 		_, r.needsRoot = r.roots[""]
 		others = !maps.Equal(before, r.roots)
 	}

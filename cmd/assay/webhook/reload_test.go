@@ -1,4 +1,4 @@
-package main
+package webhook
 
 import (
 	"bytes"
@@ -10,28 +10,35 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/server"
 )
+
+func TestMain(m *testing.M) {
+	builtins.Register()
+	os.Exit(m.Run())
+}
 
 // aging is a default root that a test takes away.
 type aging struct{ root *trust.Root }
 
-func (a *aging) serving() (*trust.Root, string) {
+func (a *aging) Serving() (*trust.Root, string) {
 	if a.root == nil {
 		return nil, "trusted root is stale"
 	}
 	return a.root, ""
 }
 
-func (a *aging) refresh(context.Context) error { return errors.New("the mirror is down") }
+func (a *aging) Refresh(context.Context) error { return errors.New("the mirror is down") }
 
 // TestReadinessOfTheTrustRoot: no root at start is not ready; one that was lost
 // denies what needs it, and all replicas stay in service to do so.
 func TestReadinessOfTheTrustRoot(t *testing.T) {
 	t.Parallel()
 	root := &aging{}
-	r := &reloader{wiring: &wiring{root: root}, needsRoot: true}
+	r := &reloader{wiring: &wiring.Wiring{Root: root}, needsRoot: true}
 	readiness := func() server.Check { return r.checks()[1] }
 	if got := readiness(); got.Err == nil {
 		t.Errorf("no root yet: got %+v, want not ready", got)
@@ -60,7 +67,7 @@ func TestPolicyWarningsAreLoggedOnce(t *testing.T) {
 	}
 	policy("first")
 	var log bytes.Buffer
-	w, err := wire(engineFlags{policies: []string{file}, noMatch: "deny", identityRegexp: "upstream", inlinePolicies: "upstream", tuf: tufFlags{cache: t.TempDir()}}, "deny", 0)
+	w, err := wiring.New(wiring.Flags{Policies: []string{file}, NoMatch: "deny", IdentityRegexp: "upstream", InlinePolicies: "upstream", TUF: wiring.TUFFlags{Cache: t.TempDir()}}, "deny", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,9 +102,9 @@ func TestPoliciesThatAreAllGone(t *testing.T) {
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			flags := engineFlags{policies: []string{dir}, noMatch: noMatch, identityRegexp: "upstream", inlinePolicies: "upstream"}
-			flags.tuf.cache = t.TempDir()
-			w, err := wire(flags, "deny", 0)
+			flags := wiring.Flags{Policies: []string{dir}, NoMatch: noMatch, IdentityRegexp: "upstream", InlinePolicies: "upstream"}
+			flags.TUF.Cache = t.TempDir()
+			w, err := wiring.New(flags, "deny", 0)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,192 @@
+// Package wiring makes an engine of flags: the policies that they name, the trust roots, the
+// client of registries. It puts parts together and decides nothing.
+package wiring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/assay-dev/assay/builtins"
+	"github.com/assay-dev/assay/builtins/cue"
+	"github.com/assay-dev/assay/builtins/keys"
+	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/oci/edge"
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/cmd/assay/allow"
+	"github.com/assay-dev/assay/cmd/assay/recording"
+	"github.com/assay-dev/assay/rego"
+)
+
+// Defaults are the flags as they are where nobody says anything.
+func Defaults() Flags {
+	return Flags{NoMatch: "deny", IdentityRegexp: "upstream", InlinePolicies: "upstream"}
+}
+
+// Flags are the flags that every command with an engine has.
+type Flags struct {
+	Policies          []string
+	TrustRoots        []string
+	TrustedRoot       string
+	NoMatch           string
+	IdentityRegexp    string
+	InlinePolicies    string
+	PrivateRegistries bool
+	Rego              allow.Flags
+	TUF               TUFFlags
+	Record            recording.Flags
+}
+
+// Add adds them. privateRegistries is whether registries on private addresses are dialled
+// unless it is said otherwise.
+func (f *Flags) Add(cmd *cobra.Command, privateRegistries bool) {
+	cmd.Flags().StringArrayVar(&f.Policies, "policy", nil, "`path` of a file or directory with ClusterImagePolicies, TrustRoots, Secrets and ConfigMaps, policies in Rego and their data (repeatable)")
+	f.AddEngine(cmd, privateRegistries)
+}
+
+// AddEngine adds all but --policy, for commands that name policies in another way.
+func (f *Flags) AddEngine(cmd *cobra.Command, privateRegistries bool) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.TrustRoots, "trustroot", nil, "`file` with TrustRoot resources (repeatable)")
+	flags.StringVar(&f.TrustedRoot, "trusted-root", "", "trusted_root.json `file` for authorities without trustRootRef, instead of public-good Sigstore by TUF")
+	flags.StringVar(&f.NoMatch, "no-match", "deny", "what becomes of an image that no policy matches: deny, warn or allow")
+	flags.StringVar(&f.IdentityRegexp, "identity-regexp", "upstream", "how identity expressions match: upstream (any part of the value) or anchored (all of it)")
+	flags.StringVar(&f.InlinePolicies, "inline-policies", "upstream", "how CUE and Rego inside policies are read: upstream or strict")
+	flags.BoolVar(&f.PrivateRegistries, "allow-private-registries", privateRegistries, "dial registries on loopback and private addresses")
+	f.Rego.AddRegistries(cmd)
+	f.Rego.Add(cmd)
+	f.TUF.add(cmd)
+}
+
+func (f *Flags) check() error {
+	if err := f.Record.Check(); err != nil {
+		return err
+	}
+	if len(f.Policies) == 0 {
+		return errors.New("--policy: got none, want a file or a directory")
+	}
+	switch f.NoMatch {
+	case "deny", "warn", "allow":
+	default:
+		return fmt.Errorf("--no-match: got %q, want deny, warn or allow", f.NoMatch)
+	}
+	switch f.IdentityRegexp {
+	case "upstream", "anchored":
+	default:
+		return fmt.Errorf("--identity-regexp: got %q, want upstream or anchored", f.IdentityRegexp)
+	}
+	switch f.InlinePolicies {
+	case "upstream", "strict":
+	default:
+		return fmt.Errorf("--inline-policies: got %q, want upstream or strict", f.InlinePolicies)
+	}
+	return f.Rego.Check()
+}
+
+// Timeout is the webhook's deadline unless it is told another; the API
+// server's own default is the same.
+const Timeout = 10 * time.Second
+
+// Wiring holds what outlives a policy set: the registry client with its caches,
+// the evaluator of CUE policies with its own, and the default trust root.
+type Wiring struct {
+	Flags Flags
+	// Credentials are those of whoever runs the program: one tenant.
+	Credentials oci.Credentials
+	Resolver    *keys.Resolver
+	CUE         *cue.Evaluator
+	// Root is the default trust root.
+	Root     RootSource
+	Explains bool // see rego.Source
+
+	tags     string
+	timeout  time.Duration
+	registry *oci.Client
+	outgoing func(*http.Transport) http.RoundTripper // of http.send, where that is on
+	named    NamedRoots                              // those that were wired last
+}
+
+// New makes the parts that do not depend on policies. tags is what becomes of
+// an image on a tag, see rego.Config; timeout bounds one question to a registry,
+// whoever waits for it.
+func New(flags Flags, tags string, timeout time.Duration) (*Wiring, error) {
+	if err := flags.check(); err != nil {
+		return nil, err
+	}
+	if timeout == 0 {
+		timeout = Timeout
+	}
+	options := []oci.Option{oci.WithTimeout(timeout)}
+	if flags.PrivateRegistries {
+		options = append(options, oci.WithPrivateRegistries())
+	}
+	registry, err := oci.New(options...)
+	if err != nil {
+		return nil, err
+	}
+	evaluator, err := cue.New(cue.Options{})
+	if err != nil {
+		return nil, err
+	}
+	w := &Wiring{
+		Flags: flags, tags: tags, timeout: timeout, Credentials: oci.LocalCredentials(), registry: registry, CUE: evaluator,
+		Resolver: keys.New(keys.Options{Transport: edge.Guarded(flags.PrivateRegistries, nil)}),
+		outgoing: edge.Outgoing(flags.PrivateRegistries),
+	}
+	if flags.TrustedRoot != "" {
+		w.Root, err = fixedRoot(flags.TrustedRoot)
+	} else {
+		w.Root, err = tufRoot(flags.TUF)
+	}
+	return w, err
+}
+
+// Read reads the policies that the flags name, and what they refer to: it may
+// wait for the network, and is no part of any decision.
+func (w *Wiring) Read(ctx context.Context) (*Documents, error) {
+	documents, err := ReadDocuments(append(append([]string{}, w.Flags.Policies...), w.Flags.TrustRoots...))
+	if err != nil {
+		return nil, err
+	}
+	documents.Named = w.rootsOf(documents.roots)
+	documents.Warnings = append(documents.Warnings, documents.Named.warnings()...)
+	documents.Resolve(ctx, w.Resolver)
+	return documents, nil
+}
+
+// Compile makes a policy set of documents. The trust roots, those of the documents
+// and the default one, are asked for anew in every decision.
+func (w *Wiring) Compile(ctx context.Context, d *Documents) (*rego.Set, error) {
+	roots := func() trust.Roots {
+		roots := d.Named.Roots()
+		roots.Default, roots.DefaultCause = w.Root.Serving()
+		return roots
+	}
+	facts, err := builtins.New(w.registry, roots, builtins.Options{
+		AnchoredIdentities: w.Flags.IdentityRegexp == "anchored", FetchTimeout: w.timeout, CUE: w.CUE,
+		PullSecrets: d.pullSecrets.credentials, Record: w.Flags.Record.Dir != "",
+	})
+	if err != nil {
+		return nil, err
+	}
+	source := w.Source(d)
+	source.Open = func(namespace string) rego.Answers { return facts.Open(w.Credentials, namespace) }
+	source.Allow.Transport, source.Explains = w.outgoing, w.Explains
+	return rego.Compile(ctx, source)
+}
+
+// Source is what a policy set is compiled from, but for what it asks.
+func (w *Wiring) Source(d *Documents) rego.Source {
+	source := d.Source(w.Flags.Rego)
+	source.Config = rego.Config{NoMatch: w.Flags.NoMatch, Tags: w.tags, Policies: w.Flags.InlinePolicies}
+	return source
+}
+
+// Sealer makes capsules of what a program of that version decides.
+func (w *Wiring) Sealer(program string) *recording.Sealer {
+	return &recording.Sealer{Program: program, AnchoredIdentities: w.Flags.IdentityRegexp == "anchored"}
+}
