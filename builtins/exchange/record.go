@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/assay-dev/assay/builtins/oci"
@@ -51,12 +49,6 @@ func (e Exchange) Written(keep func([]byte) string) (Record, error) {
 	switch answer := e.Answer.(type) {
 	case []byte:
 		value = keep(answer)
-	case map[string][]byte:
-		digests := make(map[string]string, len(answer))
-		for _, name := range slices.Sorted(maps.Keys(answer)) {
-			digests[name] = keep(answer[name])
-		}
-		value = digests
 	case oci.List:
 		value = listOf(answer, keep)
 	default:
@@ -99,17 +91,6 @@ func read[V any](r Record, blobs func(digest string) ([]byte, error)) (out V, er
 		*into, err = blob(r.Answer, blobs)
 		if _, named, found := strings.Cut(r.Ref, "@"); err == nil && found {
 			err = sameDigest(named, *into)
-		}
-	case *map[string][]byte:
-		var digests map[string]json.RawMessage
-		if err = strictly(r.Answer, &digests); err != nil {
-			break
-		}
-		*into = make(map[string][]byte, len(digests))
-		for name, digest := range digests {
-			if (*into)[name], err = blob(digest, blobs); err != nil {
-				break
-			}
 		}
 	case *oci.List:
 		*into, err = readList(r.Answer, blobs)
@@ -181,11 +162,9 @@ func size(answer any) (n int64) {
 		return int64(len(answer))
 	case []byte:
 		return int64(len(answer))
+	case json.RawMessage:
+		return int64(len(answer))
 	case map[string]json.RawMessage:
-		for _, text := range answer {
-			n += int64(len(text)) + 64
-		}
-	case map[string][]byte:
 		for _, text := range answer {
 			n += int64(len(text)) + 64
 		}
