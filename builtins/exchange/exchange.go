@@ -88,9 +88,11 @@ type Exchange struct {
 // Given is an answer that a builtin gave without the world having a say in it: the
 // time was over. Asked again it would be another one.
 type Given struct {
+	// Question is the [Name] of what was asked.
 	Question string `json:"question"`
-	Code     string `json:"code"`
-	Message  string `json:"message"`
+	// Code and Message are those of the problem that was the answer.
+	Code    string `json:"code"`
+	Message string `json:"message"`
 }
 
 // Log is what one answer of a builtin was made from. It is safe for concurrent use.

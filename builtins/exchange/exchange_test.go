@@ -196,6 +196,71 @@ func TestRecordsThatPointNowhere(t *testing.T) {
 	}
 }
 
+// TestTwoAnswersToOneCall: which of them was meant cannot be known, so it is neither.
+func TestTwoAnswersToOneCall(t *testing.T) {
+	t.Parallel()
+	call := exchange.Call{Name: "resolve", As: "session", Ref: "ghcr.io/acme/app:1"}
+	one, other := exchange.Record{Call: call, Answer: json.RawMessage(`"sha256:11"`)}, exchange.Record{Call: call, Answer: json.RawMessage(`"sha256:22"`)}
+	none := exchange.Record{Call: call, Error: &exchange.Refusal{Code: "timeout", Message: "late"}}
+	for _, tt := range []struct {
+		name     string
+		records  []exchange.Record
+		own      []int
+		question string
+		want     string // nothing where it is refused
+	}{
+		{"the same answer twice", []exchange.Record{one, one}, []int{0, 1}, "own", "sha256:11"},
+		{"its own of two", []exchange.Record{one, other}, []int{0}, "own", "sha256:11"},
+		{"its own of two, in another order", []exchange.Record{other, one}, []int{1}, "own", "sha256:11"},
+		{"two of its own", []exchange.Record{one, other}, []int{0, 1}, "own", ""},
+		{"two of its own, in another order", []exchange.Record{one, other}, []int{1, 0}, "own", ""},
+		{"an answer and a refusal of its own", []exchange.Record{one, none}, []int{1, 0}, "own", ""},
+		{"a third like the first", []exchange.Record{one, other, one}, []int{0, 1, 2}, "own", ""},
+		{"two of others", []exchange.Record{one, other}, []int{0}, "another", ""},
+		{"two of others, and a third like the first", []exchange.Record{one, other, one}, nil, "another", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := replayOf(t, exchange.Records{Exchanges: tt.records, Questions: []exchange.Answered{{Question: exchange.Name("own"), Exchanges: tt.own}}}, nil)
+			got, err := r.Resolve(exchange.Into(t.Context(), exchange.NewLog(tt.question)), oci.Credentials{ID: "session"}, call.Ref)
+			switch {
+			case tt.want != "" && (err != nil || got != tt.want):
+				t.Errorf("got %q and error %v, want %q", got, err, tt.want)
+			case tt.want == "" && (!errors.Is(err, exchange.ErrNotRecorded) || !errors.Is(err, oci.Unreachable) || !strings.Contains(err.Error(), "different answers") || got != ""):
+				t.Errorf("got %q and error %v, want neither answer", got, err)
+			}
+		})
+	}
+}
+
+// TestRecordsThatContradictThemselves are none.
+func TestRecordsThatContradictThemselves(t *testing.T) {
+	t.Parallel()
+	secrets := []string{"pull"}
+	for _, tt := range []struct {
+		name    string
+		records exchange.Records
+		says    string // nothing where they are read
+	}{
+		{"a question twice", exchange.Records{Questions: []exchange.Answered{{Question: "q"}, {Question: "q"}}}, "question q: got it twice"},
+		{"two verdicts of a policy", exchange.Records{Judged: []exchange.Given{{Question: "p", Code: "timeout"}, {Question: "p", Code: "canceled"}}}, "question p: got it twice"},
+		{"a verdict of a policy and a question", exchange.Records{
+			Questions: []exchange.Answered{{Question: "q"}}, Judged: []exchange.Given{{Question: "q", Code: "timeout"}},
+		}, "question q: got it twice"},
+		{"pull secrets twice", exchange.Records{Pulled: []exchange.Pulled{
+			{Namespace: "n", Names: secrets, As: "session"}, {Namespace: "n", Names: secrets, As: "pull-secrets-2"},
+		}}, `pull secrets "n" ["pull"]: got them twice`},
+		{"pull secrets of two namespaces", exchange.Records{Pulled: []exchange.Pulled{
+			{Namespace: "n", Names: secrets, As: "session"}, {Namespace: "m", Names: secrets, As: "pull-secrets-2"},
+		}}, ""},
+	} {
+		_, err := exchange.NewReplay(tt.records, nil)
+		if tt.says == "" && err != nil || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {
+			t.Errorf("%s: got error %v, want %q", tt.name, err, tt.says)
+		}
+	}
+}
+
 func TestNamesOfQuestionsAreShortAndTheirOwn(t *testing.T) {
 	t.Parallel()
 	first, second := exchange.Name("b\x00\"image\"\x00{1}"), exchange.Name("b\x00\"image\"\x00{2}")

@@ -46,11 +46,11 @@ type Pulled struct {
 //
 // A question is answered from its own exchanges: a registry may have answered the
 // same call in two ways while a decision was made. A question that was not asked
-// then is answered from those of all others, unless they contradict each other.
+// then is answered from those of all others. Exchanges that contradict each other
+// answer neither: which of them was meant cannot be known.
 type Replay struct {
-	own   map[string]map[string]Record // by question, then by call
-	all   map[string]Record
-	torn  map[string]bool // calls with different answers
+	own   map[string]answers // by question
+	all   answers
 	given map[string]*Given
 	pulls map[string]Pulled
 	blobs func(digest string) ([]byte, error)
@@ -60,34 +60,49 @@ var _ Registry = (*Replay)(nil)
 
 // NewReplay is the registry of records, whose bytes blobs has by their digest.
 func NewReplay(records Records, blobs func(digest string) ([]byte, error)) (*Replay, error) {
-	r := &Replay{
-		own: map[string]map[string]Record{}, all: map[string]Record{}, torn: map[string]bool{}, given: map[string]*Given{},
-		pulls: map[string]Pulled{}, blobs: blobs,
-	}
+	r := &Replay{own: map[string]answers{}, all: answers{}, given: map[string]*Given{}, pulls: map[string]Pulled{}, blobs: blobs}
 	for _, record := range records.Exchanges {
-		key := record.key()
-		if other, twice := r.all[key]; twice && !same(other, record) {
-			r.torn[key] = true
-		}
-		r.all[key] = record
+		r.all.add(record)
 	}
 	for _, q := range records.Questions {
-		own := map[string]Record{}
+		if _, twice := r.own[q.Question]; twice {
+			return nil, fmt.Errorf("question %.100s: got it twice", q.Question)
+		}
+		own := answers{}
 		for _, i := range q.Exchanges {
 			if i < 0 || i >= len(records.Exchanges) {
 				return nil, fmt.Errorf("question %.100s: got exchange %d of %d", q.Question, i, len(records.Exchanges))
 			}
-			own[records.Exchanges[i].key()] = records.Exchanges[i]
+			own.add(records.Exchanges[i])
 		}
 		r.own[q.Question], r.given[q.Question] = own, q.Given
 	}
 	for _, given := range records.Judged {
+		if other, twice := r.given[given.Question]; twice && (other == nil || *other != given) {
+			return nil, fmt.Errorf("question %.100s: got it twice", given.Question)
+		}
 		r.given[given.Question] = &given
 	}
 	for _, p := range records.Pulled {
-		r.pulls[pullKey(p.Namespace, p.Names)] = p
+		key := pullKey(p.Namespace, p.Names)
+		if _, twice := r.pulls[key]; twice {
+			return nil, fmt.Errorf("pull secrets %.100s: got them twice", key)
+		}
+		r.pulls[key] = p
 	}
 	return r, nil
+}
+
+// answers are records by their calls, nil for a call with different answers.
+type answers map[string]*Record
+
+func (a answers) add(r Record) {
+	key := r.key()
+	if other, twice := a[key]; twice && (other == nil || !same(*other, r)) {
+		a[key] = nil
+		return
+	}
+	a[key] = &r
 }
 
 func same(a, b Record) bool {
@@ -123,20 +138,21 @@ func told[V any](ctx context.Context, r *Replay, call Call) (V, error) {
 	missing := func(why string) error {
 		return &oci.Error{Code: oci.Unreachable, Message: why + ": " + call.String(), Err: ErrNotRecorded}
 	}
-	key, record, ok := call.key(), Record{}, false
+	var record *Record
+	key, recorded := call.key(), false
 	if log := logOf(ctx); log != nil {
-		record, ok = r.own[Name(log.Question())][key]
+		record, recorded = r.own[Name(log.Question())][key]
 	}
-	if !ok {
-		record, ok = r.all[key]
-		if r.torn[key] {
-			return none, missing("recorded with different answers")
-		}
+	if !recorded {
+		record, recorded = r.all[key]
 	}
-	if !ok {
+	switch {
+	case !recorded:
 		return none, missing("not recorded")
+	case record == nil:
+		return none, missing("recorded with different answers")
 	}
-	answer, err := read[V](record, r.blobs)
+	answer, err := read[V](*record, r.blobs)
 	var own *oci.Error
 	if err != nil && !errors.As(err, &own) {
 		return none, missing("recorded badly, " + err.Error())
