@@ -62,7 +62,7 @@ func (f *Facts) verified(ctx context.Context, s *Session, o origin, a cip.Author
 	for _, signature := range found {
 		kept.Cost += int64(len(signature.Statement)) + 1<<10
 	}
-	kept.Cost += int64(len(seen.misses)) * missBytes
+	kept.Cost += int64(len(seen.misses)) * miss.MostBytes
 	f.verdicts.Put(key, kept)
 	return found, seen, nil
 }
@@ -72,9 +72,6 @@ type verdict struct {
 	found  []sigstore.Signature
 	misses []miss.Miss
 }
-
-// missBytes is what the texts of a miss may take together.
-const missBytes = 8 << 10
 
 // verdictKey names everything that a verdict depends on, so that a verdict about
 // one image, tenant, policy or root never serves another.

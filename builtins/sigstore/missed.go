@@ -1,6 +1,7 @@
 package sigstore
 
 import (
+	"cmp"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
@@ -46,42 +47,32 @@ func (c *Check) missed(all []refused) []miss.Miss {
 	wanted := miss.Want(identities)
 	out := make([]miss.Miss, 0, len(all))
 	for _, r := range all {
-		m := miss.Miss{
-			Digest: r.layer.Digest, Format: r.format, At: r.layer.At,
-			Code: string(r.refusal.Code), Message: r.refusal.Message, Rank: r.refusal.Code.rank(),
-		}
-		m.Differs, m.Near = c.differs(r, wanted)
-		m.Claims = claims(r)
-		out = append(out, m)
+		out = append(out, c.told(r, wanted))
 	}
 	return miss.Nearest(out)
 }
 
-// claims is the predicate type that an attestation says it has, "" for none.
-func claims(r refused) (out string) {
-	defer func() {
-		if recover() != nil {
-			out = ""
-		}
-	}()
+// told is the miss of one piece. What a library does with hostile content costs the
+// explanation, and nothing else.
+func (c *Check) told(r refused, wanted miss.Wanted) (out miss.Miss) {
+	out = miss.Miss{
+		Digest: r.layer.Digest, Format: r.format, At: r.layer.At,
+		Code: string(r.refusal.Code), Message: r.refusal.Message, Rank: r.refusal.Code.rank(),
+	}
+	defer func() { _ = recover() }()
+	p := pieceOf(r)
+	out.Differs, out.Near = c.differs(r, p, wanted)
 	if !r.attestation {
-		return ""
+		return out
 	}
-	if said := pieceOf(r).statement(); said != nil {
-		return said.PredicateType
+	if said := p.statement(); said != nil {
+		out.Claims = said.PredicateType
 	}
-	return ""
+	return out
 }
 
-// differs says what a check had got and what it wanted. What a library does with
-// hostile content costs the explanation, and nothing else.
-func (c *Check) differs(r refused, wanted miss.Wanted) (out []miss.Difference, near int) {
-	defer func() {
-		if recover() != nil {
-			out, near = nil, 0
-		}
-	}()
-	p := pieceOf(r)
+// differs says what a check had got and what it wanted, and how near that is.
+func (c *Check) differs(r refused, p piece, wanted miss.Wanted) ([]miss.Difference, int) {
 	switch r.refusal.Code {
 	case IdentityMismatch:
 		if p.leaf == nil {
@@ -159,7 +150,7 @@ func (p piece) about(attestation bool) string {
 		}
 	} else if !attestation {
 		claimed, _ := statement.ClaimedDigest(p.content)
-		return orNone(claimed)
+		return cmp.Or(claimed, "none")
 	}
 	said := p.statement()
 	if said == nil {
@@ -169,7 +160,7 @@ func (p piece) about(attestation bool) string {
 	for _, subject := range said.Subjects[:min(len(said.Subjects), 3)] {
 		digests = append(digests, "sha256:"+shorten(subject["sha256"]))
 	}
-	return orNone(strings.Join(digests, ", "))
+	return cmp.Or(strings.Join(digests, ", "), "none")
 }
 
 // statement is what an envelope says, nil where it says nothing that can be read.
@@ -189,13 +180,6 @@ func (p piece) statement() *statement.Statement {
 		return nil
 	}
 	return said
-}
-
-func orNone(text string) string {
-	if text == "" {
-		return "none"
-	}
-	return text
 }
 
 func (c *Check) validityDiffers(p piece) []miss.Difference {
@@ -290,12 +274,12 @@ func (c *Check) timestampDiffers(p piece) []miss.Difference {
 // NotOfType are the misses where attestations were accepted and none of them is of the
 // type: those that claim to be, and were refused, come before those of other types.
 func NotOfType(attestations []Signature, refused []miss.Miss, want string) []miss.Miss {
-	out := OtherTypes(attestations, want)
+	out := otherTypes(attestations, want)
 	for i := range out {
 		out[i].Rank = NotFound.rank()
 	}
 	for _, m := range refused {
-		if m.Claims == want {
+		if m.Claims == miss.Printable(want) {
 			m.Rank += 2 * NotFound.rank()
 		}
 		out = append(out, m)
@@ -303,14 +287,14 @@ func NotOfType(attestations []Signature, refused []miss.Miss, want string) []mis
 	return miss.Nearest(out)
 }
 
-// OtherTypes are the misses of attestations that were verified and have another
+// otherTypes are the misses of attestations that were verified and have another
 // predicate type than the one that is wanted.
-func OtherTypes(attestations []Signature, want string) []miss.Miss {
+func otherTypes(attestations []Signature, want string) []miss.Miss {
 	out := make([]miss.Miss, 0, len(attestations))
 	for _, a := range attestations {
 		out = append(out, miss.Miss{
 			Digest: a.Digest, Format: a.Format, Code: string(NotFound), Message: "verified, of another predicate type",
-			Differs: one(miss.PredicateType, orNone(a.PredicateType), want),
+			Differs: one(miss.PredicateType, cmp.Or(a.PredicateType, "none"), want),
 		})
 	}
 	return miss.Nearest(out)

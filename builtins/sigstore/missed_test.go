@@ -2,6 +2,7 @@ package sigstore
 
 import (
 	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -109,7 +110,7 @@ func TestMissesAreFew(t *testing.T) {
 // TestMissesOfOtherTypes: what was verified is a near miss of another type.
 func TestMissesOfOtherTypes(t *testing.T) {
 	t.Parallel()
-	got := OtherTypes([]Signature{{Format: FormatBundle, Digest: "sha256:1", PredicateType: "a\x1b[2J"}}, "b")
+	got := otherTypes([]Signature{{Format: FormatBundle, Digest: "sha256:1", PredicateType: "a\x1b[2J"}}, "b")
 	want := []miss.Miss{{
 		Digest: "sha256:1", Format: FormatBundle, Code: "not_found", Message: "verified, of another predicate type",
 		Differs: []miss.Difference{{What: miss.PredicateType, Got: `a\u001b[2J`, Want: "b"}},
@@ -137,6 +138,31 @@ func TestMissesOfTheTypeComeFirst(t *testing.T) {
 		if diff := cmp.Diff([]miss.What{miss.Issuer, miss.PredicateType, miss.Issuer}, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", format, diff)
 		}
+	}
+}
+
+// TestMissesOfHugeClaimsAreCut: what a stranger says that an attestation is, is kept as
+// long as the verdict beside it. A claim that is cut is found by its beginning.
+func TestMissesOfHugeClaimsAreCut(t *testing.T) {
+	t.Parallel()
+	huge := "a\x1b" + strings.Repeat("b", 1<<20)
+	envelope, err := json.Marshal(map[string]any{"payloadType": "application/vnd.in-toto+json", "payload": []byte(
+		`{"_type": "https://in-toto.io/Statement/v1", "subject": [{"name": "a", "digest": {"sha256": "00"}}], "predicateType": "a\u001b` +
+			huge[2:] + `", "predicate": {}}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := open(t, "signatures: [{signer: release}]").check(t, keyless())
+	r := refused{Layer{Content: envelope}, FormatLegacy, true, digestHash(t), &Refusal{Code: DigestMismatch}}
+	missed := c.missed([]refused{r})
+	if want := miss.Printable(huge); len(missed) != 1 || missed[0].Claims != want {
+		t.Fatalf("got %.200v, want a miss that claims %.20q", missed, want)
+	}
+	if got := NotOfType(nil, missed, huge); got[0].Rank <= NotFound.rank() {
+		t.Errorf("got rank %d, want that of the type", got[0].Rank)
+	}
+	if got := NotOfType(nil, missed, "a"); got[0].Rank >= NotFound.rank() {
+		t.Errorf("got rank %d, want that of another type", got[0].Rank)
 	}
 }
 

@@ -44,7 +44,7 @@ func (c *Check) Signatures(digest string, evidence []Evidence) ([]Signature, *Re
 		return nil, c.nearest("no matching signatures", missed)
 	}
 	// What is there are attestations, which are near misses at best.
-	return nil, &Refusal{Code: NoSignatures, Message: "no signatures found", Misses: OtherTypes(found, signPredicateType)}
+	return nil, &Refusal{Code: NoSignatures, Message: "no signatures found", Misses: otherTypes(found, signPredicateType)}
 }
 
 // Attestations verifies attestations about the digest and returns those that
@@ -69,7 +69,7 @@ func (c *Check) AttestationsAndMisses(digest string, evidence []Evidence) ([]Sig
 	case len(missed) > 0:
 		return nil, nil, c.nearest("no matching attestations", missed)
 	}
-	return nil, nil, &Refusal{Code: NoSignatures, Message: "no matching attestations", Misses: OtherTypes(found, "an attestation's")}
+	return nil, nil, &Refusal{Code: NoSignatures, Message: "no matching attestations", Misses: otherTypes(found, "an attestation's")}
 }
 
 // OfType keeps the attestations of one predicate type. The type in the signed

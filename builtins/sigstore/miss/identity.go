@@ -1,6 +1,7 @@
 package miss
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -94,19 +95,12 @@ func (w Wanted) Nearest(names []string, issuer string) (differs []Difference, ne
 func (w wanted) differs(name, issuer string) []Difference {
 	var out []Difference
 	if !w.issuer.matches(issuer) {
-		out = append(out, Differs(Issuer, orNone(issuer), w.issuer.reads))
+		out = append(out, Differs(Issuer, cmp.Or(issuer, "none"), w.issuer.reads))
 	}
 	if !w.subject.matches(name) {
-		out = append(out, Differs(Subject, orNone(name), w.subject.reads))
+		out = append(out, Differs(Subject, cmp.Or(name, "none"), w.subject.reads))
 	}
 	return out
-}
-
-func orNone(text string) string {
-	if text == "" {
-		return "none"
-	}
-	return text
 }
 
 // common is how many bytes of whole characters two texts begin with alike.

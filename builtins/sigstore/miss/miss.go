@@ -23,6 +23,9 @@ const (
 	longest         = 1 << 10
 )
 
+// MostBytes is what one of the [Nearest] misses takes at most: ten texts, and itself.
+const MostBytes = 12 << 10
+
 // What names the thing that differs. It is a closed list.
 type What string
 
@@ -73,7 +76,8 @@ type Miss struct {
 	// Rank is how far it got in the order of the checks, and Near how little it
 	// differs there. More is nearer.
 	Rank, Near int `json:"-"`
-	// Claims is the predicate type that it says it has, which nothing vouches for.
+	// Claims is the predicate type that it says it has, which nothing vouches for; of the
+	// [Nearest] it is [Printable].
 	Claims string `json:"-"`
 }
 
@@ -86,7 +90,9 @@ func Nearest(misses []Miss) []Miss {
 	})
 	out = out[:min(len(out), Most)]
 	for i := range out {
-		out[i].At, out[i].Digest, out[i].Message = Printable(out[i].At), Printable(out[i].Digest), Printable(out[i].Message)
+		for _, text := range []*string{&out[i].At, &out[i].Digest, &out[i].Message, &out[i].Claims} {
+			*text = Printable(*text)
+		}
 		out[i].Differs = slices.Clone(out[i].Differs[:min(len(out[i].Differs), mostDifferences)])
 		if out[i].Differs == nil {
 			out[i].Differs = []Difference{}
@@ -116,7 +122,7 @@ func Printable(text string) string {
 			fmt.Fprintf(&out, `\u%04x`, r)
 		}
 	}
-	return out.String()
+	return strings.Clone(out.String()) // without the room that the builder has left
 }
 
 // Few lists some of the names of what is trusted.

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -108,6 +109,28 @@ func TestNearestIsBounded(t *testing.T) {
 	got := Nearest(misses)
 	if len(got) != Most || got[0].Rank != 1 || got[1].Near != 1 || len(got[0].Differs) != mostDifferences || got[0].Message != `a\u000ab` {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestMissesTakeFewBytes, whatever a stranger wrote: they are kept with a verdict.
+func TestMissesTakeFewBytes(t *testing.T) {
+	t.Parallel()
+	for _, huge := range []string{strings.Repeat("x", 1<<20), strings.Repeat("\U000e0041", 1<<18), strings.Repeat("\xff", 1<<20)} {
+		m := Miss{Digest: huge, Format: "legacy", At: huge, Code: "identity_mismatch", Message: huge, Claims: huge}
+		for range 5 {
+			m.Differs = append(m.Differs, Differs(Subject, huge, huge))
+		}
+		m = Nearest([]Miss{m})[0]
+		got := len(m.Digest) + len(m.Format) + len(m.At) + len(m.Code) + len(m.Message) + len(m.Claims) + int(unsafe.Sizeof(m))
+		for _, d := range m.Differs {
+			got += len(d.Got) + len(d.Want) + int(unsafe.Sizeof(d))
+		}
+		if got > MostBytes {
+			t.Errorf("%.4q…: got %d bytes, want at most %d", huge, got, MostBytes)
+		}
+		if !strings.HasPrefix(m.Claims, Printable(huge[:100])) {
+			t.Errorf("got claims %.20q, want the beginning of %.4q…", m.Claims, huge)
+		}
 	}
 }
 
