@@ -163,7 +163,7 @@ func (i *Image) enter(header *tar.Header, content io.Reader) error {
 	dir, base := path.Split(name)
 	parent, ok := i.resolve(dir)
 	if !ok {
-		return edge.Refuse(edge.Malformed, "layer: got the name %.100q, which leads through more than %d links", name, maxHops)
+		return i.lost("the name", name)
 	}
 	hidden, hides := strings.CutPrefix(base, ".wh.")
 	name = path.Join(parent, base)
@@ -190,6 +190,14 @@ func (i *Image) enter(header *tar.Header, content io.Reader) error {
 		i.odd(name, "got a device or a pipe")
 	}
 	return nil
+}
+
+// lost refuses a name whose links were not followed to their end.
+func (i *Image) lost(what, name string) error {
+	if err := i.spent(); err != nil {
+		return err
+	}
+	return edge.Refuse(edge.Malformed, "layer: got %s %.100q, which leads through more than %d links", what, name, maxHops)
 }
 
 // plain refuses attributes by which overlayfs hides, moves or replaces what a layer shows, if a runtime sets them.
@@ -268,7 +276,7 @@ func (i *Image) hardLink(name, target string) error {
 	dir, base := path.Split(target)
 	parent, ok := i.resolve(dir)
 	if !ok {
-		return edge.Refuse(edge.Malformed, "layer: got a hard link to %.100q, which leads through more than %d links", target, maxHops)
+		return i.lost("a hard link to", target)
 	}
 	of := i.visible(path.Join(parent, base))
 	switch {

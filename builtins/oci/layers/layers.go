@@ -138,14 +138,22 @@ func (i *Image) check(ctx context.Context) error {
 	if i.entries > i.limits.Entries {
 		return edge.Refuse(edge.TooLarge, "got more than %d entries in all layers", i.limits.Entries)
 	}
-	if i.steps > i.limits.Entries*maxSteps {
-		return edge.Refuse(edge.TooLarge, "got names with more than %d parts in all layers", i.limits.Entries*maxSteps)
+	if err := i.spent(); err != nil {
+		return err
 	}
 	if i.names > i.limits.Names {
 		return edge.Refuse(edge.TooLarge, "got more than %d names to remember in all layers", i.limits.Names)
 	}
 	if i.text > i.limits.Files {
 		return edge.Refuse(edge.TooLarge, "files: got more than %d bytes in all", i.limits.Files)
+	}
+	return nil
+}
+
+// spent ends what looks at too many parts of names.
+func (i *Image) spent() error {
+	if most := i.limits.Entries * maxSteps; i.steps > most {
+		return edge.Refuse(edge.TooLarge, "got names with more than %d parts in all layers", most)
 	}
 	return nil
 }
