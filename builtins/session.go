@@ -44,7 +44,7 @@ type Session struct {
 	mu       sync.Mutex
 	answers  map[string]answered
 	waiting  map[string]question
-	order    []string // keys of waiting, as they were asked
+	order    []string // names of waiting, as they were asked
 	blocking bool
 	end      time.Time       // of all questions, see early
 	judged   time.Time       // end of all policies inside policies, see judging
@@ -96,12 +96,11 @@ func networked(b declare.Builtin, blank func(*declare.Problem) any,
 			return iter(declare.Term(blank(p)))
 		}
 		q.blank = blank
-		key := b.Name
+		q.name = b.Name
 		for _, operand := range operands {
-			key += "\x00" + operand.String()
+			q.name += "\x00" + operand.String()
 		}
-		q.name = key
-		if answer := s.ask(bctx.Context, key, q).term; answer != nil {
+		if answer := s.ask(bctx.Context, q).term; answer != nil {
 			return iter(answer)
 		}
 		return nil // not known yet: the expression is undefined in this evaluation
@@ -151,24 +150,24 @@ func (s *Session) Block() {
 }
 
 // ask gives the answer to a question, or none when it has yet to be got.
-func (s *Session) ask(ctx context.Context, key string, q question) answered {
+func (s *Session) ask(ctx context.Context, q question) answered {
 	s.mu.Lock()
-	answer, known := s.answers[key]
+	answer, known := s.answers[q.name]
 	if !known {
-		if answer, known = s.facts.known(s.shared(key, q)); known {
-			s.answers[key] = answer
+		if answer, known = s.facts.known(s.shared(q)); known {
+			s.answers[q.name] = answer
 		}
 	}
 	blocking := s.blocking
 	if !known && !blocking {
-		if _, asked := s.waiting[key]; !asked {
-			s.waiting[key] = q
-			s.order = append(s.order, key)
+		if _, asked := s.waiting[q.name]; !asked {
+			s.waiting[q.name] = q
+			s.order = append(s.order, q.name)
 		}
 	}
 	s.mu.Unlock()
 	if known {
-		s.notes.Seen(key, answer.from)
+		s.notes.Seen(q.name, answer.from)
 		return answer
 	}
 	if !blocking {
@@ -176,8 +175,8 @@ func (s *Session) ask(ctx context.Context, key string, q question) answered {
 	}
 	ctx, cancel := s.early(ctx)
 	defer cancel()
-	answer = s.settle(ctx, key, q)
-	s.notes.Seen(key, answer.from)
+	answer = s.settle(ctx, q)
+	s.notes.Seen(q.name, answer.from)
 	return answer
 }
 
@@ -193,22 +192,21 @@ func (s *Session) Settle(ctx context.Context, scope []string) {
 	ctx, cancel := s.early(ctx)
 	defer cancel()
 	var wait sync.WaitGroup
-	for key, q := range s.batch(scope) {
-		wait.Go(func() { s.settle(ctx, key, q) })
+	for _, q := range s.batch(scope) {
+		wait.Go(func() { s.settle(ctx, q) })
 	}
 	wait.Wait()
 }
 
 // batch takes what is to be got now. The rest is asked again, if it is still
 // wanted.
-func (s *Session) batch(scope []string) map[string]question {
+func (s *Session) batch(scope []string) (out []question) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := map[string]question{}
 	take := func(hosts []string) {
-		for key, q := range s.waiting {
-			if slices.Contains(hosts, q.host) {
-				out[key] = q
+		for _, name := range s.order {
+			if q := s.waiting[name]; slices.Contains(hosts, q.host) {
+				out = append(out, q)
 			}
 		}
 	}
@@ -222,21 +220,21 @@ func (s *Session) batch(scope []string) map[string]question {
 
 // settle gets one answer and keeps it for the decision. The first answer to a
 // question stays.
-func (s *Session) settle(ctx context.Context, key string, q question) answered {
-	answer := s.facts.get(ctx, s.shared(key, q), q)
+func (s *Session) settle(ctx context.Context, q question) answered {
+	answer := s.facts.get(ctx, s.shared(q), q)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if first, ok := s.answers[key]; ok {
+	if first, ok := s.answers[q.name]; ok {
 		return first
 	}
-	s.answers[key] = answer
+	s.answers[q.name] = answer
 	return answer
 }
 
 // shared names a question among all decisions: answers serve others with the
 // same credentials and the same trust material only.
-func (s *Session) shared(key string, q question) string {
-	return fmt.Sprintf("%q %q\x00%s\x00%s", s.credentials.ID, q.credentials, s.generation, key)
+func (s *Session) shared(q question) string {
+	return fmt.Sprintf("%q %q\x00%s\x00%s", s.credentials.ID, q.credentials, s.generation, q.name)
 }
 
 // early is the context of questions: it ends a margin before the decision does,
