@@ -10,7 +10,6 @@ package pure
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -60,17 +59,14 @@ func document(t *ast.Term) ([]byte, *declare.Problem) {
 }
 
 // problem gives an error of package predicate its code. operand names what was
-// read.
+// read, "" where the error does.
 func problem(operand string, err error) *declare.Problem {
+	err = bounded.Within(operand, err)
 	var refusal *bounded.Error
 	if !errors.As(err, &refusal) {
 		return declare.Refuse(declare.Malformed, operand+": "+err.Error())
 	}
-	message := refusal.Error()
-	if !strings.HasPrefix(refusal.Path, operand) { // it names the operand, or there are several
-		message = bounded.Within(operand, refusal).Error()
-	}
-	return declare.Refuse(declare.Code(refusal.Code), message)
+	return declare.Refuse(declare.Code(refusal.Code), refusal.Error())
 }
 
 // predicateCodes are what reading a predicate answers.

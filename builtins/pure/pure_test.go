@@ -174,6 +174,9 @@ func TestBadOperands(t *testing.T) {
 		{`vex.apply([], [], [sprintf("%d", [x]) | some x in numbers.range(1, 100)], 0)`, "too_large", "products: got 100"},
 		{`vex.apply([{"id": 1}], [], [], 0)`, "malformed", "findings[0].id: got a number, want a string"},
 		{`vex.apply([{"id": "CVE-1", "severity": "dreadful"}], [], [], 0)`, "malformed", "findings[0].severity: got"},
+		{`vex.apply(json.unmarshal("null"), [], [], 0)`, "malformed", "findings: got null, want a"},
+		{`vex.apply(json.unmarshal("{}"), [], [], 0)`, "malformed", "findings: got an object, want a list"},
+		{`sbom.packages({"spdxVersion": "SPDX-2.3", "documentDescribes": 1})`, "malformed", "document.documentDescribes: got a number, want a list"},
 	} {
 		if code, message := refused(t, evaluated(t, tt.call, nil)); code != tt.code || !strings.HasPrefix(message, tt.says) {
 			t.Errorf("%s: got %s: %s, want %s: %s", tt.call, code, message, tt.code, tt.says)

@@ -260,7 +260,7 @@ func Decode(findings []byte) ([]Finding, error) {
 		return nil, bounded.Refuse(bounded.Malformed, "", "got null, want a list")
 	}
 	report := Report{Findings: []Finding{}}
-	err := bounded.Each("findings", list, func(path string, f Finding) error {
+	err := bounded.Each("", list, func(path string, f Finding) error {
 		var err error
 		if f.Severity, err = severity(bounded.In(path, "severity"), f.Severity); err != nil {
 			return err

@@ -282,11 +282,11 @@ func TestDecodeRefuses(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, findings, want string }{
 		{"null", `null`, "got null, want a list"},
-		{"an object", `{}`, "findings: got an object, want a list"},
-		{"no ID", `[{"severity": "low"}]`, "findings[0]: got a finding without an ID"},
-		{"a severity that is none", `[{"id": "a", "severity": "x"}]`, `findings[0].severity: got "x"`},
-		{"a state that is none", `[{"id": "a", "state": "x"}]`, `findings[0].state: got "x"`},
-		{"another type", `[{"id": "a", "package": "b"}]`, "findings[0].package: got a string, want an object"},
+		{"an object", `{}`, "got an object, want a list"},
+		{"no ID", `[{"severity": "low"}]`, "[0]: got a finding without an ID"},
+		{"a severity that is none", `[{"id": "a", "severity": "x"}]`, `[0].severity: got "x"`},
+		{"a state that is none", `[{"id": "a", "state": "x"}]`, `[0].state: got "x"`},
+		{"another type", `[{"id": "a", "package": "b"}]`, "[0].package: got a string, want an object"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
