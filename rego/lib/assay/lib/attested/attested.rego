@@ -14,7 +14,7 @@ package assay.lib.attested
 # description: Why there is nothing verified to read, empty where there is something.
 default missing(_) := {"no attestation: got no answer of cosign.attestations"}
 
-missing(answer) := {sprintf("no attestation: %s (%s)", [answer.error.message, answer.error.code])} if {
+missing(answer) := {refused("no attestation", answer)} if {
 	answer.ok == false
 } else := {"no attestation: got an empty list"} if {
 	answer.attestations == []
@@ -22,6 +22,14 @@ missing(answer) := {sprintf("no attestation: %s (%s)", [answer.error.message, an
 	answer.ok == true
 	count(answer.attestations) > 0
 }
+
+# METADATA
+# title: Refused
+# description: Why an answer of a builtin has no value, as one reason that begins with what was asked for.
+refused(what, answer) := sprintf("%s: %s (%s)", [what, message, code]) if {
+	message := answer.error.message
+	code := answer.error.code
+} else := sprintf("%s: got an answer that cannot be judged", [what])
 
 # METADATA
 # title: Statements

@@ -8,10 +8,27 @@ test_missing[note] if {
 		"nothing": {"answer": null, "want": {"no attestation: got no answer of cosign.attestations"}},
 		"another thing": {"answer": {"attestations": [1]}, "want": {"no attestation: got no answer of cosign.attestations"}},
 		"refused": {"answer": given.refused, "want": {"no attestation: nothing there (not_found)"}},
+		"refused without a reason": {
+			"answer": {"ok": false},
+			"want": {"no attestation: got an answer that cannot be judged"},
+		},
 		"empty": {"answer": given.attested([]), "want": {"no attestation: got an empty list"}},
 		"one": {"answer": given.attested([{}]), "want": set()},
 	}
 	attested.missing(case.answer) == case.want
+}
+
+test_refused[note] if {
+	some note, case in {
+		"nothing": {"answer": null, "want": "bill: got an answer that cannot be judged"},
+		"without an error": {"answer": {"ok": false}, "want": "bill: got an answer that cannot be judged"},
+		"without a code": {
+			"answer": {"error": {"message": "nothing there"}},
+			"want": "bill: got an answer that cannot be judged",
+		},
+		"refused": {"answer": given.refused, "want": "bill: nothing there (not_found)"},
+	}
+	attested.refused("bill", case.answer) == case.want
 }
 
 # What has no statement is there all the same: it must not be passed over.

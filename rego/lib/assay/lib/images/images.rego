@@ -57,7 +57,7 @@ any_older(configs, wanted) := reasons if {
 
 _wrong(wanted) := attested.demands(wanted, {"days": "number", "now": "number"}, {})
 
-_missing(answer) := {sprintf("image: %s (%s)", [answer.error.message, answer.error.code])} if {
+_missing(answer) := {attested.refused("image", answer)} if {
 	answer.ok == false
 } else := set() if {
 	answer.ok == true
@@ -159,7 +159,7 @@ built_on(config, bases) := reasons if {
 	array.slice(layers, 0, count(base.value.rootfs.diff_ids)) == base.value.rootfs.diff_ids
 } else := none | refused if {
 	none := {"base image: got layers that begin with those of none of the base images"}
-	refused := {sprintf("base image: %s (%s)", [base.error.message, base.error.code]) |
+	refused := {attested.refused("base image", base) |
 		some base in bases
 		not base.ok
 	}

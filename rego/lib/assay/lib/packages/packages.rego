@@ -60,7 +60,7 @@ _wrong(unwanted) := {"demands: got nothing that is unwanted, want names, purls o
 
 default _listed(_, _) := {"bill of materials: got one that cannot be judged"}
 
-_listed(statement, unwanted) := {sprintf("bill of materials: %s (%s)", [bill.error.message, bill.error.code])} if {
+_listed(statement, unwanted) := {attested.refused("bill of materials", bill)} if {
 	bill := sbom.packages(statement)
 	not bill.ok
 } else := {"bill of materials: got no package, want a list of them"} if {

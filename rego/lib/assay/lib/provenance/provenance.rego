@@ -49,7 +49,7 @@ built_by(found, wanted) := reasons if {
 
 default _built_by(_, _) := {"provenance: got one that cannot be judged"}
 
-_built_by(statement, wanted) := {_unreadable(made)} if {
+_built_by(statement, wanted) := {attested.refused("provenance", made)} if {
 	made := slsa.provenance(statement)
 	not made.ok
 } else := {reason | some reason in [builder, repository, ref]; reason != ""} if {
@@ -59,8 +59,6 @@ _built_by(statement, wanted) := {_unreadable(made)} if {
 	repository := _exact("repository", made.value.source.repository, wanted.repositories)
 	ref := _glob("ref", made.value.source.ref, object.get(wanted, "refs", ["**"]))
 }
-
-_unreadable(made) := sprintf("provenance: %s (%s)", [made.error.message, made.error.code])
 
 _glob(what, got, wanted) := "" if {
 	some pattern in wanted
@@ -106,7 +104,7 @@ built_on(found, allowed) := reasons if {
 
 default _built_on(_, _) := {"provenance: got one that cannot be judged"}
 
-_built_on(statement, allowed) := {_unreadable(made)} if {
+_built_on(statement, allowed) := {attested.refused("provenance", made)} if {
 	made := slsa.provenance(statement)
 	not made.ok
 } else := {"base image: got none among the materials, want one"} if {

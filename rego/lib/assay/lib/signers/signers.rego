@@ -3,6 +3,8 @@
 # description: Demands on how many have signed an image.
 package assay.lib.signers
 
+import data.assay.lib.attested
+
 # METADATA
 # title: Fewer than
 # description: |
@@ -25,7 +27,7 @@ fewer_than(wanted, asked) := {sprintf("signers: got a demand of %v, want a whole
 	count(_distinct(asked)) >= wanted
 } else := few | refused if {
 	few := {sprintf("signers: got %d different ones, want %d", [count(_distinct(asked)), wanted])}
-	refused := {sprintf("signers: %s (%s)", [question.answer.error.message, question.answer.error.code]) |
+	refused := {attested.refused("signers", question.answer) |
 		some question in asked
 		not question.answer.ok
 	}

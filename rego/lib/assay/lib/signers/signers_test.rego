@@ -56,7 +56,10 @@ test_the_others_are_told if {
 	}
 	signers.fewer_than(1, []) == {"signers: got 0 different ones, want 1"}
 	not_ok := {"authority": {}, "answer": {"signatures": [{"subject": "a"}]}}
-	signers.fewer_than(1, [not_ok]) == {"signers: got 0 different ones, want 1"}
+	signers.fewer_than(1, [not_ok]) == {
+		"signers: got 0 different ones, want 1",
+		"signers: got an answer that cannot be judged",
+	}
 }
 
 test_demands[note] if {

@@ -44,7 +44,7 @@ overdue(reports, statements, wanted) := reasons if {
 	reasons := attested.missing(reports) | _wrong(wanted)
 	count(reasons) > 0
 } else := reasons if {
-	reasons := {sprintf("vulnerabilities: %s (%s)", [report.error.message, report.error.code]) |
+	reasons := {attested.refused("vulnerabilities", report) |
 		some report in _reports(reports)
 		not report.ok
 	}
@@ -100,7 +100,7 @@ _not_after(other, this) if {
 
 default _judged(_, _, _) := {"vulnerabilities: got a report that cannot be judged"}
 
-_judged(report, statements, wanted) := {sprintf("vulnerabilities: %s (%s)", [left.error.message, left.error.code])} if {
+_judged(report, statements, wanted) := {attested.refused("vulnerabilities", left)} if {
 	left := _left(report, statements, wanted)
 	not left.ok
 } else := _stale(report, wanted) | {_told(finding) |
