@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -10,6 +11,8 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/allow"
 	"github.com/assay-dev/assay/cmd/assay/compiled"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
+	"github.com/assay-dev/assay/cmd/assay/tree"
+	"github.com/assay-dev/assay/rego"
 )
 
 func compileCommand() *cobra.Command {
@@ -40,7 +43,7 @@ func compileCommand() *cobra.Command {
 				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", warning)
 			}
 			if output != "" {
-				return compiled.Write(output, text, documents.Data)
+				return writeBundle(output, text, documents.Data)
 			}
 			return compiled.Print(cmd.OutOrStdout(), text, all)
 		},
@@ -49,4 +52,17 @@ func compileCommand() *cobra.Command {
 	cmd.Flags().StringVarP(&output, "output", "o", "", "write all modules to this `directory`, as an OPA bundle, instead of printing them")
 	flags.Add(cmd)
 	return cmd
+}
+
+// writeBundle writes a bundle. A directory that has something in it may be of another set,
+// and is refused.
+func writeBundle(dir string, text *rego.Text, data map[string]any) error {
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		return fmt.Errorf("--output: got %s, want a directory that is empty or does not exist", dir)
+	}
+	files, err := compiled.Files(text, data)
+	if err != nil {
+		return err
+	}
+	return tree.Write(dir, files)
 }

@@ -1,4 +1,4 @@
-// Package compiled prints what policies become, or writes it as an OPA bundle.
+// Package compiled prints what policies become, or makes an OPA bundle of it.
 package compiled
 
 import (
@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -41,35 +39,19 @@ func Print(w io.Writer, text *rego.Text, all bool) error {
 	return err
 }
 
-// Write writes the modules, and the data documents, where OPA's tools take them for a bundle (opa
-// check -b, opa test -b): what of them is Rego v0 stands in its manifest. A
-// directory that has something in it may be of another set, and is refused.
-func Write(dir string, text *rego.Text, data map[string]any) error {
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return fmt.Errorf("--output: got %s, want a directory that is empty or does not exist", dir)
-	}
-	write := func(path string, content []byte) error {
-		file := filepath.Join(dir, filepath.FromSlash(path))
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			return err
-		}
-		return os.WriteFile(file, content, 0o644)
-	}
+// Files are the modules, and the data documents, where OPA's tools take them for a bundle
+// (opa check -b, opa test -b): what of them is Rego v0 stands in its manifest.
+func Files(text *rego.Text, data map[string]any) (map[string][]byte, error) {
+	out := map[string][]byte{".manifest": text.Manifest()}
 	for path, module := range text.Modules {
-		if err := write(path, []byte(module)); err != nil {
-			return err
-		}
+		out[path] = []byte(module)
 	}
-	if len(data) > 0 {
-		encoded, err := json.MarshalIndent(data, "", "  ")
-		if err != nil {
-			return err
-		}
-		if err := write("data.json", append(encoded, '\n')); err != nil {
-			return err
-		}
+	if len(data) == 0 {
+		return out, nil
 	}
-	return write(".manifest", text.Manifest())
+	encoded, err := json.MarshalIndent(data, "", "  ")
+	out["data.json"] = append(encoded, '\n')
+	return out, err
 }
 
 // order lists what to print: the policies by name, those in Rego, the index, and with

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/assay-dev/assay/cmd/assay/tree"
 	"github.com/assay-dev/assay/rego/lib"
 )
 
@@ -106,14 +107,9 @@ func writeLibrary() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "assay-library-"); err != nil {
 		return "", err
 	}
+	files := map[string][]byte{}
 	for name, text := range modules {
-		file := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-			return dir, err
-		}
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			return dir, err
-		}
+		files[name] = []byte(text)
 	}
-	return dir, nil
+	return dir, tree.Write(dir, files)
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/assay-dev/assay/cmd/assay/schemas"
+	"github.com/assay-dev/assay/cmd/assay/tree"
 	"github.com/assay-dev/assay/rego/schema"
 )
 
@@ -26,7 +26,7 @@ func withSchemas(run func(*cobra.Command, []string) error) func(*cobra.Command, 
 		if err != nil {
 			return err
 		}
-		if err := schemas.Write(dir, files); err != nil {
+		if err := tree.Write(dir, files); err != nil {
 			return err
 		}
 		if err := cmd.Flags().Set("schema", dir); err != nil {

@@ -8,12 +8,12 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/assay-dev/assay/cmd/assay/tree"
 	"github.com/assay-dev/assay/rego/schema"
 )
 
@@ -35,7 +35,12 @@ func Command() *cobra.Command {
 				return err
 			}
 			if output != "" {
-				return Write(output, files)
+				if info, err := os.Stat(output); err == nil && !info.IsDir() {
+					return fmt.Errorf("--output: got the file %s, want a directory", output)
+				} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return err
+				}
+				return tree.Write(output, files)
 			}
 			for _, name := range slices.Sorted(maps.Keys(files)) {
 				fmt.Fprintln(cmd.OutOrStdout(), "schema."+strings.ReplaceAll(strings.TrimSuffix(name, ".json"), "/", "."))
@@ -45,24 +50,4 @@ func Command() *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "write them to this `directory`")
 	return cmd
-}
-
-// Write writes files below a directory. It replaces what it wrote before and leaves
-// everything else.
-func Write(dir string, files map[string][]byte) error {
-	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		return fmt.Errorf("--output: got the file %s, want a directory", dir)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		file := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(file, files[name], 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
 }
