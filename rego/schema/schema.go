@@ -23,6 +23,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -59,6 +60,55 @@ func Files() (map[string][]byte, error) {
 		out[path.Join(root, "statement", name)] = statement
 	}
 	return out, nil
+}
+
+// FilesFor are [Files], and as in [Set] one that admits everything for each schema of
+// others that annotations in the texts name. What is no Rego names none, and neither is
+// there a file for a name that no file can have.
+func FilesFor(texts []string) (map[string][]byte, error) {
+	out, err := Files()
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range texts {
+		for _, name := range names([]*ast.Module{parsed(text)}) {
+			if file := fileOf(name); file != "" && !strings.HasPrefix(file, root+"/") {
+				out[file] = []byte("{}\n")
+			}
+		}
+	}
+	return out, nil
+}
+
+// parsed is a text that may have annotations with schemas, in either version of Rego.
+func parsed(text string) *ast.Module {
+	if !Named(text) {
+		return &ast.Module{}
+	}
+	for _, version := range []ast.RegoVersion{ast.RegoV1, ast.RegoV0} {
+		module, err := ast.ParseModuleWithOpts("", text, ast.ParserOptions{RegoVersion: version, ProcessAnnotation: true})
+		if err == nil && module != nil {
+			return module
+		}
+	}
+	return &ast.Module{}
+}
+
+// fileOf is where a directory has the schema of a name.
+func fileOf(name ast.Ref) string {
+	parts := make([]string, 0, len(name))
+	for _, term := range name[1:] {
+		part, ok := term.Value.(ast.String)
+		if !ok || strings.ContainsAny(string(part), "/\\\x00") {
+			return ""
+		}
+		parts = append(parts, string(part))
+	}
+	file := strings.Join(parts, "/")
+	if !fs.ValidPath(file) || file == "." {
+		return ""
+	}
+	return file + ".json"
 }
 
 // around is the schema of a statement with the predicate. Definitions are referred

@@ -225,3 +225,37 @@ func TestSchemasReferToThemselves(t *testing.T) {
 		walk(name, tree)
 	}
 }
+
+// TestFilesForNamesOfOthers: each has a schema that admits everything, and none of them
+// takes the place of ours or leads out of the directory.
+func TestFilesForNamesOfOthers(t *testing.T) {
+	t.Parallel()
+	ours := mustFiles(t)
+	for text, want := range map[string]string{
+		rule("mine", "input.x"):                                  "mine.json",
+		rule(`team["a-b"].own`, "input.x"):                       "team/a-b/own.json",
+		strings.Replace(rule("v0", "input.x"), "r if", "r", 1):   "v0.json",
+		rule("assay.statement.slsa_v9", "input.x"):               "",
+		rule("assay.predicate.vuln", "input.x"):                  "",
+		rule(`a["../../b"]`, "input.x"):                          "",
+		rule(`a[".."]["b"]`, "input.x"):                          "",
+		rule(`a[".."][".."]["assay"].statement.vuln`, "true"):    "",
+		rule(`a["\\"]`, "input.x"):                               "",
+		"package p\n\n# METADATA\n# schemas: whatever\nr if 1\n": "",
+		"no Rego, with schemas: all the same":                    "",
+	} {
+		got, err := schema.FilesFor([]string{text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var more []string
+		for name := range got {
+			if string(ours[name]) != string(got[name]) {
+				more = append(more, name)
+			}
+		}
+		if len(got) < len(ours) || strings.Join(more, " ") != want {
+			t.Errorf("%s\ngot %q and %d files, want %q beside ours", text, more, len(got), want)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/cmd/assay/tree"
 	"github.com/assay-dev/assay/rego/lib"
 )
@@ -19,7 +20,7 @@ import (
 // files. OPA's commands take files: those that check or evaluate Rego get the library as
 // such, in a directory for the time being, where what they were given asks for it.
 
-// mostLooked bounds how much of the files is looked at for that.
+// mostLooked bounds how much of the files is looked at, for that and for schemas.
 const mostLooked = 64 << 20
 
 // libraryBeside puts the library beside what the command was given.
@@ -52,11 +53,12 @@ func asksLibrary(cmd *cobra.Command, args []string) bool {
 	if bundle := cmd.Flags().Lookup("bundle"); bundle != nil && bundle.Changed {
 		return false
 	}
-	found := &looked{asks: slices.ContainsFunc(args, names)}
-	for _, path := range paths(cmd, args) {
-		found.look(path)
-	}
-	return found.asks && !found.has
+	asks, has := slices.ContainsFunc(args, names), false
+	look(paths(cmd, args), func(text string) {
+		asks = asks || names(text)
+		has = has || libraryPackage.MatchString(text)
+	})
+	return asks && !has
 }
 
 // paths are the files and directories that a command was given: its arguments, or those
@@ -69,34 +71,28 @@ func paths(cmd *cobra.Command, args []string) []string {
 	return strings.Split(data.Value.String(), ",")
 }
 
-type looked struct {
-	asks, has bool
-	bytes     int64
-}
-
 // libraryPackage begins a module of the library.
 var libraryPackage = regexp.MustCompile(`(?m)^package assay\.`)
 
 func names(text string) bool { return strings.Contains(text, "data.assay.") }
 
-// look reads the Rego below a path. What cannot be read is for the command to say.
-func (l *looked) look(path string) {
-	_ = filepath.WalkDir(path, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || filepath.Ext(file) != ".rego" {
-			return nil //nolint:nilerr // as above
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return nil //nolint:nilerr // as above
-		}
-		if l.bytes += info.Size(); l.bytes > mostLooked {
-			return fs.SkipAll
-		}
-		text, _ := os.ReadFile(file)
-		l.asks = l.asks || names(string(text))
-		l.has = l.has || libraryPackage.Match(text)
-		return nil
-	})
+// look shows the Rego below paths. What cannot be read is for the command to say.
+func look(paths []string, see func(text string)) {
+	left := int64(mostLooked)
+	for _, path := range paths {
+		_ = filepath.WalkDir(path, func(file string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || filepath.Ext(file) != ".rego" {
+				return nil //nolint:nilerr // as above
+			}
+			text, err := sources.Read(file, left)
+			if err != nil {
+				return nil //nolint:nilerr // as above
+			}
+			left -= int64(len(text))
+			see(string(text))
+			return nil
+		})
+	}
 }
 
 func writeLibrary() (dir string, err error) {

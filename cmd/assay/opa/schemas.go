@@ -2,6 +2,8 @@ package opa
 
 import (
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -9,9 +11,9 @@ import (
 	"github.com/assay-dev/assay/rego/schema"
 )
 
-// withSchemas gives a command the schemas of predicates where it is given none. OPA
-// takes them from a directory and from nowhere else: they lie in one for as long as
-// the command runs.
+// withSchemas gives a command the schemas of predicates where it is given none, and lets
+// annotations name schemas of their authors' own beside them. OPA takes schemas from a
+// directory and from nowhere else: they lie in one for as long as the command runs.
 func withSchemas(run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if cmd.Flags().Changed("schema") {
@@ -22,7 +24,9 @@ func withSchemas(run func(*cobra.Command, []string) error) func(*cobra.Command, 
 			return err
 		}
 		defer os.RemoveAll(dir) //nolint:errcheck // a copy, of which nobody reads any more
-		files, err := schema.Files()
+		var texts []string
+		look(slices.Concat(paths(cmd, args), bundles(cmd)), func(text string) { texts = append(texts, text) })
+		files, err := schema.FilesFor(texts)
 		if err != nil {
 			return err
 		}
@@ -34,4 +38,13 @@ func withSchemas(run func(*cobra.Command, []string) error) func(*cobra.Command, 
 		}
 		return run(cmd, args)
 	}
+}
+
+// bundles are the directories of --bundle, where that names any.
+func bundles(cmd *cobra.Command) []string {
+	bundle := cmd.Flags().Lookup("bundle")
+	if bundle == nil || bundle.Value.Type() == "bool" {
+		return nil
+	}
+	return strings.Split(bundle.Value.String(), ",")
 }
