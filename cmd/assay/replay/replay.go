@@ -50,7 +50,8 @@ func Command(program Program) *cobra.Command {
 		Short: "Make recorded decisions again, without a network",
 		Long: "Replay makes the decisions of capsules again, from what is in them: the review, the policies, the\n" +
 			"trust roots, the time, and what registries answered. Signatures are verified anew, and nobody is asked.\n\n" +
-			"Exit code 0: every decision is the recorded one, byte for byte; 1: one differs; 2: a capsule cannot be used.",
+			"Exit code 0: every decision is the recorded one, byte for byte; 1: one differs, or lacks what was not\n" +
+			"recorded; 2: a capsule cannot be used.",
 		Example: "  assay verify --policy policies/ --record capsules/ ghcr.io/acme/app:v1\n" +
 			"  assay replay capsules/*" + capsule.Extension,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -120,15 +121,22 @@ func (f flags) one(ctx context.Context, program Program, judge *recording.Judge,
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", path, err)
 	}
-	if judged.Err != nil {
-		fmt.Fprintln(stdout, "no decision:", plain.Below(judged.Err.Error()))
-	} else if err := program.Print(stdout, f.output, judged.Decision); err != nil {
+	// Only what the capsule holds makes a decision: one that lacks an answer is none.
+	unknown := len(judged.NotRecorded) > 0
+	switch {
+	case unknown:
+		_, err = fmt.Fprintln(stdout, "no decision:", lacks(len(judged.NotRecorded)))
+	case judged.Err != nil:
+		_, err = fmt.Fprintln(stdout, "no decision:", plain.Below(judged.Err.Error()))
+	default:
+		err = program.Print(stdout, f.output, judged.Decision)
+	}
+	if err != nil {
 		return false, err
 	}
 	// Whoever writes a capsule can make its digests fit.
 	defer fmt.Fprintf(stderr, "  digest %s; it is not signed: nothing proves who recorded it\n", digest)
-	// Only what the capsule holds makes a decision: one that lacks an answer is none.
-	if len(judged.NotRecorded) == 0 && recording.Same(outcome, c.Outcome) {
+	if !unknown && recording.Same(outcome, c.Outcome) {
 		fmt.Fprintf(stderr, "%s: identical: %s\n", path, outcome.Verdict())
 		return true, nil
 	}
@@ -136,8 +144,18 @@ func (f flags) one(ctx context.Context, program Program, judge *recording.Judge,
 	for _, cause := range causes(c, judged, program.Version, others != nil) {
 		fmt.Fprintln(stderr, "  "+plain.Below(cause))
 	}
+	if unknown {
+		return false, nil
+	}
 	_, err = io.WriteString(stderr, plain.Text(string(diff.Diff("recorded", pretty(c.Outcome), "replayed", pretty(outcome)))))
 	return false, err
+}
+
+func lacks(n int) string {
+	if n == 1 {
+		return "1 answer that it needs is not recorded"
+	}
+	return fmt.Sprintf("%d answers that it needs are not recorded", n)
 }
 
 func verdict(outcome capsule.Outcome, judged recording.Judged) string {
