@@ -32,7 +32,7 @@ type stage struct {
 
 	standalone *builtins.Facts            // of Rego tests
 	facts      map[string]*builtins.Facts // by Config.IdentityRegexp
-	engines    map[engineKey]*rego.Engine
+	engines    map[engineKey]compiledEngine
 	// warnings are about policies that fail whatever they judge.
 	warnings []string
 }
@@ -42,6 +42,12 @@ type stage struct {
 type engineKey struct {
 	file   string
 	config fixture.Config
+}
+
+// compiledEngine is an engine, or why there is none: cases of one set fail with it once.
+type compiledEngine struct {
+	*rego.Engine
+	err error
 }
 
 // errNetwork is why nothing outside of the world is had.
@@ -62,7 +68,7 @@ func newStage(ctx context.Context, from *loaded) (*stage, error) {
 	}
 	s := &stage{
 		world: w, policies: found, now: w.Now().Add(time.Second), // what was signed at its time is in the past
-		facts: map[string]*builtins.Facts{}, engines: map[engineKey]*rego.Engine{},
+		facts: map[string]*builtins.Facts{}, engines: map[engineKey]compiledEngine{},
 	}
 	if err := s.equip(); err != nil {
 		return nil, errors.Join(err, w.Close())
@@ -140,10 +146,16 @@ func (s *stage) engine(ctx context.Context, file *fixture.File, config fixture.C
 	if file != nil && len(file.Resources) > 0 {
 		key.file = file.Path
 	}
-	if known, ok := s.engines[key]; ok {
-		return known, nil
+	known, ok := s.engines[key]
+	if !ok {
+		known.Engine, known.err = s.newEngine(ctx, key, file)
+		s.engines[key] = known
 	}
-	found := s.policies
+	return known.Engine, known.err
+}
+
+func (s *stage) newEngine(ctx context.Context, key engineKey, file *fixture.File) (*rego.Engine, error) {
+	found, config := s.policies, key.config
 	if key.file != "" {
 		own, err := readExpanded(s.world, file)
 		if err != nil {
@@ -167,8 +179,7 @@ func (s *stage) engine(ctx context.Context, file *fixture.File, config fixture.C
 	for _, warning := range append(append(found.warnings, warnings...), set.Warnings()...) {
 		s.warn(key.file, warning)
 	}
-	s.engines[key] = rego.NewEngine(set, nil)
-	return s.engines[key], nil
+	return rego.NewEngine(set, nil), nil
 }
 
 func or(value, otherwise string) string {
@@ -240,8 +251,8 @@ func (s *stage) warn(file, warning string) {
 func (s *stage) metadata() map[string]any {
 	session := s.standalone.Open(oci.Credentials{}, "")
 	session.Block()
-	if engine, ok := s.engines[engineKey{}]; ok {
-		return engine.Set().Metadata(session)
+	if known := s.engines[engineKey{}]; known.Engine != nil {
+		return known.Set().Metadata(session)
 	}
 	return session.Metadata(nil, nil, nil)
 }
