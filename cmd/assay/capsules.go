@@ -73,18 +73,11 @@ func others(ctx context.Context, w *wiring.Wiring, live bool, warning string, st
 	if err != nil {
 		return nil, nil, err
 	}
-	if live {
-		err = w.Refresh(ctx, documents, refreshTime, stderr)
-	} else {
-		bounded, cancel := context.WithTimeout(ctx, refreshTime)
-		wanted := documents.Wanted(w.Root)
+	wanted := documents.Wanted(w.Root)
+	if !live {
 		delete(wanted, "")
-		for name, failure := range wiring.RefreshAll(bounded, wanted) {
-			fmt.Fprintf(stderr, "%s TrustRoot %s: %v\n", warning, name, failure)
-		}
-		cancel()
 	}
-	if err != nil {
+	if err := wiring.Refresh(ctx, wanted, refreshTime, warning, stderr); err != nil {
 		return nil, nil, err
 	}
 	set, err := w.Compile(ctx, documents)

@@ -104,7 +104,7 @@ func (f *verifyFlags) engine(ctx context.Context, stderr io.Writer) (*rego.Engin
 	if err != nil {
 		return nil, err
 	}
-	if err := w.Refresh(ctx, documents, f.timeout/2, stderr); err != nil {
+	if err := wiring.Refresh(ctx, documents.Wanted(w.Root), f.timeout/2, "warning:", stderr); err != nil {
 		return nil, err
 	}
 	set, err := w.Compile(ctx, documents)

@@ -156,11 +156,10 @@ func RefreshAll(ctx context.Context, sources map[string]RootSource) map[string]e
 	return failed
 }
 
-// Refresh gets the roots that policies name, once and within the time.
-func (w *Wiring) Refresh(ctx context.Context, d *Documents, within time.Duration, stderr io.Writer) error {
+// Refresh gets roots once and within the time. Warnings begin with the words of the caller.
+func Refresh(ctx context.Context, wanted map[string]RootSource, within time.Duration, warning string, stderr io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	wanted := d.Wanted(w.Root)
 	failed := RefreshAll(ctx, wanted)
 	for _, name := range slices.Sorted(maps.Keys(failed)) {
 		// The cache may do; a decision without any default root would only deny.
@@ -168,9 +167,9 @@ func (w *Wiring) Refresh(ctx context.Context, d *Documents, within time.Duration
 		case root == nil && name == "":
 			return failed[name]
 		case root == nil:
-			fmt.Fprintf(stderr, "warning: TrustRoot %s: %v: whatever refers to it is denied\n", name, failed[name])
+			fmt.Fprintf(stderr, "%s TrustRoot %s: %v: whatever refers to it is denied\n", warning, name, failed[name])
 		default:
-			fmt.Fprintln(stderr, "warning: trust root from the cache:", failed[name])
+			fmt.Fprintln(stderr, warning, "trust root from the cache:", failed[name])
 		}
 	}
 	return nil

@@ -1,0 +1,40 @@
+package wiring
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
+)
+
+// cached is a root whose mirror is down.
+type cached struct{ root *trust.Root }
+
+func (c cached) Serving() (*trust.Root, string) { return c.root, "" }
+func (c cached) Refresh(context.Context) error  { return errors.New("the mirror is down") }
+
+// TestRefreshSaysWhatServesInstead: a cached root does, a named one is a warning, and no
+// default root at all is an error.
+func TestRefreshSaysWhatServesInstead(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		root string
+		of   *trust.Root
+		want string
+		err  bool
+	}{
+		"a default root in the cache": {"", &trust.Root{}, "warning: --old: trust root from the cache: the mirror is down\n", false},
+		"no default root":             {"", nil, "", true},
+		"a TrustRoot in the cache":    {"own", &trust.Root{}, "warning: --old: trust root from the cache: the mirror is down\n", false},
+		"a TrustRoot":                 {"own", nil, "warning: --old: TrustRoot own: the mirror is down: whatever refers to it is denied\n", false},
+	} {
+		var said strings.Builder
+		err := Refresh(t.Context(), map[string]RootSource{tt.root: cached{tt.of}}, time.Minute, "warning: --old:", &said)
+		if said.String() != tt.want || (err != nil) != tt.err {
+			t.Errorf("%s: got %q and %v, want %q", name, said.String(), err, tt.want)
+		}
+	}
+}
