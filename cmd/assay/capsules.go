@@ -10,6 +10,7 @@ import (
 
 	"github.com/assay-dev/assay/capsule"
 	"github.com/assay-dev/assay/cmd/assay/diff"
+	"github.com/assay-dev/assay/cmd/assay/plain"
 	"github.com/assay-dev/assay/cmd/assay/recording"
 	"github.com/assay-dev/assay/cmd/assay/replay"
 	"github.com/assay-dev/assay/cmd/assay/reviews"
@@ -85,7 +86,7 @@ func others(ctx context.Context, w *wiring.Wiring, live bool, warning string, st
 		return nil, nil, err
 	}
 	for _, text := range append(documents.Warnings, set.Warnings()...) {
-		fmt.Fprintln(stderr, warning, text)
+		fmt.Fprintln(stderr, warning, plain.Below(text))
 	}
 	return &recording.Policies{Source: w.Source(documents), Roots: documents.Named.Roots()}, set, nil
 }

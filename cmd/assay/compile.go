@@ -10,8 +10,9 @@ import (
 	"github.com/assay-dev/assay/builtins/oci/edge"
 	"github.com/assay-dev/assay/cmd/assay/allow"
 	"github.com/assay-dev/assay/cmd/assay/compiled"
-	"github.com/assay-dev/assay/cmd/assay/wiring"
+	"github.com/assay-dev/assay/cmd/assay/plain"
 	"github.com/assay-dev/assay/cmd/assay/tree"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego"
 )
 
@@ -33,14 +34,14 @@ func compileCommand() *cobra.Command {
 			}
 			documents.Resolve(cmd.Context(), keys.New(keys.Options{Transport: edge.Guarded(true, nil)}))
 			for _, warning := range documents.Warnings {
-				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", warning)
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", plain.Below(warning))
 			}
 			text, err := compiled.Text(cmd.Context(), documents.Source(flags))
 			if err != nil {
 				return err
 			}
 			for _, warning := range text.Warnings {
-				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", warning)
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", plain.Below(warning))
 			}
 			if output != "" {
 				return writeBundle(output, text, documents.Data)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/assay-dev/assay/cmd/assay/allow"
 	"github.com/assay-dev/assay/cmd/assay/compiled"
+	"github.com/assay-dev/assay/cmd/assay/plain"
 	"github.com/assay-dev/assay/cmd/assay/sarif"
 	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/rego"
@@ -117,24 +118,14 @@ func lintRego(ctx context.Context, found sources.Files, flags allow.Flags) ([]li
 }
 
 // printFindings writes findings for people, and for editors that know the form
-// file:line.
+// file:line. Nothing that others wrote looks like another finding.
 func printFindings(w io.Writer, findings []lint.Finding) error {
 	var out strings.Builder
 	for _, f := range findings {
-		fmt.Fprintf(&out, "%s:%d: %s: %s (%s)\n", f.File, f.Line, f.Severity, oneLine(f.Message), f.Rule)
-		fmt.Fprintf(&out, "  %s %s\n", f.Policy, f.Path)
-		fmt.Fprintf(&out, "  fix: %s\n", oneLine(f.Fix))
+		fmt.Fprintln(&out, plain.Line(fmt.Sprintf("%s:%d: %s: %s (%s)", f.File, f.Line, f.Severity, f.Message, f.Rule)))
+		fmt.Fprintln(&out, "  "+plain.Line(f.Policy+" "+f.Path))
+		fmt.Fprintln(&out, "  fix: "+plain.Line(f.Fix))
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
-}
-
-// oneLine keeps what a policy says from looking like another finding.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, text)
 }

@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errDenied), errors.Is(err, errFindings), errors.Is(err, replay.ErrDiffers), errors.Is(err, diff.ErrChanges):
 		return exitDenied
 	default:
-		fmt.Fprintln(stderr, "assay:", plain.Text(err.Error())) // a file or a registry may have chosen the words
+		fmt.Fprintln(stderr, "assay:", plain.Below(err.Error())) // a file or a registry may have chosen the words
 		return exitUndecided
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/assay-dev/assay/cmd/assay/plain"
 	"github.com/assay-dev/assay/cmd/assay/reviews"
 	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/cmd/assay/why"
@@ -112,7 +113,7 @@ func (f *verifyFlags) engine(ctx context.Context, stderr io.Writer) (*rego.Engin
 		return nil, err
 	}
 	for _, warning := range slices.Concat(documents.Warnings, set.Warnings()) {
-		fmt.Fprintln(stderr, "warning:", warning)
+		fmt.Fprintln(stderr, "warning:", plain.Below(warning))
 	}
 	engine := rego.NewEngine(set, nil)
 	if f.Record.Dir != "" {

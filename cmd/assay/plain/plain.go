@@ -24,3 +24,6 @@ func Text(text string) string {
 // Below is such a text whose lines are indented but for the first: none of them looks
 // like a line of ours.
 func Below(text string) string { return strings.ReplaceAll(Text(text), "\n", "\n  ") }
+
+// Line is such a text on one line.
+func Line(text string) string { return strings.ReplaceAll(Text(text), "\n", " ") }

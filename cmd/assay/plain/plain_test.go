@@ -21,3 +21,16 @@ func TestBelow(t *testing.T) {
 		}
 	}
 }
+
+func TestLine(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"a\nb":                "a b",
+		"a\r\nb\u2028c\u0085": "a  b c ",
+		"\x1b[31m\u202e":      "\uFFFD[31m\uFFFD",
+	} {
+		if got := plain.Line(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}

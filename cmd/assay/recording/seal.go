@@ -17,6 +17,7 @@ import (
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/capsule"
+	"github.com/assay-dev/assay/cmd/assay/plain"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
 )
@@ -66,7 +67,7 @@ func (s *Sealer) Keep(engine *rego.Engine, dir string) func(out io.Writer) {
 			path, _, err = capsule.Save(dir, c)
 		}
 		if err != nil {
-			fmt.Fprintln(out, "warning: --record: the decision is not recorded:", err)
+			fmt.Fprintln(out, "warning: --record: the decision is not recorded:", plain.Below(err.Error()))
 			return
 		}
 		fmt.Fprintln(out, "recorded", path)

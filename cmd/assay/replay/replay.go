@@ -121,6 +121,7 @@ func (f flags) one(ctx context.Context, program Program, judge *recording.Judge,
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", path, err)
 	}
+	named := plain.Line(path)
 	// Only what the capsule holds makes a decision: one that lacks an answer is none.
 	unknown := len(judged.NotRecorded) > 0
 	switch {
@@ -137,10 +138,10 @@ func (f flags) one(ctx context.Context, program Program, judge *recording.Judge,
 	// Whoever writes a capsule can make its digests fit.
 	defer fmt.Fprintf(stderr, "  digest %s; it is not signed: nothing proves who recorded it\n", digest)
 	if !unknown && recording.Same(outcome, c.Outcome) {
-		fmt.Fprintf(stderr, "%s: identical: %s\n", path, outcome.Verdict())
+		fmt.Fprintf(stderr, "%s: identical: %s\n", named, outcome.Verdict())
 		return true, nil
 	}
-	fmt.Fprintf(stderr, "%s: differs: recorded %s, replayed %s\n", path, c.Outcome.Verdict(), verdict(outcome, judged))
+	fmt.Fprintf(stderr, "%s: differs: recorded %s, replayed %s\n", named, c.Outcome.Verdict(), verdict(outcome, judged))
 	for _, cause := range causes(c, judged, program.Version, others != nil) {
 		fmt.Fprintln(stderr, "  "+plain.Below(cause))
 	}

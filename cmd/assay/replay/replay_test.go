@@ -48,6 +48,11 @@ func TestHostileCapsuleDoesNotSpeakToTheTerminal(t *testing.T) {
 	if !errors.Is(err, ErrDiffers) {
 		t.Fatalf("got %v, want it to differ", err)
 	}
+	for _, line := range strings.Split(stdout.String()+stderr.String(), "\n") {
+		if strings.HasPrefix(line, "/capsule: ") {
+			t.Errorf("got the line of the capsule: %s", line)
+		}
+	}
 	if said := stdout.String() + stderr.String(); strings.ContainsAny(said, "\x1b\u009b\u202e") {
 		t.Errorf("got what does not print in %q", said)
 	}

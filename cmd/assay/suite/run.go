@@ -18,6 +18,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/topdown/lineage"
 
+	"github.com/assay-dev/assay/cmd/assay/plain"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/schema"
 )
@@ -55,7 +56,7 @@ func (s *settings) once(ctx context.Context) int {
 		return exitBroken
 	}
 	for _, warning := range found.warnings {
-		fmt.Fprintln(s.errors, "warning:", warning)
+		fmt.Fprintln(s.errors, "warning:", plain.Below(warning))
 	}
 	code, err := s.play(ctx, found)
 	if err != nil {
@@ -76,7 +77,7 @@ func (s *settings) play(ctx context.Context, found *loaded) (int, error) {
 			return exitBroken, errors.Join(err, r.close())
 		}
 		for _, warning := range r.stage.warnings {
-			fmt.Fprintln(s.errors, "warning:", warning)
+			fmt.Fprintln(s.errors, "warning:", plain.Below(warning))
 		}
 	}
 	defer r.close() //nolint:errcheck // it was in memory

@@ -16,6 +16,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/builtins/sigstore/tuf"
+	"github.com/assay-dev/assay/cmd/assay/plain"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -167,9 +168,9 @@ func Refresh(ctx context.Context, wanted map[string]RootSource, within time.Dura
 		case root == nil && name == "":
 			return failed[name]
 		case root == nil:
-			fmt.Fprintf(stderr, "%s TrustRoot %s: %v: whatever refers to it is denied\n", warning, name, failed[name])
+			fmt.Fprintf(stderr, "%s TrustRoot %s: %s: whatever refers to it is denied\n", warning, plain.Line(name), plain.Below(failed[name].Error()))
 		default:
-			fmt.Fprintln(stderr, warning, "trust root from the cache:", failed[name])
+			fmt.Fprintln(stderr, warning, "trust root from the cache:", plain.Below(failed[name].Error()))
 		}
 	}
 	return nil
