@@ -23,13 +23,18 @@ import (
 const refreshTime = 30 * time.Second
 
 func replayCommand() *cobra.Command {
+	flags := wiring.Defaults()
+	flags.PrivateRegistries = true
 	return replay.Command(replay.Program{
 		Version: version(),
+		Flags: func(cmd *cobra.Command) {
+			flags.Rego.AddRegistries(cmd)
+			flags.Rego.Add(cmd)
+		},
 		Print: func(out io.Writer, form string, decision rego.Decision) error {
 			return (&verifyFlags{output: form}).print(out, decision, rego.Explanation{})
 		},
 		Policies: func(ctx context.Context, paths []string, stderr io.Writer) (*recording.Policies, error) {
-			flags := wiring.Flags{NoMatch: "deny", IdentityRegexp: "upstream", InlinePolicies: "upstream", PrivateRegistries: true}
 			flags.Policies = paths
 			w, err := wiring.New(flags, "resolve", 0)
 			if err != nil {

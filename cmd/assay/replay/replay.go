@@ -32,6 +32,8 @@ type Program struct {
 	Version string
 	// Print prints a decision in a form, text or json, as verify does.
 	Print func(out io.Writer, form string, decision rego.Decision) error
+	// Flags adds those that say how policies are read.
+	Flags func(cmd *cobra.Command)
 	// Policies reads the policies in files and directories.
 	Policies func(ctx context.Context, paths []string, warnings io.Writer) (*recording.Policies, error)
 }
@@ -55,13 +57,24 @@ func Command(program Program) *cobra.Command {
 		Example: "  assay verify --policy policies/ --record capsules/ ghcr.io/acme/app:v1\n" +
 			"  assay replay capsules/*" + capsule.Extension,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, name := range aboutPolicies() {
+				if len(f.policies) == 0 && cmd.Flags().Changed(name) {
+					return fmt.Errorf("--%s: got it without --policy, want the policies that it is about", name)
+				}
+			}
 			return f.run(cmd.Context(), program, args, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
+	program.Flags(cmd)
 	cmd.Flags().StringArrayVar(&f.policies, "policy", nil, "`path` of policies to judge by in the place of the recorded ones (repeatable)")
 	cmd.Flags().StringVarP(&f.output, "output", "o", "text", "how to print decisions: text or json")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", time.Minute, "deadline of each decision")
 	return cmd
+}
+
+// aboutPolicies are the flags of a [Program]: the recorded policies have their own.
+func aboutPolicies() []string {
+	return []string{"allow-builtin", "allow-net", "policy-registry", "v0-compatible"}
 }
 
 func (f flags) run(ctx context.Context, program Program, paths []string, stdout, stderr io.Writer) error {
