@@ -66,7 +66,7 @@ func (f flags) run(ctx context.Context, program Program, paths []string, stdout,
 	if len(paths) == 0 {
 		return errors.New("got no capsule and no manifest, want at least one")
 	}
-	files, err := found(paths)
+	files, err := found(paths, stderr)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,8 @@ import (
 	"strings"
 
 	"github.com/assay-dev/assay/capsule"
+	"github.com/assay-dev/assay/cmd/assay/plain"
+	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip/strict"
 )
@@ -39,9 +41,10 @@ const (
 	mostWorkloads     = 10_000
 )
 
-// found are the files that paths name: a directory stands for the manifests and
-// capsules in it and below.
-func found(paths []string) ([]string, error) {
+// found are the files that paths name: a directory stands for the manifests and capsules
+// in it and below, but for what begins with a dot. Links to files are read; links to
+// directories are not, since they may lead in a circle, and told.
+func found(paths []string, warnings io.Writer) ([]string, error) {
 	var out []string
 	for _, path := range paths {
 		info, err := os.Stat(path)
@@ -52,8 +55,18 @@ func found(paths []string) ([]string, error) {
 			out = append(out, path)
 			continue
 		}
-		err = filepath.WalkDir(path, func(file string, entry fs.DirEntry, err error) error {
-			if err == nil && entry.Type().IsRegular() && hasWorkloads(file) {
+		root := filepath.Clean(path) + string(filepath.Separator) // which may be a link
+		err = filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+			switch {
+			case err != nil || file == root:
+				return err
+			case sources.Hidden(entry.Name()) && entry.IsDir():
+				return fs.SkipDir
+			case sources.Hidden(entry.Name()):
+				return nil
+			}
+			kept, err := holds(file, entry, warnings)
+			if kept {
 				out = append(out, file)
 			}
 			return err
@@ -71,6 +84,24 @@ func found(paths []string) ([]string, error) {
 	return out, nil
 }
 
+// holds says whether a file of a directory is one to read, also through a link. One that
+// leads nowhere may have led to a workload.
+func holds(file string, entry fs.DirEntry, warnings io.Writer) (bool, error) {
+	if entry.Type()&fs.ModeSymlink == 0 {
+		return entry.Type().IsRegular() && hasWorkloads(file), nil
+	}
+	info, err := os.Stat(file)
+	switch {
+	case err != nil && hasWorkloads(file):
+		return false, err
+	case err != nil:
+		return false, nil
+	case info.IsDir():
+		fmt.Fprintf(warnings, "warning: %s: got a link to a directory, which is not read: name it as well\n", plain.Line(file))
+	}
+	return info.Mode().IsRegular() && hasWorkloads(file), nil
+}
+
 func hasWorkloads(file string) bool {
 	return !capsule.Unfinished(file) && (strings.HasSuffix(file, capsule.Extension) || slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(file)))
 }
@@ -80,7 +111,12 @@ func isCapsule(file string) bool {
 	if strings.HasSuffix(file, capsule.Extension) {
 		return true
 	}
-	beginning, err := bounded(file, 512)
+	f, err := os.Open(file)
+	if err != nil {
+		return false // reading it says why
+	}
+	defer func() { _ = f.Close() }()
+	beginning, err := io.ReadAll(io.LimitReader(f, 512))
 	return err == nil && capsule.Is(beginning)
 }
 
@@ -93,10 +129,7 @@ func workloads(file string, review func(manifest []byte) ([]byte, error)) ([]wor
 		}
 		return []workload{{name: nameOf(c.Review, file), capsule: c}}, nil
 	}
-	text, err := bounded(file, mostManifestBytes+1)
-	if err == nil && len(text) > mostManifestBytes {
-		err = fmt.Errorf("got more than %d bytes", mostManifestBytes)
-	}
+	text, err := sources.Read(file, mostManifestBytes)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
@@ -105,15 +138,6 @@ func workloads(file string, review func(manifest []byte) ([]byte, error)) ([]wor
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return out, nil
-}
-
-func bounded(file string, most int64) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	return io.ReadAll(io.LimitReader(f, most))
 }
 
 // manifests are those of a stream of YAML documents, the items of Lists each by itself.

@@ -11,6 +11,7 @@ import (
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/builtins/sigstore/tuf"
+	"github.com/assay-dev/assay/cmd/assay/sources"
 )
 
 // live is the world as `assay verify` meets it by default. It is made when the
@@ -91,16 +92,9 @@ func rootsOf(root *trust.Root, err error) trust.Roots {
 const mostTrustedRootBytes = 4 << 20
 
 func (l *live) givenRoot() (*trust.Root, error) {
-	info, err := os.Stat(l.trustedRoot)
+	data, err := sources.Read(l.trustedRoot, mostTrustedRootBytes)
 	if err != nil {
-		return nil, err
-	}
-	if info.Size() > mostTrustedRootBytes {
-		return nil, fmt.Errorf("%s: got %d bytes, want at most %d", l.trustedRoot, info.Size(), mostTrustedRootBytes)
-	}
-	data, err := os.ReadFile(l.trustedRoot)
-	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", l.trustedRoot, err)
 	}
 	root, err := trust.Parse(data)
 	if err != nil {
