@@ -89,8 +89,12 @@ func (c Change) lines() []string {
 }
 
 // mostMarkdown bounds the details: a comment of a pull request has room for 65,536
-// characters.
-const mostMarkdown = 50_000
+// characters. A name, which Kubernetes bounds by 253 and an author of a file by nothing,
+// takes no more than the rest of that.
+const (
+	mostMarkdown = 50_000
+	mostName     = 400
+)
 
 // markdown is a summary, then the details. Foreign text stands in code alone, where
 // nothing of it is Markdown, HTML or a mention of anybody.
@@ -106,7 +110,7 @@ func (r Result) markdown() string {
 			fmt.Fprintf(&out, "\n%d more change.\n", len(r.Changes)-i)
 			break
 		}
-		fmt.Fprintf(&out, "| %s | %s | %s |\n", span(change.Workload), change.Old.Verdict, change.New.Verdict)
+		fmt.Fprintf(&out, "| %s | %s | %s |\n", span(short(change.Workload)), change.Old.Verdict, change.New.Verdict)
 	}
 	for i, change := range r.Changes {
 		fence := fenced(strings.Join(change.lines(), "\n"))
@@ -114,9 +118,17 @@ func (r Result) markdown() string {
 			fmt.Fprintf(&out, "\nThe details of %d more are left out.\n", len(r.Changes)-i)
 			break
 		}
-		fmt.Fprintf(&out, "\n%s: %s\n\n%s", span(change.Workload), change.verdicts(), fence)
+		fmt.Fprintf(&out, "\n%s: %s\n\n%s", span(short(change.Workload)), change.verdicts(), fence)
 	}
 	return out.String()
+}
+
+// short is a name that is not too long for a row.
+func short(name string) string {
+	if runes := []rune(name); len(runes) > mostName {
+		return string(runes[:mostName]) + "…"
+	}
+	return name
 }
 
 // span is text as inline code, also in a table: between more backquotes than it has in

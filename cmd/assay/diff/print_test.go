@@ -83,6 +83,23 @@ func TestMarkdownFitsAComment(t *testing.T) {
 	}
 }
 
+func TestMarkdownFitsACommentWhateverNamesAre(t *testing.T) {
+	t.Parallel()
+	for name, unit := range map[string]string{"letters": "x", "backquotes": "`", "pipes": "|", "wide": "日"} {
+		var result Result
+		for range 200 {
+			result.Workloads++
+			result.Changes = append(result.Changes, Change{
+				Workload: "Pod " + strings.Repeat(unit, 40_000), Old: Judgment{Verdict: "allowed"}, New: Judgment{Verdict: "denied"},
+			})
+		}
+		got := result.markdown()
+		if len(got) > 65_536 || !strings.Contains(got, "| allowed | denied |") {
+			t.Errorf("%s: got %d bytes, want at most 65536 with a row", name, len(got))
+		}
+	}
+}
+
 func TestUnknownIsAlwaysAChange(t *testing.T) {
 	t.Parallel()
 	unknown := Judgment{Verdict: "unknown", NotRecorded: []string{"a"}}
