@@ -209,20 +209,8 @@ func isFixture(path string) bool {
 	if !fixture.IsFixture(path) {
 		return false
 	}
-	text, err := Read(path, MaxFile)
-	if err != nil {
-		return false
-	}
-	encoded, err := strict.JSON(text)
-	if err != nil {
-		return false
-	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(encoded, &members); err != nil {
-		return false
-	}
-	has := func(member string) bool { _, ok := members[member]; return ok }
-	return (has("cases") || has("world")) && !has("apiVersion") && !has("kind") && !has("spec")
+	text, err := Read(path, fixture.MaxBytes)
+	return err == nil && fixture.Holds(text)
 }
 
 // mayBeFile is true of files, and of what cannot be told, such as a link that leads
