@@ -37,14 +37,17 @@ func NewMask() *Mask {
 // inside is a mask for a part whose places are kept apart.
 func (m *Mask) inside() *Mask { return &Mask{key: m.key, tokens: m.tokens} }
 
+// Masked reports whether there is any value that a token stands for.
+func (m *Mask) Masked() bool { return len(m.tokens) > 0 }
+
 // Places are where something was masked, in order.
 func (m *Mask) Places() []string {
 	slices.Sort(m.places)
 	return slices.Compact(m.places)
 }
 
-// Token begins what stands in the place of a value.
-const Token = "masked-"
+// prefix begins what stands in the place of a value.
+const prefix = "masked-"
 
 func (m *Mask) token(value, place string) string {
 	if value == "" {
@@ -53,7 +56,7 @@ func (m *Mask) token(value, place string) string {
 	m.places = append(m.places, place)
 	mac := hmac.New(sha256.New, m.key)
 	mac.Write([]byte(value))
-	m.tokens[value] = Token + hex.EncodeToString(mac.Sum(nil)[:16])
+	m.tokens[value] = prefix + hex.EncodeToString(mac.Sum(nil)[:16])
 	return m.tokens[value]
 }
 

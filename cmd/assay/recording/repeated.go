@@ -11,6 +11,9 @@ import (
 // unrepeated masks what the messages of a decision repeat of masked values. The decision
 // that is made again from what is masked has the same masks in them.
 func unrepeated(c *capsule.Capsule, mask *capsule.Mask) error {
+	if !mask.Masked() {
+		return nil
+	}
 	policies, err := json.Marshal(c.Policies)
 	if err != nil {
 		return err
