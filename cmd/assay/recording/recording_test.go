@@ -283,8 +283,8 @@ func TestCapsuleThatContradictsItself(t *testing.T) {
 	}
 }
 
-// FuzzJudge writes anything into a capsule that hashes right: it is judged or refused,
-// and admits nothing that the policy does not.
+// FuzzJudge writes anything into a capsule that hashes right: it is judged or refused, and
+// nothing panics over it. What it admits is for the policies in it to say.
 func FuzzJudge(f *testing.F) {
 	r := open(f, setup{record: true})
 	r.decide(f, r.image("bare"))
