@@ -59,7 +59,7 @@ func rooms() []room {
 		owns: []string{
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/open-policy-agent/opa/cmd/formats",
 			opa + "ast", opa + "bundle", opa + "cover", opa + "loader", opa + "runtime/info", opa + "storage", opa + "tester",
-			opa + "topdown/...", opa + "types", opa + "util", "github.com/jstemmer/go-junit-report/v2/junit",
+			opa + "topdown/...", opa + "types", "github.com/jstemmer/go-junit-report/v2/junit",
 		},
 		never: []string{"net", "net/http/..."},
 	}, {

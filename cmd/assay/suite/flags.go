@@ -9,7 +9,6 @@ import (
 	"github.com/open-policy-agent/opa/cmd/formats"
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/cover"
-	"github.com/open-policy-agent/opa/v1/util"
 	"github.com/spf13/pflag"
 )
 
@@ -135,5 +134,3 @@ func (s *settings) kinds() []cover.Kind {
 	}
 	return out
 }
-
-var _ pflag.Value = (*util.EnumFlag)(nil)
