@@ -32,10 +32,9 @@ func demoCommand() *cobra.Command {
 
 // serveDemo runs the webhook as serve does, on a free port of loopback.
 func serveDemo(ctx context.Context, dir string, log io.Writer) (*demo.Webhook, error) {
-	flags := wiring.Flags{
-		Policies: []string{filepath.Join(dir, "policies")}, TrustedRoot: filepath.Join(dir, "trusted_root.json"),
-		NoMatch: "deny", IdentityRegexp: "upstream", InlinePolicies: "upstream", PrivateRegistries: true,
-	}
+	flags := wiring.Defaults()
+	flags.Policies, flags.TrustedRoot = []string{filepath.Join(dir, "policies")}, filepath.Join(dir, "trusted_root.json")
+	flags.PrivateRegistries = true
 	config := server.Config{
 		Addr:   "127.0.0.1:0",
 		TLS:    server.TLS{CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key")},
