@@ -45,7 +45,7 @@ func All() []declare.Builtin {
 func Register() {
 	for _, b := range All() {
 		ast.RegisterBuiltin(b.Declaration())
-		topdown.RegisterBuiltinFunc(b.Name, b.Call)
+		topdown.RegisterBuiltinFunc(b.Name, b.Function())
 	}
 }
 

@@ -23,7 +23,7 @@ type Standalone func(ctx context.Context) map[string]any
 func RegisterStandalone(alone Standalone) {
 	for _, b := range All() {
 		if b.Nondeterministic { // the others want no facts
-			topdown.RegisterBuiltinFunc(b.Name, alone.behind(b.Call))
+			topdown.RegisterBuiltinFunc(b.Name, alone.behind(b.Function()))
 		}
 	}
 }

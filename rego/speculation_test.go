@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/world"
 )
 
@@ -178,5 +179,35 @@ decision := {"allowed": answer.ok, "reasons": [sprintf("%d %s", [n, uuid.rfc4122
 	}
 	if got := encode(t, r.decide(t, byDigest(t, w, "app"))); got != first {
 		t.Errorf("got %s, then %s at the same time", first, got)
+	}
+}
+
+// TestOneQuestionHasOneAnswer: a tag that moves while a decision is made names one
+// digest in all of it, at whichever place of the policies it is asked for.
+func TestOneQuestionHasOneAnswer(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t, "images: {app: {}, other: {}}")
+	var asked atomic.Int64
+	image := front(t, w, func(inner http.Handler) http.HandlerFunc {
+		return func(out http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/v2/app/manifests/latest" && asked.Add(1) > 1 {
+				r.URL.Path = "/v2/other/manifests/latest"
+			}
+			inner.ServeHTTP(out, r)
+		}
+	})(byTag(t, w, "app"))
+	r := open(t, w, setup{client: []oci.Option{oci.WithTagTTL(0)}, query: "data.policies.test.decision", modules: map[string]string{"test.rego": `
+package policies.test
+
+image := input.request.object.spec.containers[0].image
+
+judged := oci.resolve(image)
+
+admitted := oci.resolve(image) if judged.ok
+
+decision := {"allowed": judged.digest == admitted.digest, "reasons": [judged.digest, admitted.digest]}
+`}})
+	if d := r.decide(t, image); !d.Allowed || asked.Load() != 1 {
+		t.Errorf("got digests %q after %d requests, want one, and one request", d.Reasons, asked.Load())
 	}
 }

@@ -59,6 +59,15 @@ func (b Builtin) Declaration() *ast.Builtin {
 	}
 }
 
+// Function is Call as OPA is to have it: with the arguments alone. Behind them OPA puts
+// the variable that takes the result, which has another name at every place that calls,
+// so that no call would be known for the one that was answered before.
+func (b Builtin) Function() topdown.BuiltinFunc {
+	return func(bctx topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
+		return b.Call(bctx, operands[:min(len(operands), len(b.Args))], iter)
+	}
+}
+
 // enumerate writes "a, b and c".
 func enumerate(codes []Code) string {
 	words := make([]string, len(codes))

@@ -15,7 +15,7 @@ import (
 func TestMain(m *testing.M) {
 	for _, b := range pure.Builtins() {
 		ast.RegisterBuiltin(b.Declaration())
-		topdown.RegisterBuiltinFunc(b.Name, b.Call)
+		topdown.RegisterBuiltinFunc(b.Name, b.Function())
 	}
 	os.Exit(m.Run())
 }

@@ -221,6 +221,15 @@ func TestADocumentIsReadOnce(t *testing.T) {
 	}
 }
 
+// TestADocumentIsReadWhereverACallStands: with its answer in a variable, or by itself.
+func TestADocumentIsReadWhereverACallStands(t *testing.T) {
+	t.Parallel()
+	got := evaluated(t, `[answer.ok | answer := sbom.packages("{}"); sbom.packages("{}"); other := sbom.packages("{}"); answer == other]`, nil)
+	if want := []any{false}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 // TestMemoryIsBounded: a document of the largest size that is read costs some times
 // its own, and one that is larger costs nothing much.
 func TestMemoryIsBounded(t *testing.T) {
