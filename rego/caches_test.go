@@ -40,36 +40,6 @@ func TestNoSignaturesServesForAMoment(t *testing.T) {
 	}
 }
 
-// TestTimeoutIsNeverKept: the clock stands still, so what is kept would serve for
-// ever; decisions find the registry well as soon as the hanging request is gone.
-func TestTimeoutIsNeverKept(t *testing.T) {
-	t.Parallel()
-	w := openWorld(t, signedApp)
-	well := make(chan struct{})
-	image := front(t, w, func(inner http.Handler) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			select {
-			case <-well:
-				inner.ServeHTTP(w, r)
-			default:
-				<-well
-				panic(http.ErrAbortHandler)
-			}
-		}
-	})(byDigest(t, w, "app"))
-	r := open(t, w, setup{})
-	d := within(t, r, 200*time.Millisecond, image)
-	if got := codes(d); !slices.Equal(got, []string{"timeout"}) {
-		t.Fatalf("got codes %v, want timeout", got)
-	}
-	close(well)
-	for begun := time.Now(); !d.Allowed; d = within(t, r, 5*time.Second, image) {
-		if time.Since(begun) > 10*time.Second {
-			t.Fatalf("got %s, want admitted", encode(t, d))
-		}
-	}
-}
-
 // TestFailuresOfARegistryAreNeverKept: the next decision asks again.
 func TestFailuresOfARegistryAreNeverKept(t *testing.T) {
 	t.Parallel()

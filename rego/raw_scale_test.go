@@ -1,7 +1,6 @@
 package rego_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -56,11 +55,9 @@ func TestPolicyInRegoReadsOn(t *testing.T) {
 	r := open(t, w, setup{policies: static("everything", "**", "pass", ""), modules: map[string]string{
 		"a.rego": fmt.Sprintf(reads, "a"), "b.rego": fmt.Sprintf(reads, "b"), "c.rego": innocent,
 	}})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	d, err := r.Decide(ctx, labelled(byDigest(t, w, "app"), "good"))
-	if err != nil || len(d.Rego) != 3 || len(d.Warnings) < 2 {
-		t.Errorf("got %+v and %v, want a decision that warns of two", d, err)
+	d := withinOr(t, r, 4*time.Second, nothing, labelled(byDigest(t, w, "app"), "good"))
+	if len(d.Rego) != 3 || len(d.Warnings) < 2 {
+		t.Errorf("got %+v, want a decision that warns of two", d)
 	}
 }
 
@@ -72,7 +69,7 @@ func TestRunawayThatWarnsStaysOne(t *testing.T) {
 	const runaway = "package policies.runaway\n\nmode := \"warn\"\n\n" +
 		"deny contains 1 if {\n\tn := numbers.range(1, 3000)\n\tcount([1 | n[_]; n[_]; n[_]]) == 1\n}\n"
 	r := open(t, w, setup{modules: map[string]string{"runaway.rego": runaway, "innocent.rego": innocent}})
-	d := within(t, r, 8*time.Second, byDigest(t, w, "app"))
+	d := withinOr(t, r, 8*time.Second, lateReason, pod(byDigest(t, w, "app")))
 	got := outcomes(d)["runaway"]
 	if !d.Allowed || got.Mode != "warn" || got.Error == nil || got.Error.Code != "timeout" || r.last().Evaluations < 2 {
 		t.Errorf("got %s after %d evaluations, want a warning of the runaway", encode(t, d), r.last().Evaluations)

@@ -1,14 +1,12 @@
 package rego_test
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
@@ -56,28 +54,6 @@ func TestSourceIsAskedWithTheImage(t *testing.T) {
 			t.Errorf("SRC-1: %s: got %d requests to the source and %d in all, want %d to %d, of %d: %q",
 				want.name, n, all, want.least, want.most, want.everywhere, asked)
 		}
-	}
-}
-
-// TestSlowSourceCostsItsPolicy: the other one has its say.
-func TestSlowSourceCostsItsPolicy(t *testing.T) {
-	t.Parallel()
-	w := openWorld(t, signedApp)
-	at := front(t, w, func(http.Handler) http.HandlerFunc {
-		return func(_ http.ResponseWriter, r *http.Request) {
-			select {
-			case <-r.Context().Done():
-			case <-t.Context().Done():
-			}
-		}
-	})
-	r := open(t, w, setup{policies: policy("beside", "", "") + "---\n" +
-		policy("elsewhere", "  mode: warn\n", "    source: [{oci: "+at(w.Registry())+"/acme/signatures}]\n")})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	d, err := r.Decide(ctx, pod(byDigest(t, w, "app")))
-	if err != nil || !d.Allowed || len(d.Warnings) != 1 || !slices.Equal(codes(d), []string{"timeout"}) {
-		t.Errorf("SRC-1: got %s and %v, want admitted with a warning that the source did not answer", encode(t, d), err)
 	}
 }
 

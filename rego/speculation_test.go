@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/world"
 )
 
@@ -22,8 +22,12 @@ const authority = `{"name": "main", "keyless": {"identities": [{
 // told decides by a module of its own about the image named app.
 func told(t *testing.T, w *world.World, module string) *rig {
 	t.Helper()
-	text := "package policies.test\n\nauthority := " + authority + "\n\nimage := input.request.object.spec.containers[0].image\n\n" + module
-	return open(t, w, setup{modules: map[string]string{"test.rego": text}, query: "data.policies.test.decision"})
+	return open(t, w, setup{modules: map[string]string{"test.rego": asking(module)}, query: "data.policies.test.decision"})
+}
+
+// asking is a policy of the rules, which may name an authority and the image.
+func asking(rules string) string {
+	return "package policies.test\n\nauthority := " + authority + "\n\nimage := input.request.object.spec.containers[0].image\n\n" + rules
 }
 
 // another is a registry that counts who talks to it.
@@ -196,17 +200,13 @@ func TestOneQuestionHasOneAnswer(t *testing.T) {
 			inner.ServeHTTP(out, r)
 		}
 	})(byTag(t, w, "app"))
-	r := open(t, w, setup{client: []oci.Option{oci.WithTagTTL(0)}, query: "data.policies.test.decision", modules: map[string]string{"test.rego": `
-package policies.test
-
-image := input.request.object.spec.containers[0].image
-
+	r := open(t, w, setup{client: []oci.Option{oci.WithTagTTL(0)}, query: "data.policies.test.decision", modules: map[string]string{"test.rego": asking(`
 judged := oci.resolve(image)
 
 admitted := oci.resolve(image) if judged.ok
 
 decision := {"allowed": judged.digest == admitted.digest, "reasons": [judged.digest, admitted.digest]}
-`}})
+`)}})
 	if d := r.decide(t, image); !d.Allowed || asked.Load() != 1 {
 		t.Errorf("got digests %q after %d requests, want one, and one request", d.Reasons, asked.Load())
 	}
