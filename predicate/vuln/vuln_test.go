@@ -322,8 +322,9 @@ func TestFindingsMemoryIsBounded(t *testing.T) {
 	if err != nil || len(got.Findings) != 5_001 {
 		t.Fatalf("got %d findings, %v, want all", len(got.Findings), err)
 	}
-	// The race detector takes a third more; a text for each result would be 15 GB.
-	if got := after.TotalAlloc - before.TotalAlloc; got > 128<<20 {
+	// What others allocate meanwhile is counted too, and the race detector takes a third
+	// more; a text for each result would be 15 GB.
+	if got := after.TotalAlloc - before.TotalAlloc; got > 512<<20 {
 		t.Errorf("got %d bytes allocated, want less", got)
 	} else {
 		t.Logf("%d bytes allocated", got)
