@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/assay-dev/assay/builtins"
@@ -26,9 +27,9 @@ func install(t *testing.T, w *world.World) *installation {
 }
 
 // installOver is install with something wrong with the registry.
-func installOver(t *testing.T, w *world.World, wrap func(builtins.Registry) builtins.Registry) *installation {
+func installOver(t *testing.T, w *world.World, wrap func(builtins.Registry) builtins.Registry, options ...oci.Option) *installation {
 	t.Helper()
-	client, err := oci.New(oci.WithPrivateRegistries())
+	client, err := oci.New(append(options, oci.WithPrivateRegistries())...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,17 +239,19 @@ func (h hanging) Signatures(ctx context.Context, cred oci.Credentials, ref strin
 }
 
 // TestLayerThatHangsDoesNotHideAGoodOne though the fetch may take as long as the
-// decision: it ends early enough to be verified and answered.
+// decision: it ends early enough to be verified and answered. The time is fake.
 func TestLayerThatHangsDoesNotHideAGoodOne(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
-	i := installOver(t, w, func(registry builtins.Registry) builtins.Registry { return hanging{registry} })
-	s, call := i.Open(oci.Credentials{}, ""), w.Expand("cosign.verify(\"${app@}\", "+authority+")")
-	evaluateOnce(t, s, call)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	s.Settle(ctx, nil)
-	if got, _ := evaluateOnce(t, s, call).(map[string]any); got["ok"] != true {
-		t.Errorf("got %v, want the good signature", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		i := installOver(t, w, func(registry builtins.Registry) builtins.Registry { return hanging{registry} }, oci.WithTransport(w.Transport()))
+		s, call := i.Open(oci.Credentials{}, ""), w.Expand("cosign.verify(\"${app@}\", "+authority+")")
+		evaluateOnce(t, s, call)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		s.Settle(ctx, nil)
+		if got, _ := evaluateOnce(t, s, call).(map[string]any); got["ok"] != true {
+			t.Errorf("got %v, want the good signature", got)
+		}
+	})
 }

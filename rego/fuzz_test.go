@@ -46,7 +46,7 @@ func FuzzSet(f *testing.F) {
 			t.Fatalf("got %v, want what is read to compile", err)
 		}
 		checkText(t, documents.Policies)
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		d, err := rego.NewEngine(set, nil).Decide(ctx, pod(someApp))
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -124,7 +125,8 @@ func TestSlowHeadersAreCutOff(t *testing.T) {
 	s := start(t, config)
 	connection := dial(t, s)
 	fmt.Fprint(connection, "POST /validate HTTP/1.1\r\nHost: x\r\nX-Slow:")
-	if rest, err := io.ReadAll(connection); err != nil || len(rest) > 0 {
+	// The connection may be closed before all of it has arrived.
+	if rest, err := io.ReadAll(connection); err != nil && !errors.Is(err, syscall.ECONNRESET) || len(rest) > 0 {
 		t.Errorf("got %q %v, want the connection closed", rest, err)
 	}
 }
@@ -133,7 +135,7 @@ func TestSlowHeadersAreCutOff(t *testing.T) {
 func TestSlowBodyIsCutOff(t *testing.T) {
 	t.Parallel()
 	config := plainConfig()
-	config.ReadTimeout = 50 * time.Millisecond
+	config.ReadTimeout = 2 * time.Second // and the beginning has to arrive within it
 	s := start(t, config)
 	connection := dial(t, s)
 	fmt.Fprint(connection, "POST /validate HTTP/1.1\r\nHost: x\r\n"+
@@ -219,7 +221,7 @@ func TestDrainFinishesWhatIsInFlight(t *testing.T) {
 			ca := newAuthority(t)
 			config, _ := tlsConfig(t, ca)
 			decider, entered, release := blocking()
-			config.Validate = decider
+			config.Validate, config.Timeout = decider, patience
 			s, client := start(t, config), ca.client(t)
 			client.Transport.(*http.Transport).ForceAttemptHTTP2 = major == 2
 			closing := make(chan struct{})

@@ -65,12 +65,13 @@ func (u unread) Read([]byte) (int, error) {
 func TestReadTimeoutDoesNotEndADecision(t *testing.T) {
 	t.Parallel()
 	config := plainConfig()
-	config.ReadTimeout = 50 * time.Millisecond
+	config.ReadTimeout = time.Second // and the review has to arrive within it
+	config.Timeout = patience
 	config.Validate = DeciderFunc(func(ctx context.Context, review []byte) (Decision, error) {
 		select {
 		case <-ctx.Done():
 			return Decision{}, context.Cause(ctx)
-		case <-time.After(4 * config.ReadTimeout):
+		case <-time.After(2 * config.ReadTimeout):
 			return allowAll(ctx, review)
 		}
 	})

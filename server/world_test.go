@@ -27,7 +27,7 @@ import (
 
 // patience is how long a test waits for what must happen. Nothing waits for it
 // when all is well.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // podReview is a small review with a secret in its object.
 const podReview = `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{

@@ -84,7 +84,7 @@ func TestHostilePolicies(t *testing.T) {
 	for name := range hostile() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
 			process := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestHostilePolicies$", "-test.v")
 			process.Env = append(os.Environ(), alone+"="+name)
@@ -111,9 +111,15 @@ func TestDeadline(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := evaluator(t, cue.Options{Timeout: tt.time})
-			ctx, cancel := context.WithTimeout(t.Context(), tt.context)
-			defer cancel()
-			got := e.Validate(ctx, slow(0), []byte(`{}`), false)
+			var got *cue.Refusal
+			for begun := time.Now(); time.Since(begun) < time.Minute; {
+				ctx, cancel := context.WithTimeout(t.Context(), tt.context)
+				got = e.Validate(ctx, slow(0), []byte(`{}`), false)
+				cancel()
+				if tt.want == none || got == nil || !strings.HasPrefix(got.Message, none) {
+					break
+				} // the time was over before it began
+			}
 			abandoned := e.Abandoned()
 			if got == nil || got.Code != cue.Timeout || !strings.HasPrefix(got.Message, tt.want) {
 				t.Errorf("got %v, want timeout: %s", got, tt.want)
@@ -134,9 +140,11 @@ func TestTooManyAbandoned(t *testing.T) {
 	for known().Code == cue.Timeout { // on a machine that has other things to do
 		t.Log("once more")
 	}
-	for i := range 2 {
-		if got := e.Validate(t.Context(), slow(i), []byte(`{}`), false); got == nil || got.Code != cue.Timeout {
-			t.Fatalf("got %v, want timeout", got)
+	for i := range int64(2) {
+		for e.Abandoned() == i { // the time may be over before it begins
+			if got := e.Validate(t.Context(), slow(int(i)), []byte(`{}`), false); got == nil || got.Code != cue.Timeout {
+				t.Fatalf("got %v, want timeout", got)
+			}
 		}
 	}
 	const still = "the cue policy is still being evaluated, past its time"
@@ -159,10 +167,10 @@ func TestTooManyAbandoned(t *testing.T) {
 // from being evaluated and no other.
 func TestOnePolicyAbandoned(t *testing.T) {
 	t.Parallel()
-	e := evaluator(t, cue.Options{Timeout: 10 * time.Second, Abandoned: 4})
+	e := evaluator(t, cue.Options{Timeout: time.Minute, Abandoned: 4})
 	const want = "the cue policy was not evaluated: 2 evaluations of it still run past their time, want less than 2"
 	last := ""
-	for i := range 6 {
+	for i := 0; last != want && i < 1000; i++ { // the time may be over before one begins
 		brief, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		last = message(e.Validate(brief, slow(0), fmt.Appendf(nil, `{"a": %d}`, i), false))
 		cancel()
@@ -190,8 +198,11 @@ func TestAbandonedEnd(t *testing.T) {
 			t.Fatal("got no end")
 		}
 	}
-	if got := ask(); got == nil || got.Code != cue.NotCompliant {
-		t.Errorf("got %v, want the verdict of the evaluation that ended late", got)
+	begun := time.Now()
+	for got := ask(); got == nil || got.Code != cue.NotCompliant; got = ask() {
+		if time.Since(begun) > time.Minute { // the time may have been over before it began
+			t.Fatalf("got %v, want the verdict of the evaluation that ended late", got)
+		}
 	}
 }
 
@@ -288,8 +299,12 @@ func TestVerdictsAreFew(t *testing.T) {
 	ask(100)
 	before := heap()
 	ask(1000)
-	if after := heap(); after > before+4<<20 {
-		t.Errorf("got %d KiB more after 1000 questions, want few", (after-before)>>10)
+	begun, tick := time.Now(), time.Tick(10*time.Millisecond)
+	for after := heap(); after > before+4<<20; after = heap() { // others make use of the heap too, for a while
+		if time.Since(begun) > time.Minute {
+			t.Fatalf("got %d KiB more after 1000 questions, want few", (after-before)>>10)
+		}
+		<-tick
 	}
 }
 

@@ -320,7 +320,7 @@ func TestFilesWaitForEachOther(t *testing.T) {
 	}
 	<-entered
 	<-entered
-	late, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	late, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	_, err := c.Files(late, anonymous, ref, []string{"a"})
 	mustRefuse(t, err, oci.Timeout, "layers of")

@@ -251,10 +251,10 @@ func mustRefuse(t *testing.T, err error, want oci.Code, words ...string) {
 	}
 }
 
-// refused reads the signatures of ref within a short deadline and checks the refusal.
+// refused reads the signatures of ref and checks the refusal.
 func refused(t *testing.T, c *oci.Client, ref string, want oci.Code, words ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	l, err := c.Signatures(ctx, anonymous, ref, oci.Place{})
 	mustRefuse(t, err, want, words...)
@@ -266,7 +266,7 @@ func refused(t *testing.T, c *oci.Client, ref string, want oci.Code, words ...st
 // refusedLayers is refused for what costs a list its layers but not itself.
 func refusedLayers(t *testing.T, c *oci.Client, ref string, want oci.Code, words ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	l, err := c.Signatures(ctx, anonymous, ref, oci.Place{})
 	if err != nil || len(l.Layers) == 0 {

@@ -28,7 +28,7 @@ func TestBytesInFlightAreBounded(t *testing.T) {
 		<-goOn
 		_, _ = w.Write(content[1:])
 	})
-	c := newClient(t, oci.WithMaxInFlight(1000), oci.WithTimeout(10*time.Second))
+	c := newClient(t, oci.WithMaxInFlight(1000), oci.WithTimeout(time.Minute))
 	first := make(chan oci.List, 1)
 	go func() {
 		l, _ := c.Signatures(t.Context(), anonymous, ref, oci.Place{})

@@ -9,15 +9,21 @@ import (
 	"github.com/assay-dev/assay/builtins/oci"
 )
 
-// handed answers every request in the process, if it is to ghcr.io.
-type handed struct{ http.Handler }
+// handed answers every request in the process, if it is to the host.
+type handed struct {
+	http.Handler
+	host string
+}
 
 func (h handed) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Host != "ghcr.io" {
+	if r.URL.Host != h.host {
 		return nil, errors.New("no such host")
 	}
 	recorder := httptest.NewRecorder()
 	h.ServeHTTP(recorder, r)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
 	response := recorder.Result()
 	response.Request = r
 	return response, nil
@@ -26,7 +32,7 @@ func (h handed) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestTransportTakesThePlaceOfTheNetwork: with registries at hand nothing is dialled.
 func TestTransportTakesThePlaceOfTheNetwork(t *testing.T) {
 	t.Parallel()
-	client, err := oci.New(oci.WithTransport(handed{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	client, err := oci.New(oci.WithTransport(handed{host: "ghcr.io", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/v2/":
 		case "/v2/app/manifests/away":

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -146,7 +147,8 @@ func TestAReferrerListedWithAnotherSizeDoesNotHideTheRightOne(t *testing.T) {
 	mustBe(t, l, err, "digest_mismatch", "good")
 }
 
-// TestTheDeadlineCostsOnlyWhatHangs: layers and referrers that did come are returned.
+// TestTheDeadlineCostsOnlyWhatHangs: layers and referrers that did come are returned. The
+// time is fake: what comes is there before any is over.
 func TestTheDeadlineCostsOnlyWhatHangs(t *testing.T) {
 	t.Parallel()
 	for name, hanging := range map[string]string{"a blob": "/blobs/", "a referrer": "/manifests/"} {
@@ -154,31 +156,36 @@ func TestTheDeadlineCostsOnlyWhatHangs(t *testing.T) {
 			t.Run(fmt.Sprint(name, " cancelled ", cancelled), func(t *testing.T) {
 				t.Parallel()
 				f := newFake(t)
-				ref, subject := f.image(t, "org/app", "v1")
-				f.referrer(t, "org/app", subject, bundleType, "good")
-				bad := f.referrer(t, "org/app", subject, bundleType, "bad")
-				if hanging == "/blobs/" {
-					bad = describe("", []byte("bad"))
-				}
-				f.hang(t, hanging+bad.Digest)
-				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-				defer cancel()
-				if cancelled && hanging == "/blobs/" {
-					time.AfterFunc(500*time.Millisecond, cancel)
-				}
-				l, err := newClient(t).Bundles(ctx, anonymous, ref, oci.Place{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				got := map[string]bool{}
-				for _, o := range outcome(l) {
-					got[o] = true
-				}
-				if diff := cmp.Diff(map[string]bool{"good": true, "timeout": true}, got); diff != "" {
-					t.Errorf("outcomes (-want +got):\n%s", diff)
-				}
+				synctest.Test(t, func(t *testing.T) { f.costsOnlyWhatHangs(t, hanging, cancelled) })
 			})
 		}
+	}
+}
+
+func (f *fake) costsOnlyWhatHangs(t *testing.T, hanging string, cancelled bool) {
+	t.Helper()
+	ref, subject := f.image(t, "org/app", "v1")
+	f.referrer(t, "org/app", subject, bundleType, "good")
+	bad := f.referrer(t, "org/app", subject, bundleType, "bad")
+	if hanging == "/blobs/" {
+		bad = describe("", []byte("bad"))
+	}
+	f.hang(t, hanging+bad.Digest)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if cancelled && hanging == "/blobs/" {
+		time.AfterFunc(500*time.Millisecond, cancel)
+	}
+	l, err := newClient(t, oci.WithTransport(handed{f, f.host()})).Bundles(ctx, anonymous, ref, oci.Place{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for _, o := range outcome(l) {
+		got[o] = true
+	}
+	if diff := cmp.Diff(map[string]bool{"good": true, "timeout": true}, got); diff != "" {
+		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
 }
 

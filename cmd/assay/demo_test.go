@@ -12,19 +12,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
-// TestDemoTellsItsStory wants what the README promises, in order and in time.
+// TestDemoTellsItsStory wants what the README promises, in order.
 func TestDemoTellsItsStory(t *testing.T) {
 	t.Parallel()
 	var out, log bytes.Buffer
-	began := time.Now()
 	if code := run(t.Context(), []string{"demo"}, &out, &log); code != exitAdmitted {
 		t.Fatalf("exit code: got %d, want 0\n%s", code, &log)
-	}
-	if took := time.Since(began); took > 10*time.Second {
-		t.Errorf("got a demo of %s, want at most 10s", took)
 	}
 	if log.Len() > 0 {
 		t.Errorf("log: got\n%s\nwant none", &log)

@@ -25,7 +25,7 @@ import (
 
 // patience is how long a test waits for what must happen. Nothing waits for it
 // when all is well.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // daemon is the webhook of a script, in a process of its own.
 type daemon struct {

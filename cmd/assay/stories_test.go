@@ -213,7 +213,7 @@ func (e storyError) Error() string { return string(e) }
 
 func (s *story) decide(t *testing.T, engine *rego.Engine, request []byte) (decision, text string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	d, err := engine.Decide(ctx, request)
 	if err != nil {

