@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -66,7 +67,12 @@ func (c *Cluster) Kubectl(t testing.TB, args ...string) string {
 
 // TryKubectl runs kubectl as an administrator with an input. The error has what it printed of the cause.
 func (c *Cluster) TryKubectl(t testing.TB, input string, args ...string) (string, error) {
-	command := exec.CommandContext(t.Context(), c.Tool("kubectl"), args...)
+	t.Helper()
+	return c.kubectl(t.Context(), input, args...)
+}
+
+func (c *Cluster) kubectl(ctx context.Context, input string, args ...string) (string, error) {
+	command := exec.CommandContext(ctx, c.Tool("kubectl"), args...)
 	command.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig, "HOME="+c.Dir)
 	command.Stdin = strings.NewReader(input)
 	var stdout, stderr bytes.Buffer
@@ -75,6 +81,12 @@ func (c *Cluster) TryKubectl(t testing.TB, input string, args ...string) (string
 		return stdout.String(), fmt.Errorf("%w: %s", err, bytes.TrimSpace(stderr.Bytes()))
 	}
 	return stdout.String(), nil
+}
+
+// createDefaultServiceAccount makes Pods possible in the namespace that is there from the start.
+func (c *Cluster) createDefaultServiceAccount(ctx context.Context) error {
+	_, err := c.kubectl(ctx, "", "create", "serviceaccount", "--namespace=default", "default")
+	return err
 }
 
 // prepare mints what the components need before they start.

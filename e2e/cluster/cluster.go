@@ -30,8 +30,8 @@ import (
 
 // Options say what runs. The zero value is etcd and kube-apiserver.
 type Options struct {
-	// Controllers adds kube-controller-manager: Deployments make their Pods, and namespaces
-	// get their default ServiceAccount.
+	// Controllers adds kube-controller-manager: Deployments make their Pods, namespaces get
+	// their default ServiceAccount, and a namespace that is deleted goes.
 	Controllers bool
 	// APIServer has further flags of kube-apiserver, such as --audit-policy-file.
 	APIServer []string
@@ -127,10 +127,10 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := c.startAPIServer(ctx); err != nil {
 		return err
 	}
-	if !c.options.Controllers {
-		return nil
+	if c.options.Controllers {
+		return c.startControllers(ctx)
 	}
-	return c.startControllers(ctx)
+	return c.createDefaultServiceAccount(ctx)
 }
 
 func (c *Cluster) startAPIServer(ctx context.Context) error {
@@ -167,13 +167,25 @@ func (c *Cluster) startControllers(ctx context.Context) error {
 	if err := c.run("kube-controller-manager", "--kubeconfig="+kubeconfig, "--leader-elect=false",
 		"--use-service-account-credentials", "--root-ca-file="+c.path("ca.crt"),
 		"--service-account-private-key-file="+c.path("serviceaccounts.key"), "--secure-port=0",
-		// There are no nodes, volumes or certificates to look after.
-		"--controllers=*,-node-*,-persistentvolume-*,-attach-detach,-certificatesigningrequest-*"); err != nil {
+		"--controllers="+strings.Join(controllers(), ",")); err != nil {
 		return err
 	}
 	return c.await(ctx, "kube-controller-manager", func(ctx context.Context) error {
 		return c.ask(ctx, "/api/v1/namespaces/default/serviceaccounts/default")
 	})
+}
+
+// controllers are those that make Pods, and what such objects need to come and go. There are no
+// nodes, volumes or endpoints to look after.
+func controllers() []string {
+	return []string{
+		"deployment-controller", "replicaset-controller", "replicationcontroller-controller",
+		"statefulset-controller", "daemonset-controller", "job-controller", "cronjob-controller",
+		"serviceaccount-controller", "serviceaccount-token-controller", "root-ca-certificate-publisher-controller",
+		"clusterrole-aggregation-controller", "namespace-controller", "garbage-collector-controller",
+		"resourcequota-controller", "disruption-controller", "ttl-after-finished-controller",
+		"validatingadmissionpolicy-status-controller",
+	}
 }
 
 // ask wants 200 of the API server.

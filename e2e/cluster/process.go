@@ -1,11 +1,10 @@
 package cluster
 
 import (
-	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -23,7 +22,7 @@ func (c *Cluster) run(name string, args ...string) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	command := exec.Command(c.Tool(name), args...)
 	command.Dir, command.Stdout, command.Stderr = c.Dir, log, log
 	// In a group of its own: an interrupt of the terminal is for the test, which stops them in
@@ -67,25 +66,23 @@ func (c *Cluster) kill(name string) {
 func (c *Cluster) stop(t testing.TB) {
 	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "server"} {
 		c.kill(name)
-		if t.Failed() {
-			t.Logf("the end of the log of %s:\n%s", name, tail(c.path(name+".log")))
+		if !t.Failed() {
+			continue
+		}
+		if content, err := os.ReadFile(c.path(name + ".log")); err == nil {
+			t.Logf("the end of the log of %s:\n%s", name, tail(string(content)))
 		}
 	}
 }
 
-// tail gives the last lines of a log.
-func tail(path string) []byte {
-	const lines = 25
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Appendf(nil, "(none: %v)", err)
-	}
-	end := len(content)
-	for range lines + 1 {
-		end = bytes.LastIndexByte(content[:end], '\n')
-		if end < 0 {
-			return content
+// tail gives the last lines of a log that are no mere information.
+func tail(log string) string {
+	const lines = 20
+	var kept []string
+	for line := range strings.Lines(log) {
+		if !strings.HasPrefix(line, "I") { // as klog begins them
+			kept = append(kept, line)
 		}
 	}
-	return content[end+1:]
+	return strings.Join(kept[max(0, len(kept)-lines):], "")
 }
