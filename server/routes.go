@@ -18,6 +18,7 @@ import (
 func (s *Server) routes() http.Handler {
 	e := echo.New()
 	e.HTTPErrorHandler = plainText
+	e.Use(s.giveBack)
 	slots := make(chan struct{}, s.config.MaxInFlight)
 	bodies := semaphore.NewWeighted(bodiesRoom)
 	validate := &webhook{server: s, name: "validate", phase: admission.Validation, decider: s.config.Validate, slots: slots, bodies: bodies}
@@ -28,6 +29,18 @@ func (s *Server) routes() http.Handler {
 	e.GET("/readyz", s.readyz)
 	e.GET("/metrics", echo.WrapHandler(s.metrics.handler()))
 	return e
+}
+
+// giveBack closes connections with their next answer while draining. The API server keeps
+// them, each in HTTP/1.1, and sends no POST again: a review that it writes on one which is
+// closed at that moment fails.
+func (s *Server) giveBack(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if s.draining.Load() {
+			c.Response().Header().Set(echo.HeaderConnection, "close")
+		}
+		return next(c)
+	}
 }
 
 // plainText answers errors as text: the API server repeats the text of an error

@@ -186,14 +186,17 @@ func TestDrainFailsReadinessFirst(t *testing.T) {
 	if response, body := get(t, client, s.url+"/readyz"); response.StatusCode != 200 || body != "ready\n" {
 		t.Fatalf("got %d %q, want ready", response.StatusCode, body)
 	}
+	if response, _ := post(t, client, s.url+"/validate", podReview); response.Close {
+		t.Error("got the connection closed after a review, want it kept")
+	}
 	s.stop()
 	log.wait(t, "draining")
 	response, body := get(t, client, s.url+"/readyz?verbose")
 	if want := "[-] serving: got the signal to stop\n[+] certificate: ok\nnot ready\n"; response.StatusCode != 503 || body != want {
 		t.Errorf("readiness: got %d %q, want 503 %q", response.StatusCode, body, want)
 	}
-	if response, body := post(t, client, s.url+"/validate", podReview); response.StatusCode != 200 {
-		t.Errorf("review: got %d %s, want 200", response.StatusCode, body)
+	if response, body := post(t, client, s.url+"/validate", podReview); response.StatusCode != 200 || !response.Close {
+		t.Errorf("review: got %d %s (closes: %t), want 200, and the connection closed", response.StatusCode, body, response.Close)
 	}
 	if response, _ := get(t, client, s.url+"/healthz"); response.StatusCode != 200 {
 		t.Errorf("health: got %d, want 200", response.StatusCode)
