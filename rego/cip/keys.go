@@ -1,6 +1,7 @@
 package cip
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ func (v *validation) key(path string, k *KeyRef) {
 		if s.Name == "" { // ours: no Secret is without a name
 			v.missing(path + ".secretref.name")
 		}
-		if s.Namespace != "" && s.Namespace != systemNamespace {
+		if s.Namespace != "" && s.Namespace != cmp.Or(v.settings.Namespace, systemNamespace) {
 			v.invalid(s.Namespace, path+".secretref.namespace", "secretref.namespace is invalid. "+
 				"If set, it should use the same namespace where the policy-controller was deployed")
 		}

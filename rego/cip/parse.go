@@ -53,17 +53,31 @@ func (e *DocumentError) orNil() error {
 	return e
 }
 
+// Settings are what an installation decides about its policies. The zero value is
+// what holds for files.
+type Settings struct {
+	// Namespace is the system namespace: a secretRef may name no other. Empty, it is
+	// cosign-system.
+	Namespace string
+	// EmptyAuthorities admits a policy without authorities: none of its images can
+	// satisfy it. It is the opposite of upstream's fail-on-empty-authorities.
+	EmptyAuthorities bool
+}
+
+// Parse is [Settings.Parse] of the zero value.
+func Parse(data []byte) (*Documents, error) { return Settings{}.Parse(data) }
+
 // Parse reads all documents of one YAML or JSON stream. Defaults are applied
 // before validation. When anything is wrong there are no Documents, and the
 // error holds a [DocumentError] for each document that is at fault.
-func Parse(data []byte) (*Documents, error) {
+func (s Settings) Parse(data []byte) (*Documents, error) {
 	trees, err := strict.Stream(data)
 	if syntax := (*strict.SyntaxError)(nil); errors.As(err, &syntax) {
 		return nil, &DocumentError{Index: syntax.Index, Refused: []string{syntax.Text}}
 	} else if err != nil {
 		return nil, err
 	}
-	p := parser{found: map[string]any{}}
+	p := parser{settings: s, found: map[string]any{}}
 	var errs []error
 	empty := true
 	for i, tree := range trees {
@@ -82,7 +96,8 @@ func Parse(data []byte) (*Documents, error) {
 }
 
 type parser struct {
-	docs Documents
+	settings Settings
+	docs     Documents
 	// found holds each resource under its kind and name.
 	found map[string]any
 }
@@ -141,7 +156,7 @@ func (p *parser) policy(h header, tree any) error {
 	object, decodeErrs := decodeResource[Spec](tree)
 	spec := &object.Spec
 	spec.setDefaults()
-	v := validation{}
+	v := validation{settings: p.settings}
 	v.spec(spec)
 	if warnings := v.errs.At(WarningLevel); len(warnings) > 0 {
 		p.docs.Warnings = append(p.docs.Warnings, fmt.Sprintf("policy %d: %v", h.index, warnings))

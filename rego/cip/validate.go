@@ -58,7 +58,10 @@ func schemaErrors(s *Spec) []string {
 }
 
 // validation collects errors; its methods never stop at the first.
-type validation struct{ errs FieldErrors }
+type validation struct {
+	settings Settings
+	errs     FieldErrors
+}
 
 func (v *validation) add(message, details string, paths ...string) {
 	v.errs = append(v.errs, FieldError{Message: message, Details: details, Paths: paths})
@@ -105,7 +108,7 @@ func (v *validation) spec(s *Spec) {
 			v.glob(at("spec.images", i)+".glob", image.Glob)
 		}
 	}
-	if len(s.Authorities) == 0 {
+	if len(s.Authorities) == 0 && !v.settings.EmptyAuthorities {
 		v.missing("spec.authorities")
 	}
 	v.authorities(s)
