@@ -52,8 +52,8 @@ const (
 
 // KeyRef is exactly one of [KeyRef.SecretRef], [KeyRef.Data] and [KeyRef.KMS].
 type KeyRef struct {
-	// SecretRef is a Secret among the files, with what data could hold in its only
-	// entry, or in "cosign.pub" beside "cosign.key" and "cosign.password".
+	// SecretRef is a Secret of the system namespace, with what data could hold in its
+	// only entry, or in "cosign.pub" beside "cosign.key" and "cosign.password".
 	SecretRef *SecretRef `json:"secretRef,omitempty"`
 	// Data is PEM: "PUBLIC KEY" or "RSA PUBLIC KEY", of which only the first block
 	// counts, or "CERTIFICATE", one or a chain of at most 16, the signer's first.
@@ -70,7 +70,8 @@ type KeyRef struct {
 type SecretRef struct {
 	// Name is that of the Secret. Required.
 	Name string `json:"name"`
-	// Namespace is "cosign-system" or nothing. Default: "cosign-system".
+	// Namespace is the system namespace or nothing. Default: the system namespace, which
+	// is "cosign-system" unless the installation has another.
 	Namespace string `json:"namespace,omitempty"`
 }
 

@@ -47,9 +47,11 @@ type Policy struct {
 	Gaps map[string]string `json:"gaps,omitempty"`
 }
 
-// Spec is what a Policy demands, of which images. The comments of its fields,
-// and of those below, are the reference that users read: docs/reference.md is
-// made from the first paragraph of each.
+// Spec is what a policy demands, of which images.
+//
+// The comments of its fields, and of those below, are the reference that users
+// read: docs/reference.md and what kubectl explains are made from the first
+// paragraph of each.
 type Spec struct {
 	// Images are patterns of image names. An image is subject to the policy when
 	// any of them matches. At most 10,000. Required, at least one.
@@ -133,7 +135,7 @@ type PolicyRef struct {
 	// Remote is the text behind a URL: at most 1 MiB within 10 seconds, fetched
 	// when the policies are loaded.
 	Remote *RemotePolicy `json:"remote,omitempty"`
-	// ConfigMapRef is the text in a ConfigMap among the files.
+	// ConfigMapRef is the text in a ConfigMap of the system namespace.
 	ConfigMapRef *ConfigMapRef `json:"configMapRef,omitempty"`
 	// FetchConfigFile adds the image's configuration to the input, as "config", by
 	// platform. Not in the policy of an attestation. Default: false.
@@ -163,8 +165,8 @@ type RemotePolicy struct {
 type ConfigMapRef struct {
 	// Name is that of the ConfigMap. Required.
 	Name string `json:"name"`
-	// Namespace is for people: ConfigMaps are found in "cosign-system" and without
-	// a namespace.
+	// Namespace is for people: ConfigMaps are found in the system namespace, and in
+	// files without a namespace too.
 	Namespace string `json:"namespace,omitempty"`
 	// Key is the entry of its data that has the text; an empty one is no policy.
 	// Required.

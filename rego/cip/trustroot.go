@@ -18,8 +18,10 @@ type TrustRoot struct {
 }
 
 // TrustRootSpec is exactly one of [TrustRootSpec.Repository],
-// [TrustRootSpec.Remote] and [TrustRootSpec.SigstoreKeys]. The comments of its
-// fields, like those of [Spec], are the reference that users read.
+// [TrustRootSpec.Remote] and [TrustRootSpec.SigstoreKeys].
+//
+// The comments of its fields, like those of [Spec], are the reference that users
+// read.
 type TrustRootSpec struct {
 	// Repository is a TUF repository that came along.
 	Repository *Repository `json:"repository,omitempty"`
