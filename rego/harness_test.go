@@ -94,6 +94,7 @@ func (c *clock) Advance(d time.Duration) {
 // setup is what a test says about its engine; the zero value is a good one.
 type setup struct {
 	policies    string // documents; the default is one policy, "signed", of signers' release
+	settings    cip.Settings
 	config      rego.Config
 	clock       *clock
 	credentials oci.Credentials
@@ -126,7 +127,7 @@ func open(t testing.TB, w *world.World, s setup) *rig {
 	if s.clock == nil {
 		s.clock = newClock()
 	}
-	documents, err := cip.Parse([]byte(s.policies))
+	documents, err := s.settings.Parse([]byte(s.policies))
 	if err != nil {
 		t.Fatal(err)
 	}

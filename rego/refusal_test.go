@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/world"
 )
 
@@ -224,4 +225,18 @@ type liar struct {
 func (l *liar) WriteHeader(status int) {
 	l.Header().Set("Docker-Content-Digest", l.digest)
 	l.ResponseWriter.WriteHeader(status)
+}
+
+// TestPolicyWithoutAuthoritiesIsDenied (COMB-5): an installation may admit such a policy.
+// It is one that nothing satisfies, and not one that asks for nothing.
+func TestPolicyWithoutAuthoritiesIsDenied(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t, signedApp)
+	r := open(t, w, setup{
+		policies: `{apiVersion: policy.sigstore.dev/v1beta1, kind: ClusterImagePolicy, metadata: {name: empty}, spec: {images: [{glob: "**"}]}}`,
+		settings: cip.Settings{EmptyAuthorities: true},
+	})
+	if d := r.decide(t, byDigest(t, w, "app")); d.Allowed || !strings.Contains(strings.Join(d.Reasons, "\n"), "failed policy: empty") {
+		t.Errorf("got %s, want it denied by the policy", encode(t, d))
+	}
 }
