@@ -1,0 +1,224 @@
+package watch
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/assay-dev/assay/kube"
+	"github.com/assay-dev/assay/rego/cip"
+)
+
+func secretObject(t *testing.T, data string) *unstructured.Unstructured {
+	t.Helper()
+	return object(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: key, namespace: security, resourceVersion: \"1\"}\ntype: Opaque\ndata: "+data)
+}
+
+// fill lists one policy that refers to a Secret, and nothing else.
+func fill(t *testing.T, w *Watcher) *kept[dependency[cip.Secret]] {
+	t.Helper()
+	policy := policyObject(t, "  images: [{glob: a.b/c}]\n  authorities: [{key: {secretRef: {name: key}}}]")
+	key := keep(w, readSecret, dependency[cip.Secret].same)
+	key.lost = dependency[cip.Secret].lost
+	w.held.secrets["key"] = key
+	for _, err := range []error{
+		w.held.policies.Replace([]any{policy}, "1"), w.held.roots.Replace(nil, "1"),
+		w.held.namespaces.Replace([]any{object(t, "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {tier: web}}")}, "1"),
+		w.held.settings.Replace(nil, "1"),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return key
+}
+
+func TestNothingIsThereBeforeAllIs(t *testing.T) {
+	t.Parallel()
+	w := New(&kube.Client{Namespace: "security"}, slog.New(slog.DiscardHandler))
+	key := fill(t, w)
+	if w.publish() || w.Synced() || len(w.Objects().Policies) > 0 {
+		t.Error("got objects while a Secret was not read, want none")
+	}
+	if err := key.Replace(nil, "1"); err != nil { // there is none, and that is an answer
+		t.Fatal(err)
+	}
+	if !w.publish() || !w.Synced() {
+		t.Error("got nothing, want all that there is")
+	}
+	if w.publish() {
+		t.Error("got a change, want none: nothing came")
+	}
+}
+
+func TestChanges(t *testing.T) {
+	t.Parallel()
+	w := New(&kube.Client{Namespace: "security"}, slog.New(slog.DiscardHandler))
+	key := fill(t, w)
+	step := func(name string, changed bool, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := w.publish(); got != changed {
+			t.Errorf("%s: got a change %v, want %v", name, got, changed)
+		}
+	}
+	step("the first", true, key.Replace([]any{secretObject(t, "{cosign.pub: b25l}")}, "1"))
+	want := []cip.Secret{{Name: "key", Type: "Opaque", Data: map[string][]byte{"cosign.pub": []byte("one")}}}
+	if diff := cmp.Diff(want, w.Objects().Secrets); diff != "" {
+		t.Errorf("secrets (-want +got):\n%s", diff)
+	}
+
+	status := policyObject(t, "  images: [{glob: a.b/c}]\n  authorities: [{key: {secretRef: {name: key}}}]")
+	status.SetResourceVersion("1025")
+	step("a status", false, w.held.policies.Update(status))
+	if got := w.Objects().Seen[0].ResourceVersion; got != "1025" {
+		t.Errorf("seen: got version %s, want 1025", got)
+	}
+	before := w.Objects()
+	step("the labels of a namespace", true, w.held.namespaces.Update(object(t, "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {tier: db}}")))
+	if got := w.Objects(); got.Revision != before.Revision || got.Namespaces["shop"]["tier"] != "db" || before.Namespaces["shop"]["tier"] != "web" {
+		t.Errorf("got revision %d and %v after %d and %v", got.Revision, got.Namespaces, before.Revision, before.Namespaces)
+	}
+	step("the same again", false, key.Replace([]any{secretObject(t, "{cosign.pub: b25l}")}, "2"))
+
+	step("a Secret that is deleted", true, key.Delete(secretObject(t, "{}")))
+	got := w.Objects()
+	refused := []Refused{{Kind: "Secret", Name: "key", Cause: "was deleted", Serving: true}}
+	if diff := cmp.Diff(refused, got.Refused); diff != "" {
+		t.Errorf("refused (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, got.Secrets); diff != "" {
+		t.Errorf("secrets (-want +got):\n%s", diff)
+	}
+	step("and comes again", true, key.Add(secretObject(t, "{cosign.pub: dHdv}")))
+	if got := w.Objects(); len(got.Refused) > 0 || string(got.Secrets[0].Data["cosign.pub"]) != "two" {
+		t.Errorf("got %v, %v", got.Refused, got.Secrets)
+	}
+	step("a policy that is deleted", true, w.held.policies.Replace(nil, "3"))
+	if got := w.Objects(); len(got.Policies) > 0 || len(got.Seen) > 0 {
+		t.Errorf("got %v, %v, want none", got.Policies, got.Seen)
+	}
+	// Its next namesake is another policy: what the old one matched is forgotten.
+	step("a policy that cannot be read", true, w.held.policies.Add(policyObject(t, "  images: [{glob: d.e/f}]")))
+	if diff := cmp.Diff([]cip.ImagePattern{{Glob: "d.e/f"}}, w.Objects().Policies[0].Spec.Images); diff != "" {
+		t.Errorf("images (-want +got):\n%s", diff)
+	}
+}
+
+// What a Secret holds stands in no cause.
+func TestSecretsAreNotRepeated(t *testing.T) {
+	t.Parallel()
+	for _, data := range []string{
+		`{cosign.pub: "not base64 hunter2"}`, `"hunter2"`, `[hunter2]`, `{key: 2, hunter2 !: aHVudGVyMg==}`,
+	} {
+		item := readSecret(secretObject(t, data), dependency[cip.Secret]{})
+		if item.cause == "" || item.value != nil {
+			t.Errorf("%s: got it read, want a cause", data)
+		}
+		if strings.Contains(item.cause, "aHVu") || strings.Contains(item.cause, "base64 hunter2") {
+			t.Errorf("%s: got %q, want nothing of the content", data, item.cause)
+		}
+	}
+}
+
+func TestReferences(t *testing.T) {
+	t.Parallel()
+	item := readPolicy("cosign-system")(policyObject(t, `
+  images: [{glob: a.b/c}]
+  authorities:
+  - key: {secretRef: {name: one}}
+    attestations: [{name: a, predicateType: custom, policy: {type: cue, configMapRef: {name: inner, key: k}}}]
+  - keyless: {identities: [{issuer: a, subject: b}], ca-cert: {secretRef: {name: two}}}
+  - key: {secretRef: {name: one}}
+  policy: {type: rego, configMapRef: {name: outer, key: k}}
+`), policyItem{})
+	want := []Reference{{"ConfigMap", "inner"}, {"ConfigMap", "outer"}, {"Secret", "one"}, {"Secret", "two"}}
+	if diff := cmp.Diff(want, referencesOf([]cip.Policy{item.serves})); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", item.cause, diff)
+	}
+}
+
+func TestReferencesAreBounded(t *testing.T) {
+	t.Parallel()
+	var wanted []Reference
+	watched := map[Reference]bool{}
+	for i := range 6 {
+		r := Reference{Kind: "Secret", Name: fmt.Sprint(i)}
+		wanted = append(wanted, r)
+		watched[r] = i >= 4
+	}
+	kept, beyond := within(wanted, watched, 3)
+	names := func(refs []Reference) (out string) {
+		for _, r := range refs {
+			out += r.Name
+		}
+		return out
+	}
+	if names(kept) != "045" || names(beyond) != "123" {
+		t.Errorf("got %s and %s beyond, want 045 and 123", names(kept), names(beyond))
+	}
+}
+
+func TestPace(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	var p pace
+	if !p.idle() {
+		t.Error("the zero value: got a burst, want none")
+	}
+	p.touch(start)
+	if got := p.due(true).Sub(start); got != quiet {
+		t.Errorf("one event: got %v, want %v", got, quiet)
+	}
+	if got := p.due(false).Sub(start); got != late {
+		t.Errorf("while a Secret is on its way: got %v, want %v", got, late)
+	}
+	for at := start; at.Before(start.Add(5 * time.Second)); at = at.Add(50 * time.Millisecond) {
+		p.touch(at)
+	}
+	if got := p.due(true).Sub(start); got != late {
+		t.Errorf("events without end: got %v, want %v", got, late)
+	}
+}
+
+func TestProblems(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	h := &health{log: slog.New(slog.DiscardHandler), now: func() time.Time { return now }, failing: map[string]failure{}}
+	s := source{what: "clusterimagepolicies.policy.sigstore.dev", done: make(chan struct{})}
+	said := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, problem := range h.problems() {
+			got = append(got, problem.String())
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("problems (-want +got):\n%s", diff)
+		}
+	}
+	resource := kube.ClusterImagePolicies().GroupResource()
+	h.note(s, "list", apierrors.NewNotFound(resource, ""))
+	said(`clusterimagepolicies.policy.sigstore.dev: stale since 2026-06-01T12:00:00Z: list: the resource is not installed: clusterimagepolicies.policy.sigstore.dev "" not found`)
+	now = now.Add(time.Minute)
+	forbidden := apierrors.NewForbidden(resource, "", errors.New("no right"))
+	const want = `clusterimagepolicies.policy.sigstore.dev: stale since 2026-06-01T12:00:00Z: watch is forbidden: clusterimagepolicies.policy.sigstore.dev is forbidden: no right`
+	h.note(s, "watch", forbidden)
+	said(want)
+	h.note(s, "list", nil) // nothing is watched yet
+	said(want)
+	h.note(s, "watch", nil)
+	said()
+	stopped := make(chan struct{})
+	close(stopped)
+	h.note(source{what: "Secret security/key", done: stopped}, "list", forbidden)
+	said()
+}

@@ -1,0 +1,163 @@
+package watch
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/assay-dev/assay/rego/cip"
+)
+
+// Objects is what the cluster held at one moment. It is shared: read it, and change
+// nothing in it.
+type Objects struct {
+	// Policies are sorted by name. One that could not be read is among them, as a policy
+	// that denies whatever its globs match, with the cause in its Gaps.
+	Policies []cip.Policy
+	// TrustRoots are sorted by name. Of one that could not be read it is the last version
+	// that could, or none: whatever relies on it is then denied.
+	TrustRoots []cip.TrustRoot
+	// Secrets and ConfigMaps are those of the system namespace that policies refer to.
+	// They say no namespace, which is what references mean, however it is called.
+	Secrets    []cip.Secret
+	ConfigMaps []cip.ConfigMap
+	// Settings are those of the ConfigMap config-policy-controller.
+	Settings Settings
+	// Namespaces has the labels of each by its name.
+	Namespaces map[string]map[string]string
+	// Refused are the objects that could not be read, sorted.
+	Refused []Refused
+	// Warnings are what a user should know and nobody is refused for.
+	Warnings []string
+	// Seen are the policies and trust roots as the API server has them, sorted by kind and
+	// name: what a status is written on.
+	Seen []Seen
+	// Revision counts the changes of everything but Namespaces and Seen: where it is the
+	// same, the policies need not be compiled anew.
+	Revision uint64
+
+	places uint64 // counts the changes of Namespaces
+}
+
+// Refused is an object that could not be read.
+type Refused struct {
+	Kind, Name string
+	// Cause is why.
+	Cause string
+	// Serving says that the last version which could be read goes on to serve.
+	Serving bool
+}
+
+// String names the object and the cause.
+func (r Refused) String() string {
+	if r.Serving {
+		return r.Kind + " " + r.Name + ": " + r.Cause + ", the last version that could be read serves"
+	}
+	return r.Kind + " " + r.Name + ": " + r.Cause
+}
+
+// Seen is an object as the API server had it.
+type Seen struct {
+	Kind, Name, UID string
+	Generation      int64
+	ResourceVersion string
+	// Status is its status, as it is.
+	Status map[string]any
+}
+
+// held is all that the sources hold, under one lock: whoever reads it sees one moment.
+type held struct {
+	policies   *kept[policyItem]
+	roots      *kept[rootItem]
+	namespaces *kept[map[string]string]
+	settings   *kept[settingsItem]
+	secrets    map[string]*kept[dependency[cip.Secret]]
+	configMaps map[string]*kept[dependency[cip.ConfigMap]]
+	tooMany    []Reference
+}
+
+// objects puts together what is held.
+func (h *held) objects(revision uint64) Objects {
+	out := Objects{Namespaces: maps.Clone(h.namespaces.byName), Revision: revision}
+	for _, name := range slices.Sorted(maps.Keys(h.policies.byName)) {
+		item := h.policies.byName[name]
+		out.Policies = append(out.Policies, item.serves)
+		out.add(item.seen, Refused{Kind: policyKind, Name: name, Cause: item.cause}, item.warnings)
+	}
+	for _, name := range slices.Sorted(maps.Keys(h.roots.byName)) {
+		item := h.roots.byName[name]
+		if item.serves != nil {
+			out.TrustRoots = append(out.TrustRoots, *item.serves)
+		}
+		out.add(item.seen, Refused{Kind: rootKind, Name: name, Cause: item.cause, Serving: item.serves != nil}, item.warnings)
+	}
+	if item, ok := h.settings.byName[settingsName]; ok {
+		out.Settings = item.serves
+		out.refuse(Refused{Kind: configMapKind, Name: settingsName, Cause: item.cause, Serving: item.known})
+		out.warn(configMapKind+" "+settingsName, item.warnings)
+	}
+	out.Secrets = dependencies(h.secrets, &out, secretKind)
+	out.ConfigMaps = dependencies(h.configMaps, &out, configMapKind)
+	for _, reference := range h.tooMany {
+		out.refuse(Refused{Kind: reference.Kind, Name: reference.Name, Cause: tooMany})
+	}
+	slices.SortStableFunc(out.Refused, func(a, b Refused) int {
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
+	})
+	return out
+}
+
+func (o *Objects) add(seen Seen, refused Refused, warnings []string) {
+	o.Seen = append(o.Seen, seen)
+	o.refuse(refused)
+	o.warn(refused.Kind+" "+refused.Name, warnings)
+}
+
+func (o *Objects) refuse(r Refused) {
+	if r.Cause != "" {
+		o.Refused = append(o.Refused, r)
+	}
+}
+
+func (o *Objects) warn(what string, warnings []string) {
+	for _, warning := range warnings {
+		o.Warnings = append(o.Warnings, what+": "+warning)
+	}
+}
+
+// dependencies are the values of what is referred to, by name.
+func dependencies[T any](found map[string]*kept[dependency[T]], out *Objects, kind string) (values []T) {
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		item, ok := found[name].byName[name]
+		if !ok {
+			continue // there is none: whoever resolves the reference says so
+		}
+		if item.value != nil {
+			values = append(values, *item.value)
+		}
+		out.refuse(Refused{Kind: kind, Name: name, Cause: item.cause, Serving: item.value != nil})
+	}
+	return values
+}
+
+// synced says that everything was read once.
+func (h *held) synced() bool {
+	return h.policies.synced && h.roots.synced && h.namespaces.synced && h.settings.synced &&
+		len(h.unread(func(Reference) bool { return false })) == 0
+}
+
+// unread are the references that no answer came for, but for those that are excused.
+func (h *held) unread(excused func(Reference) bool) (out []Reference) {
+	for name, found := range h.secrets {
+		if r := (Reference{Kind: secretKind, Name: name}); !found.synced && !excused(r) {
+			out = append(out, r)
+		}
+	}
+	for name, found := range h.configMaps {
+		if r := (Reference{Kind: configMapKind, Name: name}); !found.synced && !excused(r) {
+			out = append(out, r)
+		}
+	}
+	return out
+}

@@ -1,0 +1,208 @@
+package watch
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/assay-dev/assay/kube"
+	"github.com/assay-dev/assay/rego/cip"
+)
+
+// The kinds, as they are named in messages.
+const (
+	policyKind    = "ClusterImagePolicy"
+	rootKind      = "TrustRoot"
+	secretKind    = "Secret"
+	configMapKind = "ConfigMap"
+)
+
+// mostImages is how many globs a policy may have: those of rego/cip.
+const mostImages = 10_000
+
+// mostCause bounds the cause of a refusal: it stands in each denial.
+const mostCause = 1024
+
+// policyItem is what is known of one ClusterImagePolicy.
+type policyItem struct {
+	// serves is the policy, or what stands in for one that cannot be read.
+	serves cip.Policy
+	// good is the last version that could be read, nil if none could.
+	good     *cip.Policy
+	cause    string
+	warnings []string
+	seen     Seen
+}
+
+func (p policyItem) same(other policyItem) bool {
+	return p.cause == other.cause && reflect.DeepEqual(p.serves, other.serves) && slices.Equal(p.warnings, other.warnings)
+}
+
+// readPolicy reads one object. It never fails: what cannot be read denies.
+func readPolicy(namespace string) func(*unstructured.Unstructured, policyItem) policyItem {
+	return func(object *unstructured.Unstructured, before policyItem) policyItem {
+		item := policyItem{seen: seen(policyKind, object), good: before.good}
+		found, err := parsePolicy(object, namespace)
+		if err == nil {
+			item.serves, item.good, item.warnings = found.Policies[0], &found.Policies[0], found.Warnings
+			return item
+		}
+		item.cause = cause(err)
+		item.serves = standIn(object, before.good, item.cause)
+		return item
+	}
+}
+
+func parsePolicy(object *unstructured.Unstructured, namespace string) (*cip.Documents, error) {
+	object = plain(object)
+	if err := ownNamespace(object.Object, namespace); err != nil {
+		return nil, err
+	}
+	found, err := parse(object)
+	if err == nil && len(found.Policies) != 1 {
+		err = fmt.Errorf("got a %s, want a %s", object.GetKind(), policyKind)
+	}
+	return found, err
+}
+
+// standIn denies what the old and the new globs of a policy match that cannot be read,
+// whatever its mode and its match: nobody can say what it demands. Of globs that cannot
+// be read it is every image.
+func standIn(object *unstructured.Unstructured, good *cip.Policy, cause string) cip.Policy {
+	globs, known := globsOf(object.Object)
+	if good != nil {
+		for _, image := range good.Spec.Images {
+			globs = append(globs, image.Glob)
+		}
+	}
+	slices.Sort(globs)
+	globs = slices.Compact(globs)
+	if !known || len(globs) > mostImages {
+		globs = []string{"**"}
+	}
+	p := cip.Policy{
+		Name: object.GetName(), Version: kube.ClusterImagePolicies().Version,
+		Spec: cip.Spec{Mode: cip.ModeEnforce, Authorities: []cip.Authority{{Name: "authority-0"}}},
+		Gaps: map[string]string{"spec.authorities[0]": "the policy cannot be read: " + cause},
+	}
+	for _, glob := range globs {
+		p.Spec.Images = append(p.Spec.Images, cip.ImagePattern{Glob: glob})
+	}
+	return p
+}
+
+// globsOf reads the globs of what is no policy, and whether all of them could be read.
+func globsOf(tree map[string]any) (globs []string, known bool) {
+	images, found, err := unstructured.NestedSlice(tree, "spec", "images")
+	if err != nil || !found || len(images) == 0 {
+		return nil, false
+	}
+	for _, image := range images {
+		fields, _ := image.(map[string]any)
+		glob, _ := fields["glob"].(string)
+		if _, err := cip.ParseGlob(glob); err != nil {
+			return nil, false
+		}
+		globs = append(globs, glob)
+	}
+	return globs, true
+}
+
+// rootItem is what is known of one TrustRoot.
+type rootItem struct {
+	// serves is the last version that could be read, nil if none could.
+	serves   *cip.TrustRoot
+	cause    string
+	warnings []string
+	seen     Seen
+}
+
+func (r rootItem) same(other rootItem) bool {
+	return r.cause == other.cause && reflect.DeepEqual(r.serves, other.serves) && slices.Equal(r.warnings, other.warnings)
+}
+
+func readRoot(object *unstructured.Unstructured, before rootItem) rootItem {
+	item := rootItem{seen: seen(rootKind, object), serves: before.serves}
+	found, err := parse(plain(object))
+	switch {
+	case err != nil:
+		item.cause = cause(err)
+	case len(found.TrustRoots) != 1:
+		item.cause = "got a " + object.GetKind() + ", want a " + rootKind
+	default:
+		item.serves, item.warnings = &found.TrustRoots[0], found.Warnings
+	}
+	return item
+}
+
+// plain is the object without what takes part in no decision, and may be most of it.
+func plain(object *unstructured.Unstructured) *unstructured.Unstructured {
+	object = object.DeepCopy()
+	unstructured.RemoveNestedField(object.Object, "status")
+	unstructured.RemoveNestedField(object.Object, "metadata", "managedFields")
+	return object
+}
+
+func parse(object *unstructured.Unstructured) (*cip.Documents, error) {
+	data, err := object.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	return cip.Parse(data)
+}
+
+func seen(kind string, object *unstructured.Unstructured) Seen {
+	status, _, err := unstructured.NestedMap(object.Object, "status")
+	if err != nil { // a status that is no object is none
+		status = nil
+	}
+	return Seen{
+		Kind: kind, Name: object.GetName(), UID: string(object.GetUID()),
+		Generation: object.GetGeneration(), ResourceVersion: object.GetResourceVersion(), Status: status,
+	}
+}
+
+// cause is what is wrong with an object, without the number of the document that
+// rego/cip counts.
+func cause(err error) string {
+	text := strings.TrimPrefix(err.Error(), "document 0: ")
+	if len(text) > mostCause {
+		text = strings.ToValidUTF8(text[:mostCause], "") + "…"
+	}
+	return text
+}
+
+// vocabularyNamespace is what rego/cip takes for the system namespace.
+const vocabularyNamespace = kube.DefaultNamespace
+
+// ownNamespace takes the namespace out of each secretRef that names the one in which we
+// are installed, and refuses every other: rego/cip knows the default alone, and a Secret
+// of that name here is not the one that the policy means.
+func ownNamespace(tree map[string]any, namespace string) error {
+	authorities, _, err := unstructured.NestedFieldNoCopy(tree, "spec", "authorities")
+	list, ok := authorities.([]any)
+	if err != nil || !ok || namespace == vocabularyNamespace {
+		return nil //nolint:nilerr // what is no list is refused by rego/cip, in its own words
+	}
+	for i, authority := range list {
+		fields, _ := authority.(map[string]any)
+		for _, path := range [][]string{{"key", "secretRef"}, {"keyless", "ca-cert", "secretRef"}} {
+			found, _, err := unstructured.NestedFieldNoCopy(fields, path...)
+			ref, ok := found.(map[string]any)
+			if err != nil || !ok {
+				continue
+			}
+			switch got := ref["namespace"]; got {
+			case nil, "":
+			case namespace:
+				delete(ref, "namespace")
+			default:
+				return fmt.Errorf("spec.authorities[%d].%s.namespace: got %.70q, want %q or none", i, strings.Join(path, "."), got, namespace)
+			}
+		}
+	}
+	return nil
+}
