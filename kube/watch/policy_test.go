@@ -16,6 +16,7 @@ import (
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/compile"
 )
 
 func TestMain(m *testing.M) {
@@ -234,4 +235,33 @@ func TestTrustRoots(t *testing.T) {
 	if never := readRoot(root("{}"), rootItem{}); never.serves != nil || never.cause == "" {
 		t.Errorf("one that never could be read: got %+v, want none", never)
 	}
+}
+
+// Whatever is stored under the name of a policy becomes a policy: it has globs, it compiles,
+// and where it could not be read each of its authorities fails.
+func FuzzPolicies(f *testing.F) {
+	f.Add(`{"images": [{"glob": "a.b/**"}], "authorities": [{"static": {"action": "pass"}}]}`)
+	f.Add(`{"images": [{"glob": "**", "x": 1}, {"glob": 3}], "mode": "warn"}`)
+	f.Add(`{"images": [{"glob": "a"}], "authorities": [{"key": {"secretRef": {"name": "k", "namespace": {"a": 1}}}}, 7]}`)
+	f.Add(`[]`)
+	f.Fuzz(func(t *testing.T, spec string) {
+		object := &unstructured.Unstructured{}
+		text := `{"apiVersion": "policy.sigstore.dev/v1alpha1", "kind": "ClusterImagePolicy", "metadata": {"name": "p"}, "spec": ` + spec + `}`
+		if object.UnmarshalJSON([]byte(text)) != nil || object.GetName() != "p" || object.GetKind() != "ClusterImagePolicy" {
+			t.Skip("an API server stores JSON alone")
+		}
+		item := readPolicy("security")(object, policyItem{})
+		if item.serves.Name != "p" || len(item.serves.Spec.Images) == 0 {
+			t.Fatalf("got %+v, want a policy that matches something", item.serves)
+		}
+		if item.cause == "" {
+			return
+		}
+		if len(item.serves.Gaps) != len(item.serves.Spec.Authorities) || item.serves.Spec.Mode != cip.ModeEnforce {
+			t.Errorf("got %+v, want every authority to fail", item.serves)
+		}
+		if _, err := compile.Policy(item.serves); err != nil {
+			t.Errorf("compile: %v", err)
+		}
+	})
 }

@@ -19,11 +19,25 @@ const mostReferences = 500
 // tooMany is the cause of what is beyond.
 const tooMany = "not read: policies refer to more than 500 Secrets and ConfigMaps"
 
-// Reference names a Secret or a ConfigMap of the system namespace.
+// Reference names a Secret or a ConfigMap of the system namespace, or a TrustRoot.
 type Reference struct{ Kind, Name string }
 
-// referencesOf are what policies refer to, sorted, each once.
+// referencesOf are the Secrets and ConfigMaps that policies refer to, sorted, each once.
 func referencesOf(policies []cip.Policy) []Reference {
+	found := map[Reference]bool{}
+	for _, p := range policies {
+		for _, r := range References(p) {
+			if r.Kind != rootKind { // of those all are watched
+				found[r] = true
+			}
+		}
+	}
+	return sorted(found)
+}
+
+// References are the Secrets, ConfigMaps and trust roots that a policy refers to, sorted,
+// each once.
+func References(p cip.Policy) []Reference {
 	found := map[Reference]bool{}
 	key := func(k *cip.KeyRef) {
 		if k != nil && k.SecretRef != nil {
@@ -35,19 +49,34 @@ func referencesOf(policies []cip.Policy) []Reference {
 			found[Reference{Kind: configMapKind, Name: p.ConfigMapRef.Name}] = true
 		}
 	}
-	for _, p := range policies {
-		for _, authority := range p.Spec.Authorities {
-			key(authority.Key)
-			if authority.Keyless != nil {
-				key(authority.Keyless.CACert)
-			}
-			for _, attestation := range authority.Attestations {
-				text(attestation.Policy)
-			}
+	for _, authority := range p.Spec.Authorities {
+		key(authority.Key)
+		if authority.Keyless != nil {
+			key(authority.Keyless.CACert)
 		}
-		text(p.Spec.Policy)
+		for _, attestation := range authority.Attestations {
+			text(attestation.Policy)
+		}
+		for _, name := range rootsOf(authority) {
+			found[Reference{Kind: rootKind, Name: name}] = true
+		}
 	}
+	text(p.Spec.Policy)
 	return sorted(found)
+}
+
+// rootsOf are the trust roots that an authority names, the default one not among them.
+func rootsOf(a cip.Authority) (names []string) {
+	if a.Keyless != nil {
+		names = append(names, a.Keyless.TrustRootRef)
+	}
+	if a.CTLog != nil {
+		names = append(names, a.CTLog.TrustRootRef)
+	}
+	if a.RFC3161Timestamp != nil {
+		names = append(names, a.RFC3161Timestamp.TrustRootRef)
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
 func sorted(references map[Reference]bool) []Reference {

@@ -1,0 +1,123 @@
+package status
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"k8s.io/client-go/util/flowcontrol"
+
+	"github.com/assay-dev/assay/kube"
+)
+
+const (
+	// mostWaiting and mostBytes bound what waits to become an Event.
+	mostWaiting = 256
+	mostBytes   = 16 << 20
+	// Of one owner there are so many Events at once, and then one a minute: a ReplicaSet
+	// tries for ever.
+	ownerBurst  = 3
+	ownerPerSec = 1.0 / 60
+	// mostOwners are remembered.
+	mostOwners = 4096
+	// All together are bounded as well: an owner that is forgotten begins anew.
+	denialsPerSec = 5
+	denialsBurst  = 50
+)
+
+// Denials makes Events of denials.
+type Denials struct {
+	client   *kube.Client
+	log      *slog.Logger
+	reporter string
+
+	queue   chan Denial
+	bytes   atomic.Int64
+	dropped atomic.Uint64
+	limited atomic.Uint64
+	limiter limiter
+}
+
+// NewDenials returns one that waits. reporter names this replica in Events.
+func NewDenials(client *kube.Client, reporter string, log *slog.Logger) *Denials {
+	return &Denials{
+		client: client, log: log, reporter: reporter,
+		queue: make(chan Denial, mostWaiting), limiter: newLimiter(),
+	}
+}
+
+// Denied takes in a denial and waits for nothing. What is too much is dropped. The object
+// must not be changed afterwards.
+func (d *Denials) Denied(denial Denial) {
+	if denial.DryRun {
+		return
+	}
+	size := denial.size()
+	if d.bytes.Add(size) > mostBytes {
+		d.bytes.Add(-size)
+		d.dropped.Add(1)
+		return
+	}
+	select {
+	case d.queue <- denial:
+	default:
+		d.bytes.Add(-size)
+		d.dropped.Add(1)
+	}
+}
+
+// Dropped counts the denials that became no Event because the queue was full, or because
+// the API server took none.
+func (d *Denials) Dropped() uint64 { return d.dropped.Load() }
+
+// Limited counts the denials that became no Event because their owner had many.
+func (d *Denials) Limited() uint64 { return d.limited.Load() }
+
+// Run makes Events until ctx ends. Every replica runs it: each tells of its own denials.
+func (d *Denials) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case denial := <-d.queue:
+			d.bytes.Add(-denial.size())
+			d.write(ctx, denial.event())
+		}
+	}
+}
+
+func (d *Denials) write(ctx context.Context, e event) {
+	if !d.limiter.admits(e.regarding) {
+		d.limited.Add(1)
+		return
+	}
+	if err := create(ctx, d.client, e.object(d.reporter, time.Now())); err != nil && ctx.Err() == nil {
+		d.dropped.Add(1)
+		d.log.Warn("events: cannot be written", "error", err)
+	}
+}
+
+// limiter bounds Events for each owner and for all.
+type limiter struct {
+	all    flowcontrol.RateLimiter
+	owners *lru.Cache[Reference, flowcontrol.RateLimiter]
+}
+
+func newLimiter() limiter {
+	owners, err := lru.New[Reference, flowcontrol.RateLimiter](mostOwners)
+	if err != nil {
+		panic(err) // the size is positive
+	}
+	return limiter{all: flowcontrol.NewTokenBucketRateLimiter(denialsPerSec, denialsBurst), owners: owners}
+}
+
+func (l limiter) admits(owner Reference) bool {
+	bucket, known := l.owners.Get(owner)
+	if !known {
+		bucket = flowcontrol.NewTokenBucketRateLimiter(ownerPerSec, ownerBurst)
+		l.owners.Add(owner, bucket)
+	}
+	return bucket.TryAccept() && l.all.TryAccept()
+}
