@@ -60,6 +60,9 @@ func runs(images ...string) map[string]any {
 	return map[string]any{"spec": map[string]any{"containers": containers}}
 }
 
+// pinning is what upstream does with tags.
+func pinning() rego.Config { return rego.Config{Tags: "pin"} }
+
 const passing = "apiVersion: policy.sigstore.dev/v1beta1\nkind: ClusterImagePolicy\nmetadata: {name: passing}\n" +
 	"spec: {images: [{glob: \"**\"}], authorities: [{static: {action: pass}}]}\n"
 
@@ -67,7 +70,7 @@ const passing = "apiVersion: policy.sigstore.dev/v1beta1\nkind: ClusterImagePoli
 func TestTagsOfEveryKindBecomeDigests(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t, "images: {app: {}}")
-	r := open(t, w, setup{})
+	r := open(t, w, setup{config: pinning()})
 	pinned := w.Expand("${app}@${digest:app}")
 	template := map[string]any{"template": map[string]any{"spec": runs(byTag(t, w, "app"))["spec"]}}
 	for _, tt := range []struct {
@@ -100,7 +103,7 @@ func TestTagThatIsNotThereStays(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t, "images: {app: {}}")
 	gone := w.Expand("${registry}/acme/gone:v1")
-	got := open(t, w, setup{}).mutate(t, pod(gone, "in@valid"))
+	got := open(t, w, setup{config: pinning()}).mutate(t, pod(gone, "in@valid"))
 	want := "spec.containers[0].image: " + gone + " stays a tag: not_found: "
 	if len(got.Patch) > 0 || len(got.Warnings) != 1 || !strings.HasPrefix(got.Warnings[0], want) {
 		t.Errorf("got %s, want no patch and the warning %q", encode(t, got), want)
@@ -117,7 +120,7 @@ func TestTagsBecomeDigestsWhateverIsAsked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := open(t, w, setup{policies: policies}).mutate(t, pod(byTag(t, w, "app")))
+			got := open(t, w, setup{policies: policies, config: pinning()}).mutate(t, pod(byTag(t, w, "app")))
 			if diff := cmp.Diff([]string{w.Expand("${app}@${digest:app}")}, values(got)); diff != "" {
 				t.Errorf("patch (-want +got):\n%s", diff)
 			}
@@ -130,7 +133,7 @@ func TestTagsBecomeDigestsWhateverIsAsked(t *testing.T) {
 func TestTagsOfTheOldObjectAreNotResolved(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t, "images: {app: {}, old: {}}")
-	r := open(t, w, setup{})
+	r := open(t, w, setup{config: pinning()})
 	w.ResetRequests()
 	got := r.mutate(t, changed(t, runs(byTag(t, w, "old")), runs(byTag(t, w, "app"), byTag(t, w, "app"))))
 	if len(got.Patch) != 2 {
@@ -145,7 +148,7 @@ func TestTagsOfTheOldObjectAreNotResolved(t *testing.T) {
 func TestTagOfAnIndexBecomesItsDigest(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t, "images: {app: {platforms: [linux/amd64, linux/arm64]}}")
-	got := open(t, w, setup{}).mutate(t, pod(byTag(t, w, "app")))
+	got := open(t, w, setup{config: pinning()}).mutate(t, pod(byTag(t, w, "app")))
 	if diff := cmp.Diff([]string{w.Expand("${app}@${digest:app}")}, values(got)); diff != "" {
 		t.Errorf("patch (-want +got):\n%s", diff)
 	}
@@ -170,7 +173,7 @@ func TestTagsOfEphemeralContainersBecomeDigests(t *testing.T) {
 	want := []rego.PatchOperation{{
 		Op: "replace", Path: "/spec/ephemeralContainers/0/image", Value: w.Expand("${debug}@${digest:debug}"),
 	}}
-	got := open(t, w, setup{}).mutate(t, encoded)
+	got := open(t, w, setup{config: pinning()}).mutate(t, encoded)
 	if diff := cmp.Diff(want, got.Patch); diff != "" {
 		t.Errorf("patch (-want +got):\n%s", diff)
 	}

@@ -55,9 +55,15 @@ type Config struct {
 	// or strict, which does without what is lenient there. Anything else means
 	// upstream.
 	Policies string `json:"policies"`
-	// Tags is what becomes of an image without a digest: deny, as upstream's
-	// validating webhook does, or resolve, which judges the digest that the tag
-	// names now and patches it in. Anything else means deny.
+	// Tags is where a tag becomes a digest; one that still stands where it should have
+	// become one is denied, whatever any policy says.
+	//
+	//	deny     nowhere: every tag is denied. Anything else means this.
+	//	pin      in the mutating webhook, as upstream's: [Engine.Mutate] pins every kind.
+	//	pods     in the mutating webhook, of Pods and ephemeral containers only. What only
+	//	         describes Pods is judged by the digest that its tag names now, and stays.
+	//	resolve  in the decision, which no webhook came before: it judges the digest that
+	//	         the tag names now, and its patch has it.
 	Tags string `json:"tags"`
 }
 

@@ -50,6 +50,7 @@ func Command(version string) *cobra.Command {
 	flags.Add(cmd, false)
 	flags.Record.Add(cmd, true)
 	f := cmd.Flags()
+	f.StringVar(&flags.Mutate, "mutate", "pods", "whose tags /mutate pins to digests: pods, all or none; templates that it leaves alone are judged by the digests of their tags")
 	f.StringVar(&config.Addr, "addr", ":8443", "`host:port` to listen on")
 	f.StringVar(&config.TLS.CertFile, "tls-cert", "", "certificate `file` (PEM), read again when it changes")
 	f.StringVar(&config.TLS.KeyFile, "tls-key", "", "private key `file` (PEM)")
@@ -84,7 +85,11 @@ type Webhook struct {
 // Listen reads policies and certificates and opens the socket.
 func Listen(ctx context.Context, flags wiring.Flags, config server.Config, version string) (*Webhook, error) {
 	config.Metrics = server.NewMetrics(version)
-	w, err := wiring.New(flags, "deny", config.Timeout)
+	tags, err := flags.Tags()
+	if err != nil {
+		return nil, err
+	}
+	w, err := wiring.New(flags, tags, config.Timeout)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +146,7 @@ func decider(decide func(context.Context, []byte) (rego.Decision, error)) server
 		}
 		verdict := admission.Verdict{Allowed: decision.Allowed, Reasons: decision.Reasons, Warnings: decision.Warnings}
 		for _, operation := range decision.Patch {
-			verdict.Patch = append(verdict.Patch, admission.PatchOperation(operation))
+			verdict.Patch = append(verdict.Patch, admission.PatchOperation{Op: operation.Op, Path: operation.Path, Value: operation.Value})
 		}
 		return server.Decision{Verdict: verdict, Images: len(decision.Images)}, nil
 	})

@@ -36,6 +36,7 @@ type Flags struct {
 	IdentityRegexp    string
 	InlinePolicies    string
 	PrivateRegistries bool
+	Mutate            string // of serve alone, see Tags
 	Rego              allow.Flags
 	TUF               TUFFlags
 	Record            recording.Flags
@@ -60,6 +61,20 @@ func (f *Flags) AddEngine(cmd *cobra.Command, privateRegistries bool) {
 	f.Rego.AddRegistries(cmd)
 	f.Rego.Add(cmd)
 	f.TUF.add(cmd)
+}
+
+// Tags is what --mutate makes of tags where there is a mutating webhook, see rego.Config.
+func (f *Flags) Tags() (string, error) {
+	switch f.Mutate {
+	case "", "pods":
+		return "pods", nil
+	case "all":
+		return "pin", nil
+	case "none":
+		return "deny", nil
+	default:
+		return "", fmt.Errorf("--mutate: got %q, want pods, all or none", f.Mutate)
+	}
 }
 
 func (f *Flags) check() error {

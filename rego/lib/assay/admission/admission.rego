@@ -12,6 +12,7 @@ import data.assay.match
 import data.assay.messages
 import data.assay.policies
 import data.assay.raw
+import data.assay.tags
 
 # METADATA
 # title: Decision
@@ -22,7 +23,10 @@ decision := object.union(raw.report, {
 	"images": [_report(subject) | some subject in subjects],
 	"reasons": array.concat(messages.texts(_denials), raw.reasons),
 	"warnings": array.concat(messages.texts(_warnings), raw.warnings),
-	"patch": [{"op": "replace", "path": subject.pointer, "value": subject.pinned} | some subject in subjects],
+	"patch": [{"op": "replace", "path": subject.pointer, "value": subject.pinned} |
+		tags.patched
+		some subject in subjects
+	],
 })
 
 # METADATA
@@ -100,7 +104,7 @@ _shrinks if {
 # description: |
 #   Every image with what is judged of it: `name` is host/repository@digest,
 #   `pinned` the reference with the digest that its tag names now, `error` why
-#   it cannot be judged.
+#   it cannot be judged. What is still a tag where tags are pinned is an error.
 subjects := [subject |
 	not exempt
 	some entry in images.found
@@ -113,7 +117,7 @@ _subject(image) := {"error": sprintf("could not parse reference: %s", [image])} 
 	parsed := oci.parse(image)
 	parsed.digest != ""
 } else := _resolved(image) if {
-	data.assay.config.tags == "resolve"
+	tags.judged
 } else := {"error": _no_digest(image)}
 
 _resolved(image) := {
@@ -295,7 +299,7 @@ _failure(subject, policy) := {
 	"path": subject.path,
 }
 
-# Messages show the image as it will be stored.
+# Messages show the image as it was judged.
 _shown(subject) := object.get(subject, "pinned", subject.image)
 
 # The causes of authorities, and then of the policy inside.

@@ -59,6 +59,67 @@ test_tag_is_resolved_judged_and_pinned if {
 	}
 }
 
+_templated(images) := given.review("CREATE", "apps/v1/Deployment", {"spec": {"template": {"spec": spec}}}) if {
+	spec := {"containers": [{"image": image} | some image in images]}
+}
+
+# A Pod runs what stands in it, whatever policies say of what the tag names now.
+test_tag_of_a_pod_is_denied_where_pods_are_pinned[note] if {
+	some note, case in {
+		"policies are satisfied": {"policies": _lenient, "no_match": "deny"},
+		"policies only warn": {"policies": {"p": _policy("warn", [_failed("a", "no")])}, "no_match": "deny"},
+		"no policy, and none is needed": {"policies": {}, "no_match": "allow"},
+		"no policy, and a warning would do": {"policies": {}, "no_match": "warn"},
+	}
+	got := _decision(given.running(["reg.io/app:v1"]), case.policies, {"tags": "pods", "no_match": case.no_match})
+	got == _denied(
+		[_report("spec.containers[0].image", "reg.io/app:v1", "", [])],
+		["invalid value: reg.io/app:v1 must be an image digest: spec.containers[0].image"],
+		[],
+	)
+}
+
+test_tag_of_an_ephemeral_container_is_denied_where_pods_are_pinned if {
+	obj := {"spec": {"containers": [{"image": _app}], "ephemeralContainers": [{"image": "reg.io/app:v1"}]}}
+	review := object.union(given.update("/v1/Pod", {}, obj), {"request": {"subResource": "ephemeralcontainers"}})
+	got := _decision(review, _lenient, {"tags": "pods", "no_match": "allow"})
+	[got.allowed, got.reasons] == [
+		false,
+		["invalid value: reg.io/app:v1 must be an image digest: spec.ephemeralContainers[0].image"],
+	]
+}
+
+# Its Pods are pinned when they are made.
+test_tag_of_a_template_is_judged_and_stays_where_pods_are_pinned if {
+	got := _decision(_templated(["reg.io/app:v1"]), _lenient, {"tags": "pods", "no_match": "deny"})
+	got == _admitted([_report("spec.template.spec.containers[0].image", "reg.io/app:v1", _sha, _p_passed)], [])
+}
+
+test_tag_of_a_template_that_fails_is_denied_by_its_digest if {
+	policies := {"p": _policy("enforce", [_failed("a", "no")])}
+	got := _decision(_templated(["reg.io/app:v1"]), policies, {"tags": "pods", "no_match": "allow"})
+	pinned := concat("@", ["reg.io/app:v1", _sha])
+	[got.allowed, got.reasons, got.patch] == [
+		false,
+		[sprintf("failed policy: p: spec.template.spec.containers[0].image\n%s no", [pinned])],
+		[],
+	]
+}
+
+test_tag_of_a_template_that_names_nothing_is_denied if {
+	got := _decision(_templated(["reg.io/app:v2"]), _lenient, {"tags": "pods", "no_match": "allow"})
+	message := "invalid value: reg.io/app:v2 must be an image digest: spec.template.spec.containers[0].image"
+	[got.allowed, got.reasons] == [false, [sprintf("%s\nnot_found: no such tag", [message])]]
+}
+
+test_tag_of_a_template_is_denied_where_all_are_pinned if {
+	got := _decision(_templated(["reg.io/app:v1"]), _lenient, {"tags": "pin", "no_match": "allow"})
+	[got.allowed, got.reasons] == [
+		false,
+		["invalid value: reg.io/app:v1 must be an image digest: spec.template.spec.containers[0].image"],
+	]
+}
+
 test_tag_that_cannot_be_resolved_is_denied_with_the_cause if {
 	got := _decision(given.running(["reg.io/app:v2"]), _lenient, {"tags": "resolve", "no_match": "allow"})
 	got == _denied(

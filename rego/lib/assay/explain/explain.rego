@@ -11,6 +11,7 @@ import data.assay.explain.evidence
 import data.assay.explain.nearest
 import data.assay.images
 import data.assay.raw
+import data.assay.tags
 
 # METADATA
 # title: Answer
@@ -130,7 +131,7 @@ _unresolved(image) := [_tag(image, error)] if {
 	error := oci.parse(image).error
 	error != null
 } else := [_tag(image, error)] if {
-	data.assay.config.tags == "resolve"
+	tags.judged
 	error := oci.resolve(image).error
 	error != null
 } else := []

@@ -30,6 +30,7 @@ running(images) := pod({"containers": [{"image": image} | some image in images]}
 parse(ref) := object.union(_unparsed, {
 	"ok": true,
 	"registry": split(ref, "/")[0],
+	"repository": split(regex.replace(ref, `^[^/]*/|@.*$`, ""), ":")[0],
 	"digest": concat("", array.slice(split(ref, "@"), 1, 2)),
 	"name": ref,
 	"error": null,

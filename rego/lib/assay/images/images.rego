@@ -44,6 +44,28 @@ _pod_spec_paths := {
 	},
 }
 
+# METADATA
+# title: Pod
+# description: Whether the object is a Pod, of which a kubelet runs what stands in it.
+# scope: document
+default pod := false
+
+pod if {
+	_kind.group == ""
+	_kind.kind == "Pod"
+}
+
+# METADATA
+# title: Template
+# description: Whether the object runs nothing itself, and Pods are made of its Pod spec.
+# scope: document
+default template := false
+
+template if {
+	pod_spec_path
+	not pod
+}
+
 _kind[part] := object.get(input, ["request", "kind", part], "") if some part in ["group", "version", "kind"]
 
 # METADATA
@@ -188,4 +210,33 @@ registries contains parsed.registry if {
 	some entry in found
 	parsed := oci.parse(entry.image)
 	parsed.ok
+}
+
+# METADATA
+# title: Unchanged images
+# description: |
+#   The images, as registry/repository@digest, that an update leaves as they are
+#   (RES-7): each place that names one named it in the old object, byte for byte.
+#   None where the object has a tag, or what is no reference: it might name any.
+# scope: document
+unchanged contains image if {
+	input.request.operation == "UPDATE"
+	count(malformed) == 0
+	count(_by_digest) == count(found)
+	some path, image in _by_digest
+	not image in _moved
+}
+
+_moved contains image if {
+	some entry in found
+	not entry in _before
+	image := _by_digest[entry.path]
+}
+
+_before := {entry | some entry in of(object.get(input.request, "oldObject", {}))}
+
+_by_digest[entry.path] := sprintf("%s/%s@%s", [parsed.registry, parsed.repository, parsed.digest]) if {
+	some entry in found
+	parsed := oci.parse(entry.image)
+	parsed.digest != ""
 }

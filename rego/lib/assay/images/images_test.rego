@@ -242,3 +242,62 @@ test_registries_of_what_parses if {
 		with oci.parse as given.parse
 	got == {"reg.io", "other.io"}
 }
+
+# RES-7: which images an update leaves as they are.
+_kept(old, new) := kept if {
+	kept := images.unchanged with oci.parse as given.parse
+		with input as given.update("/v1/Pod", {"spec": old}, {"spec": new})
+}
+
+_runs(list) := {"containers": [{"image": image} | some image in list]}
+
+_one := given.image("one")
+
+_two := given.image("two")
+
+test_unchanged_images_of_an_update if {
+	old := object.union(_runs([_one, _two]), {"volumes": [{"image": {"reference": _one}}]})
+	_kept(old, old) == {_one, _two}
+}
+
+test_image_of_another_name_stands_for_what_it_names if {
+	tagged := replace(_one, "@", ":v1@")
+	_kept(_runs([tagged]), _runs([tagged])) == {_one}
+}
+
+test_image_that_changed_is_not_unchanged[note] if {
+	some note, [old, new, want] in {
+		"another digest": [_runs([_one]), _runs([replace(_one, "a", "b")]), set()],
+		"another image": [_runs([_one, _two]), _runs([_one, given.image("three")]), {_one}],
+		"another spelling": [_runs([_one]), _runs([replace(_one, "@", ":v1@")]), set()],
+		"moved to another container": [_runs([_one, _two]), _runs([_two, _one]), set()],
+		"moved to another list": [_runs([_one]), {"initContainers": [{"image": _one}]}, set()],
+		"added in another container": [_runs([_one]), _runs([_one, _one]), set()],
+		"added in another spelling": [_runs([_one]), _runs([_one, replace(_one, "@", ":v1@")]), set()],
+		"added as a volume": [
+			_runs([_one, _two]),
+			object.union(_runs([_one, _two]), {"volumes": [{"image": {"reference": _one}}]}),
+			{_two},
+		],
+		"a tag": [_runs(["reg.io/one:v1"]), _runs(["reg.io/one:v1"]), set()],
+		"beside a tag, which may name it": [_runs([_one]), _runs([_one, "reg.io/one:v1"]), set()],
+		"beside what is no reference": [_runs([_one]), _runs([_one, "in@valid"]), set()],
+		"a list that is none": [_runs([_one]), object.union(_runs([_one]), {"volumes": "v"}), set()],
+		"no old object": [null, _runs([_one]), set()],
+	}
+	_kept(old, new) == want
+}
+
+test_only_updates_leave_images_unchanged[operation] if {
+	some operation in ["CREATE", "DELETE", "CONNECT", null]
+	obj := {"spec": _runs([_one])}
+	review := object.union(given.review(operation, "/v1/Pod", obj), {"request": {"oldObject": obj}})
+	got := images.unchanged with oci.parse as given.parse with input as review
+	got == set()
+}
+
+test_update_without_an_old_object_leaves_nothing_unchanged if {
+	got := images.unchanged with oci.parse as given.parse
+		with input as given.review("UPDATE", "/v1/Pod", {"spec": _runs([_one])})
+	got == set()
+}

@@ -1,12 +1,14 @@
 # METADATA
 # title: Mutation
 # description: |
-#   Pins tags to digests. It never denies: an image that could not be resolved
-#   stays as it is, is denied when it is validated, and the warning says why.
+#   Pins tags to digests, in what data.assay.tags says. It never denies: an image
+#   that could not be resolved stays as it is, is denied when it is validated, and
+#   the warning says why.
 package assay.mutation
 
 import data.assay.admission
 import data.assay.images
+import data.assay.tags
 
 # METADATA
 # title: Decision
@@ -27,6 +29,7 @@ decision := {
 
 # MUT-1 and MUT-3: creations and updates, and only what is a tag.
 _tags := [entry |
+	tags.pinned
 	input.request.operation in {"CREATE", "UPDATE"}
 	not admission.exempt
 	some entry in images.found

@@ -3,8 +3,13 @@ package assay.mutation_test
 import data.assay.given_test as given
 import data.assay.mutation
 
-_decision(review) := decision if {
-	decision := mutation.decision with input as review with oci.parse as given.parse with oci.resolve as given.resolve
+_decision(review) := _set(review, "pin")
+
+_set(review, tags) := decision if {
+	decision := mutation.decision with input as review
+		with data.assay.config as {"tags": tags}
+		with oci.parse as given.parse
+		with oci.resolve as given.resolve
 }
 
 _answer(patch, warnings) := {
@@ -41,6 +46,34 @@ test_tag_of_a_template_on_update if {
 	got == _answer([{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": _v1}], [])
 }
 
+# GitOps tools compare templates with what they wrote.
+test_tags_of_templates_stay_where_pods_alone_are_pinned if {
+	obj := {"spec": {"template": {"spec": {"containers": [{"image": "reg.io/app:v1"}]}}}}
+	_set(given.update("apps/v1/Deployment", {}, obj), "pods") == _untouched
+	_set(given.running(["reg.io/app:v1"]), "pods") == _answer(
+		[{"op": "replace", "path": "/spec/containers/0/image", "value": _v1}],
+		[],
+	)
+}
+
+# RES-4: kubectl debug.
+test_tags_of_ephemeral_containers_become_digests if {
+	obj := {"spec": {
+		"containers": [{"image": given.image("app")}],
+		"ephemeralContainers": [{"image": "reg.io/app:v1"}],
+	}}
+	review := object.union(given.update("/v1/Pod", {}, obj), {"request": {"subResource": "ephemeralcontainers"}})
+	_set(review, "pods") == _answer(
+		[{"op": "replace", "path": "/spec/ephemeralContainers/0/image", "value": _v1}],
+		[],
+	)
+}
+
+test_nothing_is_pinned_unless_it_is_set[tags] if {
+	some tags in ["deny", "resolve", "", "Pin"]
+	_set(given.running(["reg.io/app:v1"]), tags) == _untouched
+}
+
 # MUT-4: unlike upstream, the cause is told.
 test_tag_that_cannot_be_resolved_stays_with_a_warning if {
 	got := _decision(given.running(["reg.io/app:v1", "reg.io/app:v2"]))
@@ -73,6 +106,7 @@ test_nothing_else_is_touched[note] if {
 
 test_tag_without_an_answer_is_not_touched if {
 	got := mutation.decision with input as given.running(["reg.io/app:v1"])
+		with data.assay.config as {"tags": "pin"}
 		with oci.parse as given.parse
 		with oci.resolve as given.pending
 	got == _untouched
