@@ -9,6 +9,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/types"
 
+	"github.com/assay-dev/assay/builtins/authority"
 	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/rego/cip"
@@ -103,7 +104,7 @@ func cosignAttestations() declare.Builtin {
 
 // attestationMembers are what an attestation may have.
 func attestationMembers() []declare.Field {
-	return append(signatureMembers(),
+	return append(authority.Signature(),
 		declare.Named("document", types.A, "the statement as policy-controller shows it to policies, where that is another: by one of cosign's short names "+
 			"(`vuln`, `slsaprovenance`, `cyclonedx`, `spdx`, `link`) the predicate has the fields that cosign knows and no others; "+
 			"what is beside `_type`, `predicateType`, `subject` and `predicate` is left out"),

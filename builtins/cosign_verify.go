@@ -34,7 +34,7 @@ func cosignVerify() declare.Builtin {
 		Answer: "the signers",
 		Members: []declare.Field{declare.Objects("signatures",
 			"every signature that the authority accepts, at least one when `ok`; what a signer has not, such as the subject of a key, is absent",
-			signatureMembers()...)},
+			authority.Signature()...)},
 		Error: refusedMembers(),
 		Codes: evidenceCodes(),
 		Examples: []declare.Example{{
@@ -77,32 +77,6 @@ func evidenceCodes() []declare.Code {
 	return registryCodes(declare.NoSignatures, declare.IdentityMismatch, declare.UntrustedRoot, declare.Expired, declare.TLog, declare.Timestamp)
 }
 
-// signatureMembers are what a signature may have, as sigstore.Signature writes it. Only id and format are always
-// there: a key has no subject, a Rekor v2 entry no integrated time.
-func signatureMembers() []declare.Field {
-	return []declare.Field{
-		declare.Named("id", types.S, "names the signature, SHA-256 in hex"),
-		declare.Named("subject", types.S, "of the certificate; absent for keys"),
-		declare.Named("issuer", types.S, "of the certificate; absent for keys"),
-		declare.Named("extensions", declare.Words(),
-			"the other Fulcio extensions of the certificate, by name: `githubWorkflowRepository`, `sourceRepositoryURI`, …"),
-		declare.Objects("log", "verified entries of transparency logs; absent when no log was asked for",
-			declare.Named("log_id", types.S, "of the log's key, in hex"),
-			declare.Named("log_index", types.N, "-1 where nothing that was signed says it"),
-			declare.Named("integrated_time", types.S, "when the log promised the entry; absent for Rekor v2"),
-		),
-		declare.Objects("timestamps", "verified RFC 3161 timestamps",
-			declare.Named("uri", types.S, "of the authority, where it is known"),
-			declare.Named("time", types.S, "RFC 3339"),
-		),
-		declare.Named("digest", types.S, "of an attestation's statement as it was signed, `sha256:…`"),
-		declare.Named("format", types.S, "`legacy` or `bundle`"),
-		declare.Named("weaker", declare.List(types.S), "what was not asked for, compared with identity, log and SCT"),
-		declare.Named("predicate_type", types.S, "of an attestation, as the statement has it"),
-		declare.Named("statement", types.A, "of an attestation, the whole in-toto statement"),
-	}
-}
-
 // evidenceQuestion reads the operands that the two verifying builtins share. get
 // gives an answer and the time at which it would change by time alone, or zero.
 func (s *Session) evidenceQuestion(operands []*ast.Term,
@@ -120,7 +94,7 @@ func (s *Session) evidenceQuestion(operands []*ast.Term,
 	if p != nil {
 		return question{}, p
 	}
-	q := question{host: o.place.Registry(image), lives: evidenceLives, get: func(ctx context.Context) (any, time.Time, *declare.Problem) {
+	q := question{host: o.place.Registry(image), about: image.Name, lives: evidenceLives, get: func(ctx context.Context) (any, time.Time, *declare.Problem) {
 		return get(ctx, o, a)
 	}}
 	if o.credentials.ID != s.credentials.ID {

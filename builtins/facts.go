@@ -8,6 +8,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/assay-dev/assay/builtins/admitted"
 	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/exchange"
@@ -57,6 +58,10 @@ type Options struct {
 type answered struct {
 	term *ast.Term
 	from *exchange.Log
+	// What updates may make of it that leave an image as it is.
+	standing admitted.Standing
+	until    time.Time // when it could change by time alone, zero for never
+	cost     int64
 }
 
 // Facts answers the builtins of all decisions: it fetches, verifies, and keeps
@@ -69,6 +74,7 @@ type Facts struct {
 	flights  singleflight.Group
 	answers  *keep.Cache[answered]
 	verdicts *keep.Cache[verdict]
+	admitted *admitted.Store[answered]
 }
 
 // New makes the facts of a registry and of trust material. roots is asked once
@@ -97,6 +103,7 @@ func New(registry Registry, roots func() trust.Roots, options Options) (*Facts, 
 	return &Facts{
 		registry: registry, roots: roots, options: options,
 		answers: keep.New[answered](mostAnswerBytes), verdicts: keep.New[verdict](mostVerdictBytes),
+		admitted: admitted.New[answered](),
 	}, nil
 }
 
@@ -106,7 +113,7 @@ func (f *Facts) Open(credentials oci.Credentials, namespace string) *Session {
 	roots := f.roots()
 	s := &Session{
 		facts: f, credentials: credentials, namespace: namespace, roots: roots, generation: roots.Generation(), now: f.options.Now().UTC(),
-		answers: map[string]answered{}, waiting: map[string]question{}, runaways: map[string]bool{},
+		answers: map[string]answered{}, learns: map[string]learning{}, waiting: map[string]question{},
 	}
 	if f.options.Record {
 		s.notes = exchange.NewNotes()
@@ -178,6 +185,7 @@ func (f *Facts) fetch(ctx context.Context, key string, q question) (out answered
 	if p != nil {
 		value = q.refusal(value, p)
 	}
+	out.standing = admitted.StandingOf(p)
 	switch {
 	case p == nil:
 	case p.Kept():
@@ -188,11 +196,12 @@ func (f *Facts) fetch(ctx context.Context, key string, q question) (out answered
 	}
 	var size int64
 	out.term, size = declare.Sized(value)
+	out.until, out.cost = until, termOverhead*size+out.from.Cost()
 	// The clock is read after the fetch, which may have taken its time: an answer
 	// serves no longer than what it says is true.
 	if end := f.options.Now().Add(lives); until.IsZero() || end.Before(until) {
 		until = end
 	}
-	f.answers.Put(key, keep.Lasting[answered]{Value: out, Until: until, Cost: termOverhead*size + out.from.Cost()})
+	f.answers.Put(key, keep.Lasting[answered]{Value: out, Until: until, Cost: out.cost})
 	return out
 }

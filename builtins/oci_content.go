@@ -35,7 +35,7 @@ func byDigest(b declare.Builtin, none any, read func(context.Context, *Session, 
 		if p != nil {
 			return question{}, p
 		}
-		return question{host: image.Registry, lives: digestLives, get: func(ctx context.Context) (any, time.Time, *declare.Problem) {
+		return question{host: image.Registry, about: image.Name, lives: digestLives, get: func(ctx context.Context) (any, time.Time, *declare.Problem) {
 			value, err := read(ctx, s, image)
 			if err != nil {
 				return nil, time.Time{}, problemOf(err)

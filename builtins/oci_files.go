@@ -48,7 +48,7 @@ func ociFiles() declare.Builtin {
 		if p != nil {
 			return question{}, p
 		}
-		return question{host: image.Registry, lives: digestLives, get: func(ctx context.Context) (any, time.Time, *declare.Problem) {
+		return question{host: image.Registry, about: image.Name, lives: digestLives, get: func(ctx context.Context) (any, time.Time, *declare.Problem) {
 			found, err := s.facts.registry.Files(ctx, s.credentials, image.Name, paths)
 			if err != nil {
 				return nil, time.Time{}, problemOf(err)

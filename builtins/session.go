@@ -10,6 +10,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
+	"github.com/assay-dev/assay/builtins/admitted"
+	"github.com/assay-dev/assay/builtins/budget"
 	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/exchange"
 	"github.com/assay-dev/assay/builtins/oci"
@@ -27,10 +29,6 @@ const (
 	reachKey  = MetadataKey + ".reach"
 )
 
-// margin is kept free before the deadline of a decision, so that Rego still
-// decides and a policy in warn mode still warns.
-const margin = 500 * time.Millisecond
-
 // Session holds the answers of one decision: every question is answered once,
 // whatever the number of evaluations. It is safe for concurrent use.
 type Session struct {
@@ -43,19 +41,23 @@ type Session struct {
 
 	mu       sync.Mutex
 	answers  map[string]answered
+	learns   map[string]learning // of answers, by the same names
+	unmoved  map[string]bool     // images about which may be recalled what was answered before
+	scope    admitted.Scope      // under which
 	waiting  map[string]question
 	order    []string // names of waiting, as they were asked
 	blocking bool
-	end      time.Time       // of all questions, see early
-	judged   time.Time       // end of all policies inside policies, see judging
-	runaways map[string]bool // policies inside policies that ran past their time
 	notes    *exchange.Notes // nil unless the decision is recorded
+	budget   budget.Budget
 }
 
 // question is what a builtin wants to know: of which registry, and how to get it.
 type question struct {
 	name string // the builtin and its operands
 	host string
+	// about is the image that the answer is about, by digest, where it may serve again to
+	// updates that leave the image as it is.
+	about string
 	// credentials names whoever asks, where that is not the session's tenant.
 	credentials string
 	// lives is how long the answer may serve other decisions.
@@ -154,9 +156,11 @@ func (s *Session) ask(ctx context.Context, q question) answered {
 	s.mu.Lock()
 	answer, known := s.answers[q.name]
 	if !known {
-		if answer, known = s.facts.known(s.shared(q)); known {
+		shared := s.shared(q)
+		if answer, known = s.facts.known(shared); known {
 			s.answers[q.name] = answer
 		}
+		s.learns[q.name] = learning{q.about, shared}
 	}
 	blocking := s.blocking
 	if !known && !blocking {
@@ -173,7 +177,7 @@ func (s *Session) ask(ctx context.Context, q question) answered {
 	if !blocking {
 		return answered{}
 	}
-	ctx, cancel := s.early(ctx)
+	ctx, cancel := s.budget.Asking(ctx)
 	defer cancel()
 	answer = s.settle(ctx, q)
 	s.notes.Seen(q.name, answer.from)
@@ -189,7 +193,7 @@ func (s *Session) ask(ctx context.Context, q question) answered {
 // scope only the one is contacted that was asked for first: when that was asked
 // nothing was missing yet, so the decision does ask for it.
 func (s *Session) Settle(ctx context.Context, scope []string) {
-	ctx, cancel := s.early(ctx)
+	ctx, cancel := s.budget.Asking(ctx)
 	defer cancel()
 	var wait sync.WaitGroup
 	for _, q := range s.batch(scope) {
@@ -221,7 +225,10 @@ func (s *Session) batch(scope []string) (out []question) {
 // settle gets one answer and keeps it for the decision. The first answer to a
 // question stays.
 func (s *Session) settle(ctx context.Context, q question) answered {
-	answer := s.facts.get(ctx, s.shared(q), q)
+	answer, known := s.recalled(q.name)
+	if !known {
+		answer = s.facts.get(ctx, s.shared(q), q)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if first, ok := s.answers[q.name]; ok {
@@ -237,73 +244,15 @@ func (s *Session) shared(q question) string {
 	return fmt.Sprintf("%q %q\x00%s\x00%s", s.credentials.ID, q.credentials, s.generation, q.name)
 }
 
-// early is the context of questions: it ends a margin before the decision does,
-// or after half of the time when that is short. The first question sets that end
-// for all: what is asked past it is answered by timeout at once.
-func (s *Session) early(ctx context.Context) (context.Context, context.CancelFunc) {
-	return s.before(ctx, &s.end, margin)
-}
-
-// judging is the context of policies inside policies, which are evaluated when the
-// questions have their answers, and so have half of the margin.
-func (s *Session) judging(ctx context.Context) (context.Context, context.CancelFunc) {
-	return s.before(ctx, &s.judged, margin/2)
-}
-
-// judge runs a policy inside a policy, unless it ran past its time in this decision
-// before: it is asked for each image and attestation, and what it takes each time
-// would be missing for the policies of others. For the same reason it never gets more
-// than half of the time that is left, and the less the more of them ran past theirs.
+// judge runs a policy inside a policy, see [budget.Budget.Judge].
 func (s *Session) judge(ctx context.Context, policy string, run func(context.Context) *declare.Problem) *declare.Problem {
 	call := s.notes.Call(policy)
 	if p := s.facts.given(call); p != nil {
 		return p
 	}
-	p := s.inTime(ctx, policy, run)
+	p := s.budget.Judge(ctx, policy, run)
 	if p != nil && p.Code == declare.Timeout {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.runaways[policy] = true
 		s.notes.Unjudged(call, string(p.Code), p.Message)
 	}
 	return p
-}
-
-func (s *Session) inTime(ctx context.Context, policy string, run func(context.Context) *declare.Problem) *declare.Problem {
-	s.mu.Lock()
-	late, runaways := s.runaways[policy], len(s.runaways)
-	s.mu.Unlock()
-	if late {
-		return declare.Refuse(declare.Timeout, "not evaluated: in this decision it took too long before")
-	}
-	ctx, cancel := s.judging(ctx)
-	defer cancel()
-	if end, ok := ctx.Deadline(); ok {
-		ctx, cancel = context.WithTimeout(ctx, min(time.Until(end)/2, share(runaways)))
-		defer cancel()
-	}
-	return run(ctx)
-}
-
-// share is what a policy gets at most beside so many that ran past their time: half as
-// much with each of them, so that all together take no more than twice the first, and no
-// less than a machine that is busy needs for one that ends.
-func share(runaways int) time.Duration {
-	const first, least = 2 * time.Second, margin / 2
-	return max(first>>min(runaways, 8), least)
-}
-
-// before ends spare earlier than ctx. The end is set once, for all that comes: many
-// that take their time must not wear away what is left for the decision itself.
-func (s *Session) before(ctx context.Context, end *time.Time, spare time.Duration) (context.Context, context.CancelFunc) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return context.WithCancel(ctx)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if end.IsZero() {
-		*end = deadline.Add(-min(spare, time.Until(deadline)/2))
-	}
-	return context.WithDeadline(ctx, *end)
 }

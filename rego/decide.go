@@ -120,6 +120,9 @@ func (s *Set) whole(out Decision, err error) (Decision, error) {
 
 // told has a decision recorded. A review that could not be read is none.
 func (e *Engine) told(made Made) (Decision, error) {
+	if made.Err == nil && !made.Mutation {
+		made.Answers.Decided(made.Set.hash, made.Decision.Allowed, made.Decision.references())
+	}
 	if e.record != nil && made.Answers != nil {
 		e.record(made)
 	}
@@ -161,6 +164,13 @@ func (e *Engine) run(ctx context.Context, made *Made, query *rego.PreparedEvalQu
 		scope, err := asking.scope(ctx, about)
 		if err != nil {
 			return nil, err
+		}
+		if seen.Evaluations == 1 {
+			unchanged, err := evaluate(ctx, &set.unchanged, asking.options(about.value))
+			if err != nil {
+				return nil, err
+			}
+			answers.Reuse(set.hash, texts(unchanged))
 		}
 		answers.Settle(ctx, scope)
 	}

@@ -19,6 +19,15 @@ type Decision struct {
 	Patch []PatchOperation `json:"patch"`
 }
 
+// references are those of the images, as they stand in the object.
+func (d Decision) references() []string {
+	out := make([]string, len(d.Images))
+	for i, image := range d.Images {
+		out[i] = image.Image
+	}
+	return out
+}
+
 // Image is one image of the object and what every policy that matches it said.
 type Image struct {
 	// Path is the field that names the image: spec.containers[0].image.

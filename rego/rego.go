@@ -41,6 +41,13 @@ type Answers interface {
 	// Settle gets what was asked, the registries in scope first, and returns
 	// early enough before the deadline of ctx to evaluate once more.
 	Settle(ctx context.Context, scope []string)
+	// Reuse lets what is asked about images, registry/repository@digest each, be answered
+	// by what was answered when a policy set, named by its hash, admitted them in the
+	// namespace of the object.
+	Reuse(set string, images []string)
+	// Decided tells what became of the images of a decision, by the references that the
+	// object has.
+	Decided(set string, allowed bool, images []string)
 	// Block makes every later question wait for its answer in place.
 	Block()
 }

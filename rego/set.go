@@ -64,8 +64,8 @@ type Set struct {
 	// expressions are the regular expressions that have been compiled.
 	expressions cache.InterQueryValueCache
 
-	decision, mutation, registries rego.PreparedEvalQuery
-	explanation                    *rego.PreparedEvalQuery // nil where the source does not want any
+	decision, mutation, registries, unchanged rego.PreparedEvalQuery
+	explanation                               *rego.PreparedEvalQuery // nil where the source does not want any
 }
 
 // Hash names the content of the set, sha256 in hex: equal sets decide equally.
@@ -109,6 +109,7 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 		"data.assay.admission.decision": &set.decision,
 		"data.assay.mutation.decision":  &set.mutation,
 		"data.assay.images.registries":  &set.registries,
+		"data.assay.images.unchanged":   &set.unchanged,
 	}
 	if source.Explains {
 		set.explanation = &rego.PreparedEvalQuery{}

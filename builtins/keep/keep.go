@@ -48,6 +48,13 @@ func (k *Cache[V]) Get(key string, now time.Time) (out V, ok bool) {
 	return entry.Value, true
 }
 
+// Remove forgets the value of a key.
+func (k *Cache[V]) Remove(key string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.lru.Remove(key)
+}
+
 // Put keeps a value. One that is larger than the cache is not kept.
 func (k *Cache[V]) Put(key string, e Lasting[V]) {
 	e.Cost += int64(len(key)) + 1<<10 // what an entry takes besides its value
