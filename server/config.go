@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -42,8 +43,22 @@ type Check struct {
 	Note string
 }
 
-// TLS names the files of the server's certificate. They are read again when they
-// change, symbolic links of mounted Secrets included.
+// CertificateSource has a certificate that is in no file. It is asked in every
+// handshake, must not wait, and gives the same pointer until it has another certificate,
+// with its Leaf, which serves from then on. As long as it has none the server listens, lets
+// no handshake succeed and is not ready; an error later leaves the last one serving.
+type CertificateSource interface {
+	Certificate() (*tls.Certificate, error)
+}
+
+// ClientCASource has the CAs of clients, in PEM, in the way in which a CertificateSource
+// has a certificate.
+type ClientCASource interface {
+	ClientCAs() ([]byte, error)
+}
+
+// TLS names the files of the server's certificate, or what has it. Files are read again
+// when they change, symbolic links of mounted Secrets included.
 type TLS struct {
 	// CertFile holds the certificate, followed by its intermediates, in PEM.
 	CertFile string
@@ -52,6 +67,28 @@ type TLS struct {
 	// ClientCAFile, if set, holds the CAs of the clients that may call the
 	// webhooks, in PEM. Without it everybody who reaches the port may.
 	ClientCAFile string
+	// Source takes the place of CertFile and KeyFile.
+	Source CertificateSource
+	// ClientCAs takes the place of ClientCAFile.
+	ClientCAs ClientCASource
+}
+
+// asksClients says whether the webhooks are for clients with a certificate only.
+func (t TLS) asksClients() bool { return t.ClientCAFile != "" || t.ClientCAs != nil }
+
+// check refuses what is given twice, or in part.
+func (t TLS) check() error {
+	switch {
+	case t.Source != nil && (t.CertFile != "" || t.KeyFile != ""):
+		return errors.New("server: got certificate files and a source, want one of them")
+	case t.ClientCAFile != "" && t.ClientCAs != nil:
+		return errors.New("server: got a file and a source of client CAs, want one of them")
+	case t.Source == nil && (t.CertFile == "" || t.KeyFile == ""):
+		return fmt.Errorf("server: got certificate file %q and key file %q, want both, or InsecurePlainHTTP",
+			t.CertFile, t.KeyFile)
+	default:
+		return nil
+	}
 }
 
 // Config is what a server needs. Validate, Mutate, Ready and either TLS or
@@ -70,6 +107,12 @@ type Config struct {
 	Validate Decider
 	// Mutate decides for /mutate.
 	Mutate Decider
+	// PolicyValidate decides for /policies/validate about policies that are applied;
+	// without it there is no such route.
+	PolicyValidate Decider
+	// PolicyDefault gives the patch for /policies/default; without it there is no such
+	// route.
+	PolicyDefault Decider
 	// Ready returns the checks of /readyz, in the order in which they are shown.
 	// It is called for every probe and must not wait.
 	Ready func() []Check
@@ -139,11 +182,10 @@ func (c Config) check() error {
 		return errors.New("server: got no Mutate, want a Decider")
 	case c.Ready == nil:
 		return errors.New("server: got no Ready, want the checks of /readyz")
-	case c.InsecurePlainHTTP && c.TLS != TLS{}:
+	case c.InsecurePlainHTTP && (c.TLS.CertFile != "" || c.TLS.KeyFile != "" || c.TLS.Source != nil || c.TLS.asksClients()):
 		return errors.New("server: got TLS files and InsecurePlainHTTP, want one of them")
-	case !c.InsecurePlainHTTP && (c.TLS.CertFile == "" || c.TLS.KeyFile == ""):
-		return fmt.Errorf("server: got certificate file %q and key file %q, want both, or InsecurePlainHTTP",
-			c.TLS.CertFile, c.TLS.KeyFile)
+	case !c.InsecurePlainHTTP:
+		return c.TLS.check()
 	default:
 		return nil
 	}

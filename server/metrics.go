@@ -101,18 +101,22 @@ func NewMetrics(version string) *Metrics {
 
 // start makes every series exist, so that a rate over the first failure is seen.
 func (m *Metrics) start() {
-	for _, path := range []string{"validate", "mutate"} {
-		m.duration.WithLabelValues(path)
-		for _, result := range []outcome{allowed, refused, failed, badRequest, overloaded} {
-			m.requests.WithLabelValues(path, string(result))
-		}
-	}
+	m.serves("validate")
+	m.serves("mutate")
 	for _, reloads := range []*prometheus.CounterVec{m.policyReloads, m.certificateReloads, m.trustRefreshes} {
 		reloads.WithLabelValues(succeeded(nil))
 		reloads.WithLabelValues("failure")
 	}
 	for _, result := range []string{"written", "dropped", "failed", "removed"} {
 		m.capsules.WithLabelValues(result)
+	}
+}
+
+// serves makes the series of a webhook exist.
+func (m *Metrics) serves(path string) {
+	m.duration.WithLabelValues(path)
+	for _, result := range []outcome{allowed, refused, failed, badRequest, overloaded} {
+		m.requests.WithLabelValues(path, string(result))
 	}
 }
 

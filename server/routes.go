@@ -21,10 +21,18 @@ func (s *Server) routes() http.Handler {
 	e.Use(s.giveBack)
 	slots := make(chan struct{}, s.config.MaxInFlight)
 	bodies := semaphore.NewWeighted(bodiesRoom)
-	validate := &webhook{server: s, name: "validate", phase: admission.Validation, decider: s.config.Validate, slots: slots, bodies: bodies}
-	mutate := &webhook{server: s, name: "mutate", phase: admission.Mutation, decider: s.config.Mutate, slots: slots, bodies: bodies}
-	e.POST("/validate", validate.serve)
-	e.POST("/mutate", mutate.serve)
+	for _, w := range []webhook{
+		{name: "validate", phase: admission.Validation, decider: s.config.Validate},
+		{name: "mutate", phase: admission.Mutation, decider: s.config.Mutate},
+		{name: "policies/validate", phase: admission.Validation, decider: s.config.PolicyValidate},
+		{name: "policies/default", phase: admission.Mutation, decider: s.config.PolicyDefault},
+	} {
+		if w.decider != nil {
+			w.server, w.slots, w.bodies = s, slots, bodies
+			s.metrics.serves(w.name)
+			e.POST("/"+w.name, w.serve)
+		}
+	}
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	e.GET("/readyz", s.readyz)
 	e.GET("/metrics", echo.WrapHandler(s.metrics.handler()))

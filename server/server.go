@@ -4,6 +4,8 @@
 //
 //	POST /validate   admits or denies
 //	POST /mutate     admits, with a JSON patch where the Decider gives one
+//	POST /policies/validate, /policies/default
+//	                 the same for policies that are applied, where there are Deciders for them
 //	GET  /healthz    200 while the process answers
 //	GET  /readyz     200 when every check passes; ?verbose says each check's cause
 //	GET  /metrics    Prometheus, from this server's own registry
@@ -23,7 +25,7 @@
 // that the API server sends as ?timeout=, whichever is sooner, less 250 ms for the
 // way of the review to us and of the answer back if that is more than a second.
 //
-// Client certificates are asked of the two webhooks only: the kubelet's probes
+// Client certificates are asked of the webhooks only: the kubelet's probes
 // have none to show. A certificate of another CA is refused in the handshake.
 //
 // When the context of [Server.Run] ends, readiness fails first, then reviews are
@@ -32,7 +34,8 @@
 //
 // The server never logs the content of an object, never dials anybody and never
 // falls back: a certificate pair that cannot be read leaves the old one serving,
-// says so, and plain HTTP has to be asked for by its name.
+// says so, and plain HTTP has to be asked for by its name. Over TLS and without client
+// CAs everybody who reaches the port may ask, which is said when it starts.
 package server
 
 import (
@@ -128,6 +131,11 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	served := make(chan error, 1)
 	background.Go(func() { served <- s.serve() })
+	if s.certificates != nil && !s.config.TLS.asksClients() {
+		s.log.Warn("client certificates are not asked for",
+			"effect", "whoever reaches the port may ask what registries answer to the credentials that are used here",
+			"fix", "set a client CA, or let the API server alone reach the port")
+	}
 	s.log.Info("serving", "address", s.Addr().String(), "tls", s.certificates != nil)
 	select {
 	case err := <-served:

@@ -35,6 +35,16 @@ func TestNewRefuses(t *testing.T) {
 		"a certificate and plain HTTP": {
 			func(c *Config) { c.TLS.CertFile = "tls.crt" },
 			"server: got TLS files and InsecurePlainHTTP, want one of them"},
+		"a source of certificates beside plain HTTP": {func(c *Config) { c.TLS.Source = &kept{} },
+			"server: got TLS files and InsecurePlainHTTP, want one of them"},
+		"a source of client CAs beside plain HTTP": {func(c *Config) { c.TLS.ClientCAs = &kept{} },
+			"server: got TLS files and InsecurePlainHTTP, want one of them"},
+		"a source beside a file": {func(c *Config) { c.InsecurePlainHTTP, c.TLS = false, TLS{Source: &kept{}, KeyFile: "k"} },
+			"server: got certificate files and a source, want one of them"},
+		"client CAs twice": {func(c *Config) {
+			c.InsecurePlainHTTP, c.TLS = false, TLS{Source: &kept{}, ClientCAs: &kept{}, ClientCAFile: "c"}
+		},
+			"server: got a file and a source of client CAs, want one of them"},
 		"a client CA and plain HTTP": {
 			func(c *Config) { c.TLS.ClientCAFile = "ca.crt" },
 			"server: got TLS files and InsecurePlainHTTP, want one of them"},

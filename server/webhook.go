@@ -19,13 +19,13 @@ import (
 	"github.com/assay-dev/assay/server/admission"
 )
 
-// webhook is one of the two routes that decide.
+// webhook is one of the routes that decide.
 type webhook struct {
 	server  *Server
-	name    string // the label in metrics and log: validate or mutate
+	name    string // the path, and the label in metrics and log
 	phase   admission.Phase
 	decider Decider
-	slots   chan struct{} // shared by both webhooks; full means overloaded
+	slots   chan struct{} // shared by all webhooks; full means overloaded
 	// bodies are the bytes of large bodies that are being read or decided, shared too.
 	bodies *semaphore.Weighted
 }
@@ -120,7 +120,7 @@ func refuse(status int, format string, args ...any) error {
 
 // authorize asks for a verified client certificate where a client CA is set.
 func (w *webhook) authorize(request *http.Request) error {
-	if w.server.config.TLS.ClientCAFile == "" {
+	if !w.server.config.TLS.asksClients() {
 		return nil
 	}
 	if request.TLS == nil || len(request.TLS.VerifiedChains) == 0 {

@@ -89,9 +89,10 @@ type Verdict struct {
 	Patch []PatchOperation
 }
 
-// PatchOperation is one operation of a JSON patch (RFC 6902).
+// PatchOperation is one operation of a JSON patch (RFC 6902). Value is whatever JSON
+// has, left out when nil: "remove" has none.
 type PatchOperation struct {
 	Op    string `json:"op"`
 	Path  string `json:"path"`
-	Value string `json:"value"`
+	Value any    `json:"value,omitempty"`
 }

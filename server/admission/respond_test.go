@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -55,6 +56,16 @@ func TestRespond(t *testing.T) {
 			Mutation, Verdict{Allowed: true, Patch: pin},
 			`{"uid":"u","allowed":true,"patchType":"JSONPatch","patch":
 			"W3sib3AiOiJyZXBsYWNlIiwicGF0aCI6Ii9zcGVjL2NvbnRhaW5lcnMvMC9pbWFnZSIsInZhbHVlIjoiYS9iOnYxQHNoYTI1NjowMCJ9XQ=="}`,
+		},
+		"defaults of any type": {
+			Mutation, Verdict{Allowed: true, Patch: []PatchOperation{
+				{Op: "add", Path: "/spec/mode", Value: ""},
+				{Op: "add", Path: "/spec/match", Value: []any{map[string]any{"version": "v1"}}},
+				{Op: "remove", Path: "/spec/none"},
+			}},
+			`{"uid":"u","allowed":true,"patchType":"JSONPatch","patch":"` + base64.StdEncoding.EncodeToString([]byte(
+				`[{"op":"add","path":"/spec/mode","value":""},{"op":"add","path":"/spec/match","value":[{"version":"v1"}]},`+
+					`{"op":"remove","path":"/spec/none"}]`)) + `"}`,
 		},
 		"a validation never patches": {
 			Validation, Verdict{Allowed: true, Patch: pin},
