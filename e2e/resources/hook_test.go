@@ -119,7 +119,7 @@ func answer(ctx context.Context, j hook.Judge, r *http.Request) ([]byte, error) 
 	}
 	out := admission.Verdict{Allowed: verdict.Allowed, Reasons: verdict.Reasons, Warnings: verdict.Warnings}
 	for _, operation := range verdict.Patch {
-		out.Patch = append(out.Patch, admission.PatchOperation(operation))
+		out.Patch = append(out.Patch, admission.PatchOperation{Op: operation.Op, Path: operation.Path, Value: operation.Value})
 	}
 	return admission.Respond(review, phase, out)
 }
