@@ -41,7 +41,7 @@ func replayed() {
 	}
 	for _, path := range capsules {
 		var said bytes.Buffer
-		if got := run(context.Background(), []string{"replay", path}, io.Discard, &said); got != exitAdmitted {
+		if got := run(context.Background(), []string{"replay", "--timeout", "10m", path}, io.Discard, &said); got != exitAdmitted {
 			fmt.Fprintf(os.Stderr, "replayed with code %d: %s\n", got, &said)
 			code = exitUnlike
 		}
