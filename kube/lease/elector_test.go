@@ -72,7 +72,7 @@ func (w *world) after(d time.Duration, do func()) {
 
 func (w *world) run(end time.Duration) {
 	for w.todo.Len() > 0 && w.now < end {
-		next := heap.Pop(&w.todo).(event) //nolint:errcheck // holds nothing else
+		next := heap.Pop(&w.todo).(event)
 		w.now = next.at
 		w.check()
 		next.do()
@@ -155,7 +155,7 @@ type queue []event
 func (q queue) Len() int           { return len(q) }
 func (q queue) Less(i, j int) bool { return q[i].at < q[j].at }
 func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *queue) Push(e any)        { *q = append(*q, e.(event)) } //nolint:errcheck,forcetypeassert // holds nothing else
+func (q *queue) Push(e any)        { *q = append(*q, e.(event)) }
 func (q *queue) Pop() any {
 	old := *q
 	last := old[len(old)-1]

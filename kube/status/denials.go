@@ -38,6 +38,7 @@ type Denials struct {
 	dropped atomic.Uint64
 	limited atomic.Uint64
 	limiter limiter
+	failing bool // Run's own
 }
 
 // NewDenials returns one that waits. reporter names this replica in Events.
@@ -93,10 +94,14 @@ func (d *Denials) write(ctx context.Context, e event) {
 		d.limited.Add(1)
 		return
 	}
-	if err := create(ctx, d.client, e.object(d.reporter, time.Now())); err != nil && ctx.Err() == nil {
+	err := create(ctx, d.client, e.object(d.reporter, time.Now()))
+	if err != nil && ctx.Err() == nil {
 		d.dropped.Add(1)
-		d.log.Warn("events: cannot be written", "error", err)
+		if !d.failing { // said once: there may be five a second
+			d.log.Warn("events: cannot be written", "error", err)
+		}
 	}
+	d.failing = err != nil
 }
 
 // limiter bounds Events for each owner and for all.

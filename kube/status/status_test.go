@@ -10,7 +10,7 @@ import (
 	"github.com/assay-dev/assay/kube/watch"
 )
 
-var ( //nolint:gochecknoglobals // instants
+var (
 	noon  = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 	later = noon.Add(time.Hour)
 )

@@ -188,6 +188,16 @@ func TestPace(t *testing.T) {
 	if got := p.due(true).Sub(start); got != late {
 		t.Errorf("events without end: got %v, want %v", got, late)
 	}
+	p.tell(start)
+	p.touch(start.Add(50 * time.Millisecond))
+	if got := p.due(true).Sub(start); got != apart {
+		t.Errorf("one event soon after another: got %v, want %v", got, apart)
+	}
+	p.tell(start)
+	p.touch(start.Add(time.Minute))
+	if got := p.due(true).Sub(start); got != time.Minute+quiet {
+		t.Errorf("one event long after another: got %v, want %v", got, time.Minute+quiet)
+	}
 }
 
 func TestProblems(t *testing.T) {

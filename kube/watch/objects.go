@@ -80,8 +80,13 @@ type held struct {
 // objects puts together what is held.
 func (h *held) objects(revision uint64) Objects {
 	out := Objects{Namespaces: maps.Clone(h.namespaces.byName), Revision: revision}
+	if item, ok := h.settings.byName[settingsName]; ok {
+		out.Settings = item.serves
+		out.refuse(Refused{Kind: configMapKind, Name: settingsName, Cause: item.cause, Serving: item.known})
+		out.warn(configMapKind+" "+settingsName, item.warnings)
+	}
 	for _, name := range slices.Sorted(maps.Keys(h.policies.byName)) {
-		item := h.policies.byName[name]
+		item := h.policies.byName[name].under(out.Settings)
 		out.Policies = append(out.Policies, item.serves)
 		out.add(item.seen, Refused{Kind: policyKind, Name: name, Cause: item.cause}, item.warnings)
 	}
@@ -91,11 +96,6 @@ func (h *held) objects(revision uint64) Objects {
 			out.TrustRoots = append(out.TrustRoots, *item.serves)
 		}
 		out.add(item.seen, Refused{Kind: rootKind, Name: name, Cause: item.cause, Serving: item.serves != nil}, item.warnings)
-	}
-	if item, ok := h.settings.byName[settingsName]; ok {
-		out.Settings = item.serves
-		out.refuse(Refused{Kind: configMapKind, Name: settingsName, Cause: item.cause, Serving: item.known})
-		out.warn(configMapKind+" "+settingsName, item.warnings)
 	}
 	out.Secrets = dependencies(h.secrets, &out, secretKind)
 	out.ConfigMaps = dependencies(h.configMaps, &out, configMapKind)

@@ -3,14 +3,16 @@ package watch
 import "time"
 
 // A burst of events is one change: it has ended when nothing came for quiet, and is told
-// of at the latest after late.
+// of at the latest after late. Two changes are apart, for a burst may have pauses and each
+// may cost the compilation of all policies.
 const (
 	quiet = 100 * time.Millisecond
+	apart = 500 * time.Millisecond
 	late  = time.Second
 )
 
 // pace says when a burst of events is told of. The zero value waits for one to begin.
-type pace struct{ first, last time.Time }
+type pace struct{ first, last, told time.Time }
 
 // touch takes in an event.
 func (p *pace) touch(now time.Time) {
@@ -27,8 +29,15 @@ func (p pace) idle() bool { return p.first.IsZero() }
 // Secret that a new policy refers to, that is as late as it may be.
 func (p pace) due(complete bool) time.Time {
 	latest := p.first.Add(late)
-	if settled := p.last.Add(quiet); complete && settled.Before(latest) {
+	settled := p.last.Add(quiet)
+	if next := p.told.Add(apart); next.After(settled) {
+		settled = next
+	}
+	if complete && settled.Before(latest) {
 		return settled
 	}
 	return latest
 }
+
+// tell ends the burst.
+func (p *pace) tell(now time.Time) { *p = pace{told: now} }

@@ -31,37 +31,48 @@ type policyItem struct {
 	// serves is the policy, or what stands in for one that cannot be read.
 	serves cip.Policy
 	// good is the last version that could be read, nil if none could.
-	good     *cip.Policy
+	good *cip.Policy
+	// empty is the policy where nothing is wrong with it but that it has no authorities:
+	// the settings may admit that.
+	empty    *cip.Policy
 	cause    string
 	warnings []string
 	seen     Seen
 }
 
 func (p policyItem) same(other policyItem) bool {
-	return p.cause == other.cause && reflect.DeepEqual(p.serves, other.serves) && slices.Equal(p.warnings, other.warnings)
+	return p.cause == other.cause && reflect.DeepEqual(p.serves, other.serves) &&
+		reflect.DeepEqual(p.empty, other.empty) && slices.Equal(p.warnings, other.warnings)
+}
+
+// under is the item under the settings.
+func (p policyItem) under(s Settings) policyItem {
+	if s.EmptyAuthorities && p.empty != nil {
+		p.serves, p.cause = *p.empty, ""
+	}
+	return p
 }
 
 // readPolicy reads one object. It never fails: what cannot be read denies.
 func readPolicy(namespace string) func(*unstructured.Unstructured, policyItem) policyItem {
 	return func(object *unstructured.Unstructured, before policyItem) policyItem {
 		item := policyItem{seen: seen(policyKind, object), good: before.good}
-		found, err := parsePolicy(object, namespace)
+		found, err := parsePolicy(object, cip.Settings{Namespace: namespace})
 		if err == nil {
 			item.serves, item.good, item.warnings = found.Policies[0], &found.Policies[0], found.Warnings
 			return item
 		}
+		if empty, err := parsePolicy(object, cip.Settings{Namespace: namespace, EmptyAuthorities: true}); err == nil {
+			item.empty = &empty.Policies[0]
+		}
 		item.cause = cause(err)
-		item.serves = standIn(object, before.good, item.cause)
+		item.serves = standIn(object, item.cause, before.good, before.empty)
 		return item
 	}
 }
 
-func parsePolicy(object *unstructured.Unstructured, namespace string) (*cip.Documents, error) {
-	object = plain(object)
-	if err := ownNamespace(object.Object, namespace); err != nil {
-		return nil, err
-	}
-	found, err := parse(object)
+func parsePolicy(object *unstructured.Unstructured, settings cip.Settings) (*cip.Documents, error) {
+	found, err := parse(plain(object), settings)
 	if err == nil && len(found.Policies) != 1 {
 		err = fmt.Errorf("got a %s, want a %s", object.GetKind(), policyKind)
 	}
@@ -71,10 +82,13 @@ func parsePolicy(object *unstructured.Unstructured, namespace string) (*cip.Docu
 // standIn denies what the old and the new globs of a policy match that cannot be read,
 // whatever its mode and its match: nobody can say what it demands. Of globs that cannot
 // be read it is every image.
-func standIn(object *unstructured.Unstructured, good *cip.Policy, cause string) cip.Policy {
+func standIn(object *unstructured.Unstructured, cause string, before ...*cip.Policy) cip.Policy {
 	globs, known := globsOf(object.Object)
-	if good != nil {
-		for _, image := range good.Spec.Images {
+	for _, old := range before {
+		if old == nil {
+			continue
+		}
+		for _, image := range old.Spec.Images {
 			globs = append(globs, image.Glob)
 		}
 	}
@@ -126,7 +140,7 @@ func (r rootItem) same(other rootItem) bool {
 
 func readRoot(object *unstructured.Unstructured, before rootItem) rootItem {
 	item := rootItem{seen: seen(rootKind, object), serves: before.serves}
-	found, err := parse(plain(object))
+	found, err := parse(plain(object), cip.Settings{})
 	switch {
 	case err != nil:
 		item.cause = cause(err)
@@ -146,12 +160,12 @@ func plain(object *unstructured.Unstructured) *unstructured.Unstructured {
 	return object
 }
 
-func parse(object *unstructured.Unstructured) (*cip.Documents, error) {
+func parse(object *unstructured.Unstructured, settings cip.Settings) (*cip.Documents, error) {
 	data, err := object.MarshalJSON()
 	if err != nil {
 		return nil, err
 	}
-	return cip.Parse(data)
+	return settings.Parse(data)
 }
 
 func seen(kind string, object *unstructured.Unstructured) Seen {
@@ -173,36 +187,4 @@ func cause(err error) string {
 		text = strings.ToValidUTF8(text[:mostCause], "") + "…"
 	}
 	return text
-}
-
-// vocabularyNamespace is what rego/cip takes for the system namespace.
-const vocabularyNamespace = kube.DefaultNamespace
-
-// ownNamespace takes the namespace out of each secretRef that names the one in which we
-// are installed, and refuses every other: rego/cip knows the default alone, and a Secret
-// of that name here is not the one that the policy means.
-func ownNamespace(tree map[string]any, namespace string) error {
-	authorities, _, err := unstructured.NestedFieldNoCopy(tree, "spec", "authorities")
-	list, ok := authorities.([]any)
-	if err != nil || !ok || namespace == vocabularyNamespace {
-		return nil //nolint:nilerr // what is no list is refused by rego/cip, in its own words
-	}
-	for i, authority := range list {
-		fields, _ := authority.(map[string]any)
-		for _, path := range [][]string{{"key", "secretRef"}, {"keyless", "ca-cert", "secretRef"}} {
-			found, _, err := unstructured.NestedFieldNoCopy(fields, path...)
-			ref, ok := found.(map[string]any)
-			if err != nil || !ok {
-				continue
-			}
-			switch got := ref["namespace"]; got {
-			case nil, "":
-			case namespace:
-				delete(ref, "namespace")
-			default:
-				return fmt.Errorf("spec.authorities[%d].%s.namespace: got %.70q, want %q or none", i, strings.Join(path, "."), got, namespace)
-			}
-		}
-	}
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -174,8 +175,33 @@ func TestPolicyInAnotherNamespace(t *testing.T) {
 		t.Errorf("references (-want +got):\n%s", diff)
 	}
 	other := readPolicy("security")(policyObject(t, fmt.Sprintf(ref, "cosign-system")), policyItem{})
-	if want := `spec.authorities[0].key.secretRef.namespace: got "cosign-system", want "security" or none`; other.cause != want {
+	if want := "secretref.namespace is invalid"; !strings.Contains(other.cause, want) {
 		t.Errorf("a Secret of another namespace: got %q, want %q", other.cause, want)
+	}
+}
+
+// CFG-2: A policy without authorities denies what it matches, whether or not the settings
+// admit it; where they do, its mode and its match count.
+func TestPoliciesWithoutAuthorities(t *testing.T) {
+	t.Parallel()
+	read := readPolicy("cosign-system")
+	item := read(policyObject(t, "  images: [{glob: ghcr.io/old/**}]"), policyItem{})
+	admitted := item.under(Settings{EmptyAuthorities: true})
+	if item.cause == "" || admitted.cause != "" || len(admitted.serves.Gaps) > 0 {
+		t.Errorf("got %q and %q, want it refused and admitted", item.cause, admitted.cause)
+	}
+	for _, p := range []cip.Policy{item.serves, admitted.serves} {
+		if allowed, _ := decide(t, p, "ghcr.io/old/app"); allowed {
+			t.Errorf("got an image admitted by %+v", p)
+		}
+	}
+	edited := read(policyObject(t, "  images: [{glob: ghcr.io/new/**}]\n  mod: warn"), item)
+	if want := []cip.ImagePattern{{Glob: "ghcr.io/new/**"}, {Glob: "ghcr.io/old/**"}}; !slices.Equal(want, edited.serves.Spec.Images) {
+		t.Errorf("an edit of it that cannot be read: got %v, want %v", edited.serves.Spec.Images, want)
+	}
+	both := read(policyObject(t, "  images: [{glob: ghcr.io/old/**}]\n  mod: warn"), policyItem{})
+	if got := both.under(Settings{EmptyAuthorities: true}); got.cause == "" {
+		t.Error("something else is wrong: got it admitted")
 	}
 }
 

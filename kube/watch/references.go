@@ -141,7 +141,7 @@ func readConfigMap(object *unstructured.Unstructured, before dependency[cip.Conf
 func readDependency[T any](object *unstructured.Unstructured, before dependency[T], of func(*cip.Documents) []T) dependency[T] {
 	object = plain(object)
 	object.SetNamespace("")
-	found, err := parse(object)
+	found, err := parse(object, cip.Settings{})
 	if err != nil {
 		return dependency[T]{value: before.value, cause: cause(err)}
 	}

@@ -26,8 +26,11 @@ type Settings struct {
 	// NoMatch is what becomes of an image that no policy matches: deny, warn or allow.
 	// Empty is not said; a value that nobody knows means deny (CFG-1).
 	NoMatch string
+	// EmptyAuthorities admits policies without authorities, whose images are all denied. It
+	// is the opposite of fail-on-empty-authorities (CFG-2).
+	EmptyAuthorities bool
 	// InsecureRegistries are registries that may be asked over plain HTTP, as host or
-	// host:port (CFG-5).
+	// host:port (CFG-5). nil is not said.
 	InsecureRegistries []string
 }
 
@@ -64,7 +67,7 @@ func readSettings(object *unstructured.Unstructured, before settingsItem) settin
 }
 
 // ParseSettings reads the data of the ConfigMap. Two of the keys name weaknesses that are
-// not to be had here: what they say is checked, and a warning says that it has no effect.
+// not to be had here, and warnings say so.
 func ParseSettings(data map[string]string) (s Settings, warnings []string, err error) {
 	truth := func(key string) (bool, error) {
 		value, err := strconv.ParseBool(data[key])
@@ -85,8 +88,8 @@ func ParseSettings(data map[string]string) (s Settings, warnings []string, err e
 			if err != nil {
 				return Settings{}, nil, err
 			}
-			if !fails { // COMB-5: upstream then admits what such a policy matches
-				warnings = append(warnings, key+`: "false" has no effect: a policy without authorities denies what it matches`)
+			if s.EmptyAuthorities = !fails; !fails { // COMB-5: upstream then admits what such a policy matches
+				warnings = append(warnings, key+`: "false" admits no image: a policy without authorities denies what it matches`)
 			}
 		case "enable-oci11":
 			enabled, err := truth(key)
@@ -118,7 +121,7 @@ func noMatch(value string) (policy, warning string) {
 
 // registries reads a list that commas separate. A host is no URL and no repository.
 func registries(value string) ([]string, error) {
-	var hosts []string
+	hosts := []string{} // that there are none is said as well
 	for host := range strings.SplitSeq(value, ",") {
 		host = strings.ToLower(strings.TrimSpace(host))
 		if host == "" {

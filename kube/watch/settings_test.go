@@ -25,7 +25,8 @@ func TestSettings(t *testing.T) {
 		},
 		{
 			name: "CFG-2 a policy without authorities always fails", data: map[string]string{"fail-on-empty-authorities": "false"},
-			warnings: []string{`fail-on-empty-authorities: "false" has no effect: a policy without authorities denies what it matches`},
+			want:     Settings{EmptyAuthorities: true},
+			warnings: []string{`fail-on-empty-authorities: "false" admits no image: a policy without authorities denies what it matches`},
 		},
 		{
 			name: "CFG-3 referrers are the policy's to name", data: map[string]string{"enable-oci11": "true"},
@@ -37,6 +38,7 @@ func TestSettings(t *testing.T) {
 			name: "CFG-5 registries", data: map[string]string{"insecure-registries": " Registry.local:5000, 10.0.0.1,registry.local:5000,"},
 			want: Settings{InsecureRegistries: []string{"10.0.0.1", "registry.local:5000"}},
 		},
+		{name: "CFG-5 no registries", data: map[string]string{"insecure-registries": ""}, want: Settings{InsecureRegistries: []string{}}},
 		{name: "CFG-5 a repository is no host", data: map[string]string{"insecure-registries": "a.b/c"}, err: `insecure-registries: got "a.b/c", want host or host:port`},
 		{name: "CFG-5 a URL is no host", data: map[string]string{"insecure-registries": "http://a.b"}, err: `insecure-registries: got "http://a.b", want host or host:port`},
 		{name: "a key that is no setting", data: map[string]string{"no-match": "allow"}, warnings: []string{`"no-match" is no setting`}},

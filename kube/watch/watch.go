@@ -82,7 +82,7 @@ func (w *Watcher) poke() {
 	}
 }
 
-// Run watches until ctx ends. It calls changed when everything was read for the first
+// Run watches until ctx ends, and is called once. It calls changed when everything was read for the first
 // time and after each change since, from one goroutine; a burst of changes is one call,
 // a second after it began at the latest.
 func (w *Watcher) Run(ctx context.Context, changed func()) {
@@ -113,7 +113,7 @@ func (w *Watcher) Run(ctx context.Context, changed func()) {
 			timer.Reset(wait)
 			continue
 		}
-		burst = pace{}
+		burst.tell(time.Now())
 		if w.publish() {
 			changed()
 		}
