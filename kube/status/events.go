@@ -17,12 +17,20 @@ import (
 const (
 	// mostNote is how long the API server lets a note be.
 	mostNote = 1024
+	// mostName is how long the name of an object may be.
+	mostName = 253
 	// controller is who reports.
 	controller = "assay.dev/assay"
 )
 
 // Reference is what an Event is about.
 type Reference struct{ APIVersion, Kind, Namespace, Name, UID string }
+
+// plausible says that it may name something. Whoever creates an object writes its owners,
+// and the API server bounds none of the texts; owners are remembered.
+func (r Reference) plausible() bool {
+	return r.Kind != "" && r.Name != "" && max(len(r.APIVersion), len(r.Kind), len(r.Name), len(r.UID)) <= mostName
+}
 
 // event is one of events.k8s.io/v1.
 type event struct {
@@ -122,13 +130,14 @@ func (d Denial) regarding() Reference {
 	}
 	if json.Unmarshal(d.Object, &object) == nil {
 		for _, owner := range object.Metadata.OwnerReferences {
-			if owner.Controller && owner.Kind != "" && owner.Name != "" {
-				return Reference{APIVersion: owner.APIVersion, Kind: owner.Kind, Namespace: d.Namespace, Name: owner.Name, UID: owner.UID}
+			r := Reference{APIVersion: owner.APIVersion, Kind: owner.Kind, Namespace: d.Namespace, Name: owner.Name, UID: owner.UID}
+			if owner.Controller && r.plausible() {
+				return r
 			}
 		}
 	}
 	if d.Namespace == "" {
-		return Reference{Kind: d.Kind, Name: d.Name}
+		return Reference{Kind: cut(d.Kind, mostName), Name: cut(d.Name, mostName)}
 	}
 	return Reference{APIVersion: "v1", Kind: "Namespace", Namespace: d.Namespace, Name: d.Namespace}
 }

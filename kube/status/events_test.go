@@ -78,6 +78,7 @@ func TestWhatADenialIsAbout(t *testing.T) {
 		{"an owner that does not control it", `{"metadata": {"ownerReferences": [{"kind": "A", "name": "a"}]}}`, namespace},
 		{"no object", `[1`, namespace},
 		{"owners of another type", `{"metadata": {"ownerReferences": 3}}`, namespace},
+		{"a name longer than names are", `{"metadata": {"ownerReferences": [{"kind": "A", "name": "` + strings.Repeat("a", 254) + `", "controller": true}]}}`, namespace},
 		{"a controller without a name", `{"metadata": {"ownerReferences": [{"kind": "A", "controller": true}]}}`, namespace},
 	}
 	for _, tt := range tests {
