@@ -16,10 +16,10 @@ FUZZTIME ?= 10s
 # them when the variable is empty, as it is when the folder is not there.
 override export ASSAY_CONFORMANCE_DATA := $(abspath $(wildcard $(or $(ASSAY_CONFORMANCE_DATA),../shared/data)))
 
-.PHONY: help demo test check lint rego race fuzz conformance bench golden cover fmt build clean
+.PHONY: help demo test check lint rego race e2e fuzz conformance bench golden cover fmt build clean
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## see a signed image admitted and an unsigned one denied
 	@$(GO) run ./cmd/assay demo
@@ -27,11 +27,12 @@ demo: ## see a signed image admitted and an unsigned one denied
 test: ## run every test
 	$(GO) test ./...
 
-check: test lint rego race $(if $(ASSAY_CONFORMANCE_DATA),conformance) ## all that a pull request must pass
+check: test lint rego race e2e $(if $(ASSAY_CONFORMANCE_DATA),conformance) ## all that a pull request must pass
 
 lint: ## linters, formatting and the owners of imports
 	$(GO) mod tidy -diff
 	$(TOOL) golangci-lint run ./...
+	cd e2e && $(GO) mod tidy -diff && $(GO) tool -modfile=../.tools/go.mod golangci-lint run ./...
 
 # Rego's own tests, opa check --strict and the coverage bound are Go tests beside
 # the rules: they need our builtins, which the stock opa does not know.
@@ -43,6 +44,10 @@ rego: ## format, lint and test the hand-written Rego
 
 race: ## run the tests under the race detector, in random order
 	ASSAY_CONFORMANCE_DATA= CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout=20m ./...
+
+# Never from the cache: what is tested are binaries, which it does not know.
+e2e: ## tell the stories of e2e/testdata on a real control plane
+	cd e2e && $(GO) test -count=1 -timeout=20m ./...
 
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/{f[n++]=$$1} /^ok/{for(i=0;i<n;i++)print $$2, f[i]; n=0}' | \
@@ -77,4 +82,4 @@ build: ## build bin/assay, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/assay ./cmd/assay
 
 clean: ## remove what the other targets wrote
-	rm -rf bin cover.out
+	rm -rf bin cover.out e2e/.assay e2e/.kubernetes/bin
