@@ -125,7 +125,9 @@ func terminate(ts *testscript.TestScript, s *story, args []string) {
 func crash(ts *testscript.TestScript, s *story, args []string) {
 	r := s.named(ts, args[0])
 	ts.Check(r.command.Process.Kill())
-	_ = <-r.ended // killed
+	if err := <-r.ended; err == nil {
+		ts.Fatalf("got exit code 0, want none: it was killed")
+	}
 }
 
 func waitFor(ts *testscript.TestScript, s *story, args []string) {

@@ -23,6 +23,7 @@ import (
 //	cluster [controllers]   start a control plane, with kube-controller-manager or without
 //	world FILE              start the world of a file: its variables ($registry, ${app},
 //	                        ${app@}, …) and trusted_root.json are there then
+//	closeworld              close its registry: nobody answers there any more
 //	expand FILE…            put variables into files
 //	install                 apply testdata/install.yaml: Service and webhook configurations
 //	replica NAME ARG…       start assay serve behind the Service, wait until it is ready
@@ -54,21 +55,22 @@ func TestStories(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"cluster":   told("[controllers]", 0, startCluster),
-			"world":     told("FILE", 1, startWorld),
-			"expand":    told("FILE…", 1, expandFiles),
-			"install":   told("", 0, install),
-			"replica":   told("NAME ARG…", 1, startReplica),
-			"terminate": told("NAME", 1, terminate),
-			"crash":     told("NAME", 1, crash),
-			"waitfor":   told("NAME REGEXP", 2, waitFor),
-			"apiserver": told("stop|start", 1, switchAPIServer),
-			"kubectl":   program("kubectl"),
-			"assay":     program("assay"),
-			"until":     told("REGEXP CMD ARG…", 2, until),
-			"load":      told("FILE…", 1, startLoad),
-			"loaded":    told("N", 1, loaded),
-			"endload":   told("", 0, endLoad),
+			"cluster":    told("[controllers]", 0, startCluster),
+			"world":      told("FILE", 1, startWorld),
+			"closeworld": told("", 0, closeWorld),
+			"expand":     told("FILE…", 1, expandFiles),
+			"install":    told("", 0, install),
+			"replica":    told("NAME ARG…", 1, startReplica),
+			"terminate":  told("NAME", 1, terminate),
+			"crash":      told("NAME", 1, crash),
+			"waitfor":    told("NAME REGEXP", 2, waitFor),
+			"apiserver":  told("stop|start", 1, switchAPIServer),
+			"kubectl":    program("kubectl"),
+			"assay":      program("assay"),
+			"until":      told("REGEXP CMD ARG…", 2, until),
+			"load":       told("FILE…", 1, startLoad),
+			"loaded":     told("N", 1, loaded),
+			"endload":    told("", 0, endLoad),
 		},
 	})
 }
@@ -134,6 +136,8 @@ func startWorld(ts *testscript.TestScript, s *story, args []string) {
 		}
 	}
 }
+
+func closeWorld(ts *testscript.TestScript, s *story, _ []string) { ts.Check(s.world.Close()) }
 
 func expandFiles(ts *testscript.TestScript, s *story, files []string) {
 	for _, file := range files {

@@ -5,7 +5,8 @@
 //	c := cluster.Start(t, cluster.Options{Controllers: true})
 //	c.Kubectl(t, "create", "namespace", "shop")
 //
-// The binaries are built from the modules that .kubernetes/go.mod pins, once. Everything ends
+// It needs Linux: the processes end with the test because the kernel ends them. The binaries are
+// built from the modules that .kubernetes/go.mod pins, once. Everything ends
 // with the test, whichever way it ends, and what the components logged is shown if it failed.
 //
 // Each cluster has a part of loopback to itself, 127.N.0.0/16, so that any number of them run
