@@ -48,6 +48,11 @@ func TestStories(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
+			deploy, err := filepath.Abs("../deploy")
+			if err != nil {
+				return err
+			}
+			env.Setenv("deploy", deploy)
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("PATH", filepath.Dir(assay)+string(os.PathListSeparator)+env.Getenv("PATH"))
 			s := &story{assay: assay, t: env.T().(testing.TB), env: env, replicas: map[string]*replica{}}

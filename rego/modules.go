@@ -28,6 +28,9 @@ type Text struct {
 	// Warnings are about policies that compile and fail whatever they judge,
 	// because something of theirs could not be read or does not compile.
 	Warnings []string
+	// Uncompiled says why a module inside a policy does not compile, by the name of the
+	// policy and the path of what fails for it.
+	Uncompiled map[string]map[string]string
 
 	policies []string
 	inline   map[string]*inline.Module // by the name that compiled policies use
@@ -101,6 +104,7 @@ func (t *Text) addInline(ctx context.Context, p cip.Policy) (cip.Policy, error) 
 				p.Gaps = map[string]string{}
 			}
 			p.Gaps[source.Gap] = cause
+			t.uncompiled(p.Name, source.Gap, cause)
 			continue
 		}
 		if !module.Answers() {
@@ -113,6 +117,16 @@ func (t *Text) addInline(ctx context.Context, p cip.Policy) (cip.Policy, error) 
 		}
 	}
 	return p, nil
+}
+
+func (t *Text) uncompiled(policy, path, cause string) {
+	if t.Uncompiled == nil {
+		t.Uncompiled = map[string]map[string]string{}
+	}
+	if t.Uncompiled[policy] == nil {
+		t.Uncompiled[policy] = map[string]string{}
+	}
+	t.Uncompiled[policy][path] = cause
 }
 
 // Manifest is the .manifest of a bundle of the modules: which Rego they are written

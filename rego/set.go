@@ -52,15 +52,16 @@ type Source struct {
 // Set is a policy set, compiled and ready. It is immutable and safe for
 // concurrent use.
 type Set struct {
-	source    Source
-	hash      string
-	policies  []string
-	warnings  []string
-	inline    map[string]*inline.Module
-	raw       *raw.Policies
-	open      func(namespace string) Answers
-	sources   []string // registries that policies name
-	reachable []string // registries that policies in plain Rego may ask besides
+	source     Source
+	hash       string
+	policies   []string
+	warnings   []string
+	uncompiled map[string]map[string]string
+	inline     map[string]*inline.Module
+	raw        *raw.Policies
+	open       func(namespace string) Answers
+	sources    []string // registries that policies name
+	reachable  []string // registries that policies in plain Rego may ask besides
 	// expressions are the regular expressions that have been compiled.
 	expressions cache.InterQueryValueCache
 
@@ -82,6 +83,9 @@ func (s *Set) Policies() []string { return slices.Clone(s.policies) }
 // [Text].
 func (s *Set) Warnings() []string { return slices.Clone(s.warnings) }
 
+// Uncompiled says why modules inside policies do not compile; see [Text].
+func (s *Set) Uncompiled() map[string]map[string]string { return s.uncompiled }
+
 // Compile makes a set of its source. Every policy that does not compile is
 // named in the error, with its field.
 func Compile(ctx context.Context, source Source) (*Set, error) {
@@ -101,7 +105,7 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 	}
 	set := &Set{
 		source: source, hash: hashOf(text, source), policies: text.policies, warnings: slices.Concat(text.Warnings, unmatched(source, text.raw)),
-		inline: text.inline, raw: text.raw, reachable: source.Registries,
+		uncompiled: text.Uncompiled, inline: text.inline, raw: text.raw, reachable: source.Registries,
 		open: source.Open, expressions: expressions(ctx, source.Policies),
 	}
 	about := map[string]any{"config": source.Config.document(), "raw_policies": rawIndex(text.raw)}

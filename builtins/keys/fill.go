@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -65,11 +66,12 @@ type filler struct {
 	resolver   *Resolver
 	secrets    map[string]cip.Secret
 	configMaps map[string]cip.ConfigMap
+	place      string
 	elsewhere  map[string]string // namespaces of what is in none that counts, by kind and name
 }
 
 func newFiller(r *Resolver, sources Sources) *filler {
-	f := &filler{resolver: r, secrets: map[string]cip.Secret{}, configMaps: map[string]cip.ConfigMap{}, elsewhere: map[string]string{}}
+	f := &filler{resolver: r, place: sources.Place, secrets: map[string]cip.Secret{}, configMaps: map[string]cip.ConfigMap{}, elsewhere: map[string]string{}}
 	for _, secret := range sources.Secrets {
 		if secret.System() {
 			f.secrets[secret.Name] = secret
@@ -139,7 +141,7 @@ func (f *filler) missing(kind, name string) error {
 	if namespace := f.elsewhere[kind+" "+name]; namespace != "" {
 		return fmt.Errorf("%s %q not found, the policy files have one in namespace %s, want cosign-system", kind, name, namespace)
 	}
-	return fmt.Errorf("%s %q not found, looked in the policy files for namespace cosign-system", kind, name)
+	return fmt.Errorf("%s %q not found, looked in %s", kind, name, cmp.Or(f.place, "the policy files for namespace cosign-system"))
 }
 
 // secret reads the public key of a Secret: its one entry, or cosign.pub where the

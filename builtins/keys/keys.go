@@ -70,6 +70,8 @@ type Options struct {
 type Sources struct {
 	Secrets    []cip.Secret
 	ConfigMaps []cip.ConfigMap
+	// Place is where they are from, for messages. Empty, it is the policy files.
+	Place string
 }
 
 // Generation names the content of the Secrets, in their order. ConfigMaps are part

@@ -80,6 +80,9 @@ func (p Phase) String() string {
 type Verdict struct {
 	// Allowed admits the object.
 	Allowed bool
+	// Undecoded says that the object could not be read, and nothing of it was judged: the
+	// message of the denial then says so.
+	Undecoded bool
 	// Reasons are the denials, in the order in which they are shown.
 	Reasons []string
 	// Warnings are shown to the user whether or not the object is admitted. A

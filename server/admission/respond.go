@@ -19,7 +19,7 @@ func Respond(review Review, phase Phase, verdict Verdict) ([]byte, error) {
 		Warnings: lines(verdict.Warnings),
 	}
 	if !verdict.Allowed {
-		response.Result = denial(phase, verdict.Reasons)
+		response.Result = denial(phase, verdict)
 	}
 	// The API server refuses the answer of a validating webhook that patches.
 	if verdict.Allowed && phase == Mutation && len(verdict.Patch) > 0 {
@@ -66,8 +66,11 @@ const badRequest = 400
 
 // denial is the Status of every denial. A denial is a bad request (400), never
 // forbidden (403): clients of policy-controller expect it so.
-func denial(phase Phase, reasons []string) *metav1.Status {
-	message := strings.Join(reasons, "\n")
+func denial(phase Phase, verdict Verdict) *metav1.Status {
+	what, message := phase.String(), strings.Join(verdict.Reasons, "\n")
+	if verdict.Undecoded {
+		what = "decoding request"
+	}
 	if message == "" {
 		message = "denied without a reason"
 	}
@@ -75,7 +78,7 @@ func denial(phase Phase, reasons []string) *metav1.Status {
 		Status:  metav1.StatusFailure,
 		Code:    badRequest,
 		Reason:  metav1.StatusReasonBadRequest,
-		Message: phase.String() + " failed: " + message,
+		Message: what + " failed: " + message,
 	}
 }
 

@@ -40,6 +40,11 @@ func TestRespond(t *testing.T) {
 			`{"uid":"u","allowed":false,"status":{"metadata":{},"status":"Failure",
 			"message":"mutation failed: could not decide: x","reason":"BadRequest","code":400}}`,
 		},
+		"an object that could not be read": {
+			Validation, Verdict{Undecoded: true, Reasons: []string{"unknown field"}},
+			`{"uid":"u","allowed":false,"status":{"metadata":{},"status":"Failure",
+			"message":"decoding request failed: unknown field","reason":"BadRequest","code":400}}`,
+		},
 		"MSG-5: every line of a warning is a warning": {
 			Validation, Verdict{Allowed: true, Warnings: []string{
 				"failed policy: p: spec.containers[0].image\na/b no signatures found\n", "one line", "", "a\r\nb",

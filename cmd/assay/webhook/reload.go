@@ -10,27 +10,34 @@ import (
 
 	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
+	"github.com/assay-dev/assay/kube/status"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/server"
 )
 
-// reloader keeps the engine's policy set equal to the files. A change that does
-// not compile is refused whole: the last good set serves, and log, metric and
-// /readyz?verbose say so.
+// reloader keeps the engine's policy set equal to the files, and to the objects of the
+// cluster where there is one. A change that does not compile is refused whole: the last
+// good set serves, and log, metric and /readyz?verbose say so.
 type reloader struct {
 	wiring  *wiring.Wiring
 	log     *slog.Logger
 	metrics *server.Metrics
 	engine  *rego.Engine
+	cluster *cluster      // nil where all policies are in files
+	wake    chan struct{} // tells keepTrust that other roots are wanted now
 
-	generation string        // of the set that serves: policies and trust roots
-	wake       chan struct{} // tells keepTrust that other roots are wanted now
-	warned     []string      // the warnings that were logged last
-	mu         sync.Mutex
-	failure    error
-	needsRoot  bool                         // the default root
-	roots      map[string]wiring.RootSource // all that policies rely on
-	rooted     bool                         // the default root was there once
+	loading    sync.Mutex // held while policies are read: files and objects change beside each other
+	generation string     // of the set that serves: policies and trust roots
+	revision   uint64     // of the objects of the cluster that were read last
+	outcomes   map[string]status.Outcome
+	warned     []string // the warnings that were logged last
+
+	mu        sync.Mutex
+	loaded    bool // the objects of the cluster are among what serves
+	failure   error
+	needsRoot bool                         // the default root
+	roots     map[string]wiring.RootSource // all that policies rely on
+	rooted    bool                         // the default root was there once
 }
 
 // start reads the policies for the first time. There is nothing older to serve
@@ -61,7 +68,64 @@ func (r *reloader) warn(warnings []string) {
 // reload takes what the files hold now, and what they refer to, if that is
 // something else. It runs beside the decisions, which the last good set serves.
 func (r *reloader) reload(ctx context.Context) {
-	documents, err := r.wiring.Read(ctx)
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	if r.cluster == nil {
+		r.load(ctx, r.wiring.Read)
+		return
+	}
+	if !r.cluster.watcher.Synced() {
+		return // nothing to judge by yet: reviews are denied
+	}
+	objects := r.cluster.watcher.Objects()
+	if set, documents := r.load(ctx, func(ctx context.Context) (*wiring.Documents, error) {
+		return r.wiring.ReadCluster(ctx, objects)
+	}); set != nil {
+		r.revision, r.outcomes = objects.Revision, documents.Outcomes(set)
+		r.mu.Lock()
+		r.loaded = true
+		r.mu.Unlock()
+	}
+	r.cluster.writer.Set(status.Judge(objects, r.outcomes))
+}
+
+// changed is told of other objects in the cluster. Most often only what was written about
+// them is new.
+func (r *reloader) changed(ctx context.Context) {
+	r.loading.Lock()
+	objects := r.cluster.watcher.Objects()
+	same := r.isLoaded() && objects.Revision == r.revision
+	if same {
+		r.cluster.writer.Set(status.Judge(objects, r.outcomes))
+	}
+	r.loading.Unlock()
+	if !same {
+		r.reload(ctx)
+	}
+}
+
+func (r *reloader) isLoaded() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.loaded
+}
+
+// decide is how an engine decides.
+type decide func(ctx context.Context, review []byte) (rego.Decision, error)
+
+// gated denies until the objects of the cluster are among what serves.
+func (r *reloader) gated(decide decide) decide {
+	return func(ctx context.Context, review []byte) (rego.Decision, error) {
+		if !r.isLoaded() {
+			return rego.Decision{Reasons: []string{"the policies of the cluster are not loaded yet: try again"}}, nil
+		}
+		return decide(ctx, review)
+	}
+}
+
+// load reads policies and lets them serve. It returns what serves, nothing where that was refused.
+func (r *reloader) load(ctx context.Context, read func(context.Context) (*wiring.Documents, error)) (*rego.Set, *wiring.Documents) {
+	documents, err := read(ctx)
 	var set *rego.Set
 	if err == nil {
 		set, err = r.wiring.Compile(ctx, documents)
@@ -72,7 +136,7 @@ func (r *reloader) reload(ctx context.Context) {
 	if err != nil {
 		r.log.Error("policies refused, the last good set serves", "error", err)
 		r.took(nil, err)
-		return
+		return nil, nil
 	}
 	// An unchanged set stays, with the answers it knows; no poll is worth a line.
 	generation := set.Hash() + documents.Generation()
@@ -94,6 +158,7 @@ func (r *reloader) reload(ctx context.Context) {
 		r.warn(warnings)
 		r.log.Info("policies loaded", "policies", policiesOf(set), "hash", set.Hash())
 	}
+	return set, documents
 }
 
 // emptied refuses to go on without any policy where that would admit everything: a
@@ -104,7 +169,8 @@ func (r *reloader) emptied(set *rego.Set) error {
 	if before := len(r.engine.Set().Raw()); before > 0 && len(set.Raw()) == 0 {
 		return fmt.Errorf("got no policies in Rego, and %d serve: what they deny would not be denied any more; start anew to serve none", before)
 	}
-	if before := len(r.engine.Set().Policies()); before > 0 && len(set.Policies()) == 0 && r.wiring.Flags.NoMatch != "deny" {
+	// The API server says what was deleted there, and by whom.
+	if before := len(r.engine.Set().Policies()); r.cluster == nil && before > 0 && len(set.Policies()) == 0 && r.wiring.Flags.NoMatch != "deny" {
 		return fmt.Errorf("got no policies, and %d serve: with --no-match %s nothing would be denied any more; start anew to serve none",
 			before, r.wiring.Flags.NoMatch)
 	}

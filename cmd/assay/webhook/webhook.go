@@ -20,7 +20,6 @@ import (
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/cmd/assay/recording"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
-	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/server/admission"
 )
@@ -35,20 +34,22 @@ const retryTrust = 10 * time.Second
 // Command is assay serve of a program of that version.
 func Command(version string) *cobra.Command {
 	var flags wiring.Flags
+	var in clusterFlags
 	var config server.Config
 	cmd := &cobra.Command{
-		Use:   "serve --policy DIR --tls-cert FILE --tls-key FILE",
+		Use:   "serve {--policy DIR | --cluster} --tls-cert FILE --tls-key FILE",
 		Short: "Answer Kubernetes admission reviews",
 		Long: "Serve answers POST /validate and POST /mutate over TLS. Policies and certificates are read again when\n" +
 			"they change; a policy set that does not compile leaves the last good one in place.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return serve(cmd.Context(), flags, config, version, cmd.ErrOrStderr())
+			return serve(cmd.Context(), flags, in, config, version, cmd.ErrOrStderr())
 		},
 	}
 	// Whoever may create a Pod chooses which hosts the webhook dials.
 	flags.Add(cmd, false)
 	flags.Record.Add(cmd, true)
+	in.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&flags.Mutate, "mutate", "pods", "whose tags /mutate pins to digests: pods, all or none; templates that it leaves alone are judged by the digests of their tags")
 	f.StringVar(&config.Addr, "addr", ":8443", "`host:port` to listen on")
@@ -63,14 +64,16 @@ func Command(version string) *cobra.Command {
 	return cmd
 }
 
-func serve(ctx context.Context, flags wiring.Flags, config server.Config, version string, stderr io.Writer) error {
+func serve(ctx context.Context, flags wiring.Flags, in clusterFlags, config server.Config, version string, stderr io.Writer) error {
 	config.Logger = slog.New(slog.NewJSONHandler(stderr, nil))
-	running, err := Listen(ctx, flags, config, version)
+	running, err := listen(ctx, flags, in, config, version)
 	if err != nil {
 		return err
 	}
-	set := running.reloader.engine.Set()
-	config.Logger.Info("policies loaded", "policies", policiesOf(set), "hash", set.Hash())
+	if running.cluster == nil {
+		set := running.reloader.engine.Set()
+		config.Logger.Info("policies loaded", "policies", policiesOf(set), "hash", set.Hash())
+	}
 	return running.Run(ctx)
 }
 
@@ -80,15 +83,21 @@ type Webhook struct {
 	reloader *reloader
 	watch    *server.Watch
 	recorder *recording.Recorder // nil when nothing is recorded
+	cluster  *cluster            // nil where all policies are in files
 }
 
 // Listen reads policies and certificates and opens the socket.
 func Listen(ctx context.Context, flags wiring.Flags, config server.Config, version string) (*Webhook, error) {
+	return listen(ctx, flags, clusterFlags{}, config, version)
+}
+
+func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, config server.Config, version string) (*Webhook, error) {
 	config.Metrics = server.NewMetrics(version)
 	tags, err := flags.Tags()
 	if err != nil {
 		return nil, err
 	}
+	flags.Cluster = in.wanted()
 	w, err := wiring.New(flags, tags, config.Timeout)
 	if err != nil {
 		return nil, err
@@ -97,23 +106,40 @@ func Listen(ctx context.Context, flags wiring.Flags, config server.Config, versi
 	w.Credentials = oci.WebhookCredentials()
 	config.Metrics.WatchCUE(w.CUE.Abandoned)
 	r := &reloader{wiring: w, log: config.Logger, metrics: config.Metrics, wake: make(chan struct{}, 1)}
+	if in.wanted() {
+		if r.cluster, err = in.open(version, config.Logger); err != nil {
+			return nil, err
+		}
+	}
 	// Watched before they are read: no change falls in between.
 	watch := server.NewWatch(config.Logger, directories(append(append([]string{}, flags.Policies...), flags.TrustRoots...)))
 	if err := r.start(ctx); err != nil {
 		return nil, err
 	}
-	out := &Webhook{reloader: r, watch: watch}
+	out := &Webhook{reloader: r, watch: watch, cluster: r.cluster}
 	if flags.Record.Dir != "" {
 		out.recorder = recording.NewRecorder(flags.Record, w.Sealer(version), config.Logger, func(result recording.Result) {
 			config.Metrics.Recorded(string(result))
 		})
 		r.engine.Record(out.recorder.Take)
 	}
-	config.Validate, config.Mutate, config.Ready = decider(r.engine.Decide), decider(r.engine.Mutate), r.checks
+	r.answers(&config)
 	if out.server, err = server.New(config); err != nil {
 		return nil, err
 	}
 	return out, out.server.Listen()
+}
+
+// answers sets who answers which route.
+func (r *reloader) answers(config *server.Config) {
+	config.Ready = r.checks
+	if r.cluster == nil {
+		config.Validate, config.Mutate = decider(r.engine.Decide), decider(r.engine.Mutate)
+		return
+	}
+	config.Validate = decider(r.cluster.told(r.gated(r.engine.Decide)))
+	config.Mutate = decider(r.gated(r.engine.Mutate))
+	config.PolicyValidate, config.PolicyDefault = r.cluster.validatePolicies(), r.cluster.defaultPolicies()
 }
 
 // Addr is where it listens.
@@ -131,6 +157,9 @@ func (w *Webhook) Run(ctx context.Context) error {
 	if w.recorder != nil {
 		background.Go(func() { w.recorder.Run(watching) })
 	}
+	if w.cluster != nil {
+		background.Go(func() { w.cluster.run(watching, func() { w.reloader.changed(watching) }) })
+	}
 	err := w.server.Run(ctx)
 	stop()
 	background.Wait()
@@ -138,7 +167,7 @@ func (w *Webhook) Run(ctx context.Context) error {
 }
 
 // decider lets the server ask the engine.
-func decider(decide func(context.Context, []byte) (rego.Decision, error)) server.Decider {
+func decider(decide decide) server.Decider {
 	return server.DeciderFunc(func(ctx context.Context, review []byte) (server.Decision, error) {
 		decision, err := decide(ctx, review)
 		if err != nil {
@@ -224,6 +253,9 @@ func (r *reloader) checks() []server.Check {
 		if root, cause := r.roots[name].Serving(); root == nil && name != "" {
 			trust.Note = strings.TrimPrefix(trust.Note+fmt.Sprintf("; TrustRoot %s: %s", name, cause), "; ")
 		}
+	}
+	if r.cluster != nil {
+		return []server.Check{policies, trust, r.cluster.check(r.loaded)}
 	}
 	return []server.Check{policies, trust}
 }

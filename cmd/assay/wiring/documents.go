@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
-	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/keys"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/cmd/assay/allow"
@@ -27,6 +27,12 @@ type Documents struct {
 	// modules are the policies in Rego by file, and data the documents beside them.
 	modules map[string]string
 	Data    map[string]any
+	// names is the file of each resource, by kind and name.
+	names map[string]string
+	// cluster says that objects of a cluster are among them, and noMatch what its
+	// settings say.
+	cluster bool
+	noMatch string
 }
 
 // ReadDocuments reads files, and what directories stand for. All that is wrong is
@@ -36,23 +42,21 @@ func ReadDocuments(paths []string) (*Documents, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Documents{pullSecrets: pullSecrets{}}
-	names := map[string]string{}
+	out := &Documents{pullSecrets: pullSecrets{}, names: map[string]string{}}
 	var errs []error
 	out.modules, err = files.Modules()
 	errs = append(errs, err)
 	out.Data, err = files.Documents()
 	errs = append(errs, err)
 	for _, file := range files.Resources {
-		if err := out.read(file, names); err != nil {
+		if err := out.read(file); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", file, err))
 		}
 	}
-	out.undefined(names)
 	return out, errors.Join(errs...)
 }
 
-func (d *Documents) read(file string, names map[string]string) error {
+func (d *Documents) read(file string) error {
 	data, err := sources.Read(file, sources.MaxFile)
 	if err != nil {
 		return err
@@ -63,10 +67,10 @@ func (d *Documents) read(file string, names map[string]string) error {
 	}
 	once := func(kind, name string) error {
 		id := kind + " " + name
-		if first, twice := names[id]; twice {
+		if first, twice := d.names[id]; twice {
 			return fmt.Errorf("%s is in %s too", id, first)
 		}
-		names[id] = file
+		d.names[id] = file
 		return nil
 	}
 	for _, policy := range parsed.Policies {
@@ -105,25 +109,14 @@ func (d *Documents) read(file string, names map[string]string) error {
 // Resolve puts in place what the policies refer to. What cannot be read is a gap
 // of its policy, and no reason to leave the policy out.
 func (d *Documents) Resolve(ctx context.Context, resolver *keys.Resolver) {
+	d.undefined()
 	policies, warnings := resolver.Resolve(ctx, d.Policies, d.sources)
 	d.Policies, d.Warnings = policies, append(d.Warnings, warnings...)
 	for _, policy := range policies {
-		for i, authority := range policy.Spec.Authorities {
-			for j, attestation := range authority.Attestations {
-				d.checkCUE(policy.Name, fmt.Sprintf("spec.authorities[%d].attestations[%d].policy", i, j), attestation.Policy)
-			}
+		unread := unreadCUE(policy)
+		for _, path := range slices.Sorted(maps.Keys(unread)) {
+			d.Warnings = append(d.Warnings, fmt.Sprintf("policy %s: %s fails whatever it judges: %s", policy.Name, path, unread[path]))
 		}
-		d.checkCUE(policy.Name, "spec.policy", policy.Spec.Policy)
-	}
-}
-
-// checkCUE warns of CUE that cannot be read, as compiling does of Rego.
-func (d *Documents) checkCUE(name, path string, policy *cip.PolicyRef) {
-	if policy == nil || policy.Type != "cue" {
-		return
-	}
-	if refusal := cue.Check(policy.Data); refusal != nil {
-		d.Warnings = append(d.Warnings, fmt.Sprintf("policy %s: %s fails whatever it judges: %s", name, path, refusal.Message))
 	}
 }
 
@@ -137,15 +130,22 @@ func (d *Documents) needs(root string) bool {
 	})
 }
 
-// undefined warns of every trustRootRef that no file defines.
-func (d *Documents) undefined(names map[string]string) {
+// undefined warns of every trustRootRef that nothing defines.
+func (d *Documents) undefined() {
+	where := "in the policy files"
+	if d.cluster {
+		where = "in the cluster"
+	}
 	for _, policy := range d.Policies {
+		at := "policy " + policy.Name
+		if file := d.names["ClusterImagePolicy "+policy.Name]; file != "" {
+			at = file + ": " + at
+		}
 		for i, authority := range policy.Spec.Authorities {
 			for _, ref := range sigstore.TrustRootRefs(authority) {
-				if _, ok := names["TrustRoot "+ref]; ref != "" && !ok {
+				if ref != "" && !slices.ContainsFunc(d.roots, func(r cip.TrustRoot) bool { return r.Name == ref }) {
 					d.Warnings = append(d.Warnings, fmt.Sprintf(
-						"%s: policy %s: spec.authorities[%d]: trustRootRef %s not found in the policy files: whatever relies on it is denied",
-						names["ClusterImagePolicy "+policy.Name], policy.Name, i, ref))
+						"%s: spec.authorities[%d]: trustRootRef %s not found %s: whatever relies on it is denied", at, i, ref, where))
 				}
 			}
 		}

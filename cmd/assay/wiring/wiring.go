@@ -3,6 +3,7 @@
 package wiring
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ type Flags struct {
 	InlinePolicies    string
 	PrivateRegistries bool
 	Mutate            string // of serve alone, see Tags
+	Cluster           bool   // of serve alone: policies are objects of a cluster, too
 	Rego              allow.Flags
 	TUF               TUFFlags
 	Record            recording.Flags
@@ -81,7 +83,7 @@ func (f *Flags) check() error {
 	if err := f.Record.Check(); err != nil {
 		return err
 	}
-	if len(f.Policies) == 0 {
+	if len(f.Policies) == 0 && !f.Cluster {
 		return errors.New("--policy: got none, want a file or a directory")
 	}
 	switch f.NoMatch {
@@ -163,14 +165,23 @@ func New(flags Flags, tags string, timeout time.Duration) (*Wiring, error) {
 // Read reads the policies that the flags name, and what they refer to: it may
 // wait for the network, and is no part of any decision.
 func (w *Wiring) Read(ctx context.Context) (*Documents, error) {
-	documents, err := ReadDocuments(append(append([]string{}, w.Flags.Policies...), w.Flags.TrustRoots...))
+	documents, err := w.files()
 	if err != nil {
 		return nil, err
 	}
-	documents.Named = w.rootsOf(documents.roots)
-	documents.Warnings = append(documents.Warnings, documents.Named.warnings()...)
-	documents.Resolve(ctx, w.Resolver)
-	return documents, nil
+	return w.complete(ctx, documents), nil
+}
+
+func (w *Wiring) files() (*Documents, error) {
+	return ReadDocuments(append(append([]string{}, w.Flags.Policies...), w.Flags.TrustRoots...))
+}
+
+// complete wires what was read.
+func (w *Wiring) complete(ctx context.Context, d *Documents) *Documents {
+	d.Named = w.rootsOf(d.roots)
+	d.Warnings = append(d.Warnings, d.Named.warnings()...)
+	d.Resolve(ctx, w.Resolver)
+	return d
 }
 
 // Compile makes a policy set of documents. The trust roots, those of the documents
@@ -197,7 +208,7 @@ func (w *Wiring) Compile(ctx context.Context, d *Documents) (*rego.Set, error) {
 // Source is what a policy set is compiled from, but for what it asks.
 func (w *Wiring) Source(d *Documents) rego.Source {
 	source := d.Source(w.Flags.Rego)
-	source.Config = rego.Config{NoMatch: w.Flags.NoMatch, Tags: w.tags, Policies: w.Flags.InlinePolicies}
+	source.Config = rego.Config{NoMatch: cmp.Or(d.noMatch, w.Flags.NoMatch), Tags: w.tags, Policies: w.Flags.InlinePolicies}
 	return source
 }
 

@@ -1,0 +1,159 @@
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/assay-dev/assay/cmd/assay/wiring"
+	"github.com/assay-dev/assay/kube"
+	"github.com/assay-dev/assay/kube/hook"
+	"github.com/assay-dev/assay/kube/lease"
+	"github.com/assay-dev/assay/kube/status"
+	"github.com/assay-dev/assay/kube/watch"
+	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/server"
+	"github.com/assay-dev/assay/server/admission"
+)
+
+// clusterFlags say which cluster the policies are in, if they are in any.
+type clusterFlags struct {
+	on         bool
+	kubeconfig string
+	namespace  string
+}
+
+func (f *clusterFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.BoolVar(&f.on, "cluster", false, "serve the policies that are objects of the cluster that this Pod runs in")
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "serve those of the cluster that this `file` names; says --cluster too")
+	flags.StringVar(&f.namespace, "system-namespace", "", "`namespace` of settings, and of the Secrets and ConfigMaps that policies refer to (default the Pod's own, else "+kube.DefaultNamespace+")")
+}
+
+// wanted says whether policies come from a cluster.
+func (f *clusterFlags) wanted() bool { return f.on || f.kubeconfig != "" }
+
+// leaseName is the Lease of the replica that writes.
+const leaseName = "assay"
+
+// cluster is what the webhook has to do with the API server: all replicas watch it, and
+// one of them writes what became of the objects.
+type cluster struct {
+	client  *kube.Client
+	watcher *watch.Watcher
+	lease   *lease.Lease
+	writer  *status.Writer
+	denials *status.Denials
+}
+
+func (f *clusterFlags) open(version string, log *slog.Logger) (*cluster, error) {
+	name, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("cluster: the name of this replica: %w", err)
+	}
+	client, err := kube.Connect(f.kubeconfig, f.namespace, "assay/"+version)
+	if err != nil {
+		return nil, err
+	}
+	return &cluster{
+		client: client, watcher: watch.New(client, log), lease: lease.New(client, leaseName, name, log),
+		writer: status.NewWriter(client, name, log), denials: status.NewDenials(client, name, log),
+	}, nil
+}
+
+// run does all of it until ctx ends. changed is told when there are other objects.
+func (c *cluster) run(ctx context.Context, changed func()) {
+	var work sync.WaitGroup
+	work.Go(func() { c.watcher.Run(ctx, changed) })
+	work.Go(func() { c.denials.Run(ctx) })
+	work.Go(func() { c.lease.Run(ctx, c.writer.Run) })
+	work.Wait()
+}
+
+// check says whether the objects were read, and what of them is out of date.
+func (c *cluster) check(loaded bool) server.Check {
+	out := server.Check{Name: "cluster"}
+	var problems []string
+	for _, problem := range c.watcher.Problems() {
+		problems = append(problems, problem.String())
+	}
+	switch text := strings.Join(problems, "; "); {
+	case !c.watcher.Synced():
+		out.Err = errors.New("not read yet: " + text)
+	case !loaded:
+		out.Err = errors.New("read, and not loaded yet")
+	default:
+		out.Note = text
+	}
+	return out
+}
+
+// told lets the events of denials be made, beside the answer.
+func (c *cluster) told(decide decide) decide {
+	return func(ctx context.Context, review []byte) (rego.Decision, error) {
+		decision, err := decide(ctx, review)
+		if err == nil && !decision.Allowed {
+			c.denied(review, decision.Reasons)
+		}
+		return decision, err
+	}
+}
+
+func (c *cluster) denied(review []byte, reasons []string) {
+	var of struct {
+		Request struct {
+			Namespace, Name string
+			Kind            struct{ Kind string }
+			Object          json.RawMessage
+			DryRun          bool
+		}
+	}
+	if err := json.Unmarshal(review, &of); err != nil {
+		return // it was read before: whatever was denied is no workload
+	}
+	c.denials.Denied(status.Denial{
+		Namespace: of.Request.Namespace, Kind: of.Request.Kind.Kind, Name: of.Request.Name, Object: of.Request.Object,
+		Reasons: reasons, DryRun: of.Request.DryRun,
+	})
+}
+
+// policies answers the webhooks of policies as they are applied.
+func (c *cluster) policies(verdict func(hook.Judge, context.Context, hook.Request) hook.Verdict) server.DeciderFunc {
+	return func(ctx context.Context, review []byte) (server.Decision, error) {
+		request, err := hook.Read(review)
+		if err != nil {
+			return server.Decision{Verdict: admission.Verdict{Reasons: []string{err.Error()}}}, nil
+		}
+		judge := hook.Judge{
+			Settings: cip.Settings{Namespace: c.client.Namespace, EmptyAuthorities: c.watcher.Objects().Settings.EmptyAuthorities},
+			Compiler: wiring.Compiler{}, Finder: hook.Live{Client: c.client},
+		}
+		said := verdict(judge, ctx, request)
+		out := admission.Verdict{Allowed: said.Allowed, Undecoded: said.Undecoded, Reasons: said.Reasons, Warnings: said.Warnings}
+		for _, operation := range said.Patch {
+			out.Patch = append(out.Patch, admission.PatchOperation{Op: operation.Op, Path: operation.Path, Value: operation.Value})
+		}
+		return server.Decision{Verdict: out}, nil
+	}
+}
+
+// validatePolicies admits or refuses policies, and defaultPolicies completes them.
+func (c *cluster) validatePolicies() server.DeciderFunc {
+	return c.policies(func(j hook.Judge, ctx context.Context, r hook.Request) hook.Verdict { return j.Validate(ctx, r) })
+}
+
+func (c *cluster) defaultPolicies() server.DeciderFunc {
+	return c.policies(func(j hook.Judge, _ context.Context, r hook.Request) hook.Verdict {
+		said := j.Default(r)
+		said.Allowed = true // whether it may be applied is the other webhook's to say
+		return said
+	})
+}

@@ -1,0 +1,134 @@
+package wiring
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/assay-dev/assay/builtins/cue"
+	"github.com/assay-dev/assay/kube/status"
+	"github.com/assay-dev/assay/kube/watch"
+	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/compile"
+	"github.com/assay-dev/assay/rego/inline"
+)
+
+// ReadCluster reads the files that the flags name, as [Wiring.Read] does, and with them
+// the objects of a cluster.
+func (w *Wiring) ReadCluster(ctx context.Context, objects watch.Objects) (*Documents, error) {
+	documents, err := w.files()
+	if err != nil {
+		return nil, err
+	}
+	documents.join(objects)
+	return w.complete(ctx, documents), nil
+}
+
+// join adds the objects of a cluster to those of files. Of a name that both have, no
+// policy may be dropped: what either of them matches is denied. A TrustRoot of the files
+// is what whoever runs the program gave it, and serves.
+func (d *Documents) join(objects watch.Objects) {
+	d.cluster = true
+	for _, policy := range objects.Policies {
+		i := slices.IndexFunc(d.Policies, func(of cip.Policy) bool { return of.Name == policy.Name })
+		if i < 0 {
+			d.Policies = append(d.Policies, policy)
+			continue
+		}
+		d.Policies[i] = contested(d.Policies[i], policy)
+	}
+	for _, root := range objects.TrustRoots {
+		if slices.ContainsFunc(d.roots, func(of cip.TrustRoot) bool { return of.Name == root.Name }) {
+			d.Warnings = append(d.Warnings, fmt.Sprintf("TrustRoot %s: the files have one of that name, and that of the cluster is not used", root.Name))
+			continue
+		}
+		d.roots = append(d.roots, root)
+	}
+	d.sources.Secrets = append(d.sources.Secrets, objects.Secrets...)
+	d.sources.ConfigMaps = append(d.sources.ConfigMaps, objects.ConfigMaps...)
+	d.sources.Place = "the system namespace of the cluster"
+	d.noMatch = objects.Settings.NoMatch
+	for _, refused := range objects.Refused {
+		d.Warnings = append(d.Warnings, refused.String())
+	}
+	d.Warnings = append(d.Warnings, objects.Warnings...)
+}
+
+// contested denies what two policies of one name match.
+func contested(file, object cip.Policy) cip.Policy {
+	return cip.Policy{
+		Name: file.Name, Version: file.Version,
+		Spec: cip.Spec{
+			Mode: cip.ModeEnforce, Authorities: []cip.Authority{{Name: "authority-0"}},
+			Images: slices.Concat(file.Spec.Images, object.Spec.Images),
+		},
+		Gaps: map[string]string{"spec.authorities[0]": "there are two policies of that name, one in the files and one in the cluster"},
+	}
+}
+
+// Outcomes are what became of the policies of a set, by kind and name, for their status.
+func (d *Documents) Outcomes(set *rego.Set) map[string]status.Outcome {
+	out := map[string]status.Outcome{}
+	uncompiled := set.Uncompiled()
+	for _, policy := range d.Policies {
+		outcome := status.Outcome{Unresolved: maps.Clone(policy.Gaps), Uncompiled: uncompiled[policy.Name]}
+		for path, cause := range unreadCUE(policy) {
+			if outcome.Uncompiled == nil {
+				outcome.Uncompiled = map[string]string{}
+			}
+			outcome.Uncompiled[path] = cause
+		}
+		out["ClusterImagePolicy "+policy.Name] = outcome
+	}
+	for name, source := range d.Named {
+		if root, cause := source.Serving(); root == nil {
+			out["TrustRoot "+name] = status.Outcome{Unresolved: map[string]string{"spec": cause}}
+		}
+	}
+	return out
+}
+
+// Compiler compiles policies as they are applied. It satisfies hook.Compiler.
+type Compiler struct{}
+
+// Check compiles what the policy brings along. What it refers to is somewhere else.
+func (Compiler) Check(ctx context.Context, policy cip.Policy) (problems, warnings []string) {
+	for _, source := range compile.Sources(policy) {
+		if source.Text == "" {
+			continue
+		}
+		module, err := inline.Compile(ctx, source.Package, source.Text)
+		if err != nil {
+			problems = append(problems, source.Field+": "+err.Error())
+		} else if !module.Answers() {
+			warnings = append(warnings, source.Field+": no rule isCompliant: it fails whatever it judges")
+		}
+	}
+	unread := unreadCUE(policy)
+	for _, path := range slices.Sorted(maps.Keys(unread)) {
+		problems = append(problems, path+": "+unread[path])
+	}
+	return problems, warnings
+}
+
+// unreadCUE says which CUE of a policy cannot be read, and why, by its path.
+func unreadCUE(policy cip.Policy) map[string]string {
+	out := map[string]string{}
+	check := func(path string, ref *cip.PolicyRef) {
+		if ref == nil || ref.Type != "cue" || ref.Data == "" {
+			return
+		}
+		if refusal := cue.Check(ref.Data); refusal != nil {
+			out[path] = refusal.Message
+		}
+	}
+	for i, authority := range policy.Spec.Authorities {
+		for j, attestation := range authority.Attestations {
+			check(fmt.Sprintf("spec.authorities[%d].attestations[%d].policy", i, j), attestation.Policy)
+		}
+	}
+	check("spec.policy", policy.Spec.Policy)
+	return out
+}

@@ -1,0 +1,92 @@
+package wiring
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/assay-dev/assay/kube/watch"
+	"github.com/assay-dev/assay/rego/cip"
+)
+
+// policyNamed is a policy about one glob that any image of it satisfies.
+func policyNamed(t *testing.T, name, glob, spec string) cip.Policy {
+	t.Helper()
+	documents, err := cip.Parse([]byte(`{apiVersion: policy.sigstore.dev/v1beta1, kind: ClusterImagePolicy, metadata: {name: ` + name + `}, spec: {
+		mode: warn, images: [{glob: "` + glob + `"}], ` + spec + `}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return documents.Policies[0]
+}
+
+const passes = "authorities: [{static: {action: pass}}]"
+
+// TestPoliciesOfOneName: of two, one in a file and one in the cluster, neither is dropped.
+func TestPoliciesOfOneName(t *testing.T) {
+	t.Parallel()
+	d := &Documents{Policies: []cip.Policy{policyNamed(t, "both", "a.io/**", passes), policyNamed(t, "file", "b.io/**", passes)}}
+	d.join(watch.Objects{Policies: []cip.Policy{policyNamed(t, "both", "c.io/**", passes), policyNamed(t, "object", "d.io/**", passes)}})
+	var names []string
+	for _, policy := range d.Policies {
+		names = append(names, policy.Name)
+	}
+	if diff := cmp.Diff([]string{"both", "file", "object"}, names); diff != "" {
+		t.Fatalf("policies (-want +got):\n%s", diff)
+	}
+	both := d.Policies[0]
+	if want := []cip.ImagePattern{{Glob: "a.io/**"}, {Glob: "c.io/**"}}; !cmp.Equal(both.Spec.Images, want) || both.Spec.Mode != cip.ModeEnforce {
+		t.Errorf("got %+v, want every image of either denied", both.Spec)
+	}
+	if got := both.Gaps["spec.authorities[0]"]; len(both.Spec.Authorities) != 1 || !strings.Contains(got, "two policies of that name") {
+		t.Errorf("got %q, want the one authority failed with the cause", got)
+	}
+}
+
+// TestTrustRootsOfOneName: that of the files serves, and a warning says so.
+func TestTrustRootsOfOneName(t *testing.T) {
+	t.Parallel()
+	d := &Documents{roots: []cip.TrustRoot{{Name: "own", Spec: cip.TrustRootSpec{Remote: &cip.Remote{Mirror: "https://file.io"}}}}}
+	d.join(watch.Objects{TrustRoots: []cip.TrustRoot{{Name: "own"}, {Name: "other"}}, Settings: watch.Settings{NoMatch: "warn"}})
+	if len(d.roots) != 2 || d.roots[0].Spec.Remote == nil || len(d.Warnings) != 1 || !strings.Contains(d.Warnings[0], "TrustRoot own") {
+		t.Errorf("got %+v and %q, want the file's and a warning", d.roots, d.Warnings)
+	}
+	if d.noMatch != "warn" {
+		t.Errorf("got %q, want what the settings say", d.noMatch)
+	}
+}
+
+// TestCompilerNamesFieldAndLine of what a policy brings along and does not compile, and
+// complains of nothing that is somewhere else.
+func TestCompilerNamesFieldAndLine(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		spec     string
+		problems []string
+		warnings int
+	}{
+		"nothing inside": {passes, nil, 0},
+		"Rego":           {passes + `, policy: {type: rego, data: "package sigstore\n\nisCompliant { undefined_function(1) }"}`, []string{"spec.policy: ", ":3: "}, 0},
+		"CUE":            {passes + `, policy: {type: cue, data: "{\"a"}`, []string{"spec.policy: "}, 0},
+		"CUE of an attestation": {`authorities: [{key: {kms: "gcpkms://k"}, attestations: [
+			{name: a, predicateType: "https://slsa.dev/provenance/v1", policy: {type: cue, data: "{"}}]}]`,
+			[]string{"spec.authorities[0].attestations[0].policy: "}, 0},
+		"Rego that answers nothing": {passes + `, policy: {type: rego, data: "package sigstore\n\nx = 1"}`, nil, 1},
+		"what is somewhere else":    {passes + `, policy: {type: rego, configMapRef: {name: a, key: b}}`, nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			problems, warnings := Compiler{}.Check(t.Context(), policyNamed(t, "p", "**", tt.spec))
+			got := strings.Join(problems, "\n")
+			if (got == "") != (len(tt.problems) == 0) || len(warnings) != tt.warnings {
+				t.Fatalf("got %q and warnings %q, want %q", problems, warnings, tt.problems)
+			}
+			for _, want := range tt.problems {
+				if !strings.Contains(got, want) {
+					t.Errorf("got %q, want %q in it", got, want)
+				}
+			}
+		})
+	}
+}
