@@ -35,7 +35,8 @@
 // The server never logs the content of an object, never dials anybody and never
 // falls back: a certificate pair that cannot be read leaves the old one serving,
 // says so, and plain HTTP has to be asked for by its name. Over TLS and without client
-// CAs everybody who reaches the port may ask, which is said when it starts.
+// CAs everybody who reaches the port may ask, which is said when it starts on other
+// addresses than loopback.
 package server
 
 import (
@@ -131,7 +132,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	served := make(chan error, 1)
 	background.Go(func() { served <- s.serve() })
-	if s.certificates != nil && !s.config.TLS.asksClients() {
+	if s.certificates != nil && !s.config.TLS.asksClients() && !s.local() {
 		s.log.Warn("client certificates are not asked for",
 			"effect", "whoever reaches the port may ask what registries answer to the credentials that are used here",
 			"fix", "set a client CA, or let the API server alone reach the port")
@@ -143,6 +144,12 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		return s.drain(context.WithoutCancel(ctx), served)
 	}
+}
+
+// local says whether nobody but this machine reaches the port.
+func (s *Server) local() bool {
+	address, ok := s.Addr().(*net.TCPAddr)
+	return ok && address.IP.IsLoopback()
 }
 
 // serve returns when the listener is closed.

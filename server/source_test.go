@@ -178,6 +178,7 @@ func TestServingEverybodyIsSaid(t *testing.T) {
 		want bool
 	}{
 		{"without client CAs", func(*testing.T, *Config) {}, true},
+		{"on loopback", func(_ *testing.T, c *Config) { c.Addr = "127.0.0.1:0" }, false},
 		{"with client CAs", func(t *testing.T, c *Config) {
 			source := &kept{}
 			source.set(t, pair{}, newAuthority(t).pem(), nil)
@@ -188,6 +189,7 @@ func TestServingEverybodyIsSaid(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			config, _ := tlsConfig(t, newAuthority(t))
+			config.Addr = ":0"
 			tt.set(t, &config)
 			var log bytes.Buffer // read when the server has ended
 			config.Logger = slog.New(slog.NewTextHandler(&log, nil))
