@@ -13,7 +13,7 @@
 // [Respond] writes the answer in the version of the question. Its envelope is
 // policy-controller's, byte for byte where people can see it: every denial is a
 // Status with code 400, reason BadRequest and a message that starts with
-// "validation failed: " or "mutation failed: ", and every line of a warning is a
+// "validation failed: ", "mutation failed: " or "decoding request failed: ", and every line of a warning is a
 // warning of its own.
 //
 // Nothing here ever turns a denial into an admission: the zero [Verdict] denies,
@@ -80,8 +80,8 @@ func (p Phase) String() string {
 type Verdict struct {
 	// Allowed admits the object.
 	Allowed bool
-	// Undecoded says that the object could not be read, and nothing of it was judged: the
-	// message of the denial then says so.
+	// Undecoded says of a denial that the object could not be read as its kind: the
+	// message then starts with "decoding request failed: ", whatever the phase.
 	Undecoded bool
 	// Reasons are the denials, in the order in which they are shown.
 	Reasons []string

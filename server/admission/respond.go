@@ -67,18 +67,19 @@ const badRequest = 400
 // denial is the Status of every denial. A denial is a bad request (400), never
 // forbidden (403): clients of policy-controller expect it so.
 func denial(phase Phase, verdict Verdict) *metav1.Status {
-	what, message := phase.String(), strings.Join(verdict.Reasons, "\n")
-	if verdict.Undecoded {
-		what = "decoding request"
-	}
+	message := strings.Join(verdict.Reasons, "\n")
 	if message == "" {
 		message = "denied without a reason"
+	}
+	failed := phase.String()
+	if verdict.Undecoded {
+		failed = "decoding request"
 	}
 	return &metav1.Status{
 		Status:  metav1.StatusFailure,
 		Code:    badRequest,
 		Reason:  metav1.StatusReasonBadRequest,
-		Message: what + " failed: " + message,
+		Message: failed + " failed: " + message,
 	}
 }
 

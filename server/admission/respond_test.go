@@ -40,10 +40,10 @@ func TestRespond(t *testing.T) {
 			`{"uid":"u","allowed":false,"status":{"metadata":{},"status":"Failure",
 			"message":"mutation failed: could not decide: x","reason":"BadRequest","code":400}}`,
 		},
-		"an object that could not be read": {
-			Validation, Verdict{Undecoded: true, Reasons: []string{"unknown field"}},
+		"a denial of what could not be decoded": {
+			Validation, Verdict{Undecoded: true, Reasons: []string{"unknown field \"spec.imagez\""}},
 			`{"uid":"u","allowed":false,"status":{"metadata":{},"status":"Failure",
-			"message":"decoding request failed: unknown field","reason":"BadRequest","code":400}}`,
+			"message":"decoding request failed: unknown field \"spec.imagez\"","reason":"BadRequest","code":400}}`,
 		},
 		"MSG-5: every line of a warning is a warning": {
 			Validation, Verdict{Allowed: true, Warnings: []string{
