@@ -67,13 +67,18 @@ type replica struct {
 	ended   chan error
 }
 
+// issue writes a new certificate for a replica, over the one that it has.
+func issue(ts *testscript.TestScript, s *story, args []string) {
+	certificate, key, err := s.authority.Server("webhook.cosign-system.svc")
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".crt"), certificate, 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".key"), key, 0o600))
+}
+
 // startReplica starts assay as a Pod of its Deployment would, and waits until the Service has it.
 func startReplica(ts *testscript.TestScript, s *story, args []string) {
 	name := args[0]
-	certificate, key, err := s.authority.Server("webhook.cosign-system.svc")
-	ts.Check(err)
-	ts.Check(os.WriteFile(ts.MkAbs(name+".crt"), certificate, 0o600))
-	ts.Check(os.WriteFile(ts.MkAbs(name+".key"), key, 0o600))
+	issue(ts, s, args)
 	address := s.cluster.Service(webhook+1+len(s.replicas)) + ":8443"
 	r := &replica{log: newLog(), ended: make(chan error, 1)}
 	r.command = exec.Command(s.assay, append([]string{

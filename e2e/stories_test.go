@@ -27,13 +27,16 @@ import (
 //	expand FILE…            put variables into files
 //	install                 apply testdata/install.yaml: Service and webhook configurations
 //	replica NAME ARG…       start assay serve behind the Service, wait until it is ready
+//	renew NAME              write a new certificate over the one of a replica
 //	terminate NAME          send a replica SIGTERM, want exit code 0
 //	crash NAME              send it SIGKILL
 //	waitfor NAME REGEXP     wait for a line of its log, later than those awaited before
 //	apiserver stop|start    stop the API server, or start it again
 //	kubectl ARG…            run kubectl as an administrator
 //	assay ARG…              run assay
-//	until REGEXP CMD ARG…   run kubectl or assay again until what it prints matches
+//	until REGEXP CMD ARG…   run kubectl or assay again until what it prints matches; a command
+//	                        that changes something says the same when that is done already,
+//	                        or has --dry-run=server
 //	load FILE…              create the Pods of manifests, all the time, until endload
 //	loaded N                wait until so many more are answered
 //	endload                 stop, and print how many of each were created, denied and failed
@@ -66,6 +69,7 @@ func TestStories(t *testing.T) {
 			"expand":     told("FILE…", 1, expandFiles),
 			"install":    told("", 0, install),
 			"replica":    told("NAME ARG…", 1, startReplica),
+			"renew":      told("NAME", 1, issue),
 			"terminate":  told("NAME", 1, terminate),
 			"crash":      told("NAME", 1, crash),
 			"waitfor":    told("NAME REGEXP", 2, waitFor),
