@@ -47,7 +47,7 @@ race: ## run the tests under the race detector, in random order
 
 # Never from the cache: what is tested are binaries, which it does not know.
 e2e: ## tell the stories of e2e/testdata on a real control plane
-	cd e2e && $(GO) test -count=1 -timeout=20m ./...
+	cd e2e && $(GO) test -count=1 -timeout=45m ./...
 
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/{f[n++]=$$1} /^ok/{for(i=0;i<n;i++)print $$2, f[i]; n=0}' | \
