@@ -13,6 +13,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/tenant"
 )
 
 // TestDeclarationsAreInTheCapabilities, which is where tools of OPA find them.
@@ -106,7 +107,7 @@ func TestMembersCompareWithConstants(t *testing.T) {
 func TestGarbageOperands(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
-	s := factsOf(t, w).Open(oci.Credentials{}, "")
+	s := factsOf(t, w).Open(oci.Credentials{}, tenant.Workload{})
 	garbage := []string{"null", "true", "1", "-1.5e300", "[]", `["x"]`, "{}", `{"a": {"b": 1}}`, `""`, `"\u0000"`, `"not a reference"`, `"UPPER/x"`, `"a@sha256:12"`}
 	call := func(format string, operands ...string) string {
 		for i, operand := range operands {
@@ -155,7 +156,7 @@ func TestGarbageOperands(t *testing.T) {
 // TestSetsAreNoOperands: a set is no JSON and no object.
 func TestSetsAreNoOperands(t *testing.T) {
 	t.Parallel()
-	s := factsOf(t, openWorld(t)).Open(oci.Credentials{}, "")
+	s := factsOf(t, openWorld(t)).Open(oci.Credentials{}, tenant.Workload{})
 	for _, call := range []string{
 		`cosign.verify("` + someRef + `", object.get({1: {"a"}}, json.unmarshal("1"), {"x"}))`,
 		`oci.parse(object.get({1: {"a"}}, json.unmarshal("1"), {"x"}))`,
@@ -170,7 +171,7 @@ func TestSetsAreNoOperands(t *testing.T) {
 
 func TestReferenceByTagIsNotVerified(t *testing.T) {
 	t.Parallel()
-	s := factsOf(t, openWorld(t)).Open(oci.Credentials{}, "")
+	s := factsOf(t, openWorld(t)).Open(oci.Credentials{}, tenant.Workload{})
 	code, message := problem(t, answer(t, s, `cosign.verify("ghcr.io/acme/app:v1", `+authority+`)`))
 	if code != "malformed" || !strings.Contains(message, "want a reference by digest") {
 		t.Errorf("got %s: %s, want malformed", code, message)
@@ -179,7 +180,7 @@ func TestReferenceByTagIsNotVerified(t *testing.T) {
 
 func TestUnknownFieldOfAnAuthorityIsNamed(t *testing.T) {
 	t.Parallel()
-	s := factsOf(t, openWorld(t)).Open(oci.Credentials{}, "")
+	s := factsOf(t, openWorld(t)).Open(oci.Credentials{}, tenant.Workload{})
 	for _, tt := range []struct{ authority, field string }{
 		{`{"keyles": {}}`, "keyles"},
 		{`{"keyless": {"identites": []}}`, "identites"},
@@ -197,7 +198,7 @@ func TestUnknownFieldOfAnAuthorityIsNamed(t *testing.T) {
 func TestFieldThatIsNotHeededIsNamed(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
-	s := factsOf(t, w).Open(oci.Credentials{}, "")
+	s := factsOf(t, w).Open(oci.Credentials{}, tenant.Workload{})
 	const identities = `"identities": [{"issuer": "a", "subject": "b"}]`
 	for _, tt := range []struct{ authority, field string }{
 		{`{"static": {"action": "pass"}}`, "static"},

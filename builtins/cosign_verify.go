@@ -90,57 +90,40 @@ func (s *Session) evidenceQuestion(operands []*ast.Term,
 	if p != nil {
 		return question{}, p
 	}
-	o, p := s.origin(image, a)
+	place, named, p := placeOf(a)
 	if p != nil {
 		return question{}, p
 	}
-	q := question{host: o.place.Registry(image), about: image.Name, lives: evidenceLives, get: func(ctx context.Context) (any, time.Time, *declare.Problem) {
-		return get(ctx, o, a)
-	}}
-	if o.credentials.ID != s.credentials.ID {
-		// Quoted and with a mark, so that it is never what no credentials of a question's own are.
-		q.credentials = "source " + o.credentials.ID
-	}
-	return q, nil
+	return question{host: place.Registry(image), about: image.Name, named: named, lives: evidenceLives,
+		get: func(ctx context.Context, as oci.Credentials) (any, time.Time, *declare.Problem) {
+			return get(ctx, origin{image: image, place: place, credentials: as}, a)
+		}}, nil
 }
 
-// origin reads the source of an authority: where its evidence is, and who asks
-// for it. Credentials of the source take the place of the session's and never
-// stand beside them (AUTH-4): without any the source is asked anonymously.
-func (s *Session) origin(image oci.Reference, a cip.Authority) (origin, *declare.Problem) {
-	out := origin{image: image, credentials: s.credentials}
+// placeOf reads the source of an authority: where its evidence is, and the Secrets of
+// who asks for it, nil where that is the workload. Credentials of the source take the
+// place of the workload's and never stand beside them (AUTH-4): without any the source
+// is asked anonymously.
+func placeOf(a cip.Authority) (place oci.Place, named []string, _ *declare.Problem) {
 	switch len(a.Sources) {
 	case 0:
-		return out, nil
+		return place, nil, nil
 	case 1:
 	default:
-		return out, declare.Refuse(declare.Malformed, fmt.Sprintf("authority: source: got %d, want at most 1", len(a.Sources)))
+		return place, nil, declare.Refuse(declare.Malformed, fmt.Sprintf("authority: source: got %d, want at most 1", len(a.Sources)))
 	}
 	source, prefix := a.Sources[0], ""
 	if source.TagPrefix != nil {
 		prefix = *source.TagPrefix
 	}
-	var err error
-	if out.place, err = oci.ParsePlace(source.OCI, prefix); err != nil {
-		return out, declare.Refuse(declare.Malformed, "authority: source[0]: "+problemOf(err).Message)
-	}
-	if len(source.SignaturePullSecrets) == 0 {
-		return out, nil
-	}
-	names := make([]string, len(source.SignaturePullSecrets))
-	for i, secret := range source.SignaturePullSecrets {
-		names[i] = secret.Name
-	}
-	out.credentials = oci.Credentials{}
-	if s.facts.options.PullSecrets != nil {
-		out.credentials, err = s.facts.options.PullSecrets(s.namespace, names)
-		s.pulled(names, out.credentials, err)
-	}
+	place, err := oci.ParsePlace(source.OCI, prefix)
 	if err != nil {
-		p := problemOf(err)
-		return out, declare.Refuse(p.Code, "signaturePullSecrets: "+p.Message)
+		return place, nil, declare.Refuse(declare.Malformed, "authority: source[0]: "+problemOf(err).Message)
 	}
-	return out, nil
+	for _, secret := range source.SignaturePullSecrets {
+		named = append(named, secret.Name)
+	}
+	return place, named, nil
 }
 
 // evidenceLives is how long a verdict serves without looking for new evidence.

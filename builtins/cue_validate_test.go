@@ -10,6 +10,7 @@ import (
 	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/builtins/tenant"
 )
 
 // cueCalls are both builtins, and which of them wants every value to be there.
@@ -20,7 +21,7 @@ func cueCalls() map[string]bool {
 // TestCUEAnswers, with a session and without: stock tools have none.
 func TestCUEAnswers(t *testing.T) {
 	t.Parallel()
-	sessions := map[string]*builtins.Session{"session": factsOf(t, openWorld(t)).Open(oci.Credentials{}, ""), "no session": nil}
+	sessions := map[string]*builtins.Session{"session": factsOf(t, openWorld(t)).Open(oci.Credentials{}, tenant.Workload{}), "no session": nil}
 	for _, tt := range []struct {
 		name, policy, document string
 		code, message          string // empty when it complies
@@ -111,7 +112,7 @@ func TestCUEOfTheProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, message := problem(t, answer(t, facts.Open(oci.Credentials{}, ""), `cue.validate("", {})`))
+	code, message := problem(t, answer(t, facts.Open(oci.Credentials{}, tenant.Workload{}), `cue.validate("", {})`))
 	if code != "timeout" {
 		t.Errorf("got %s: %s, want timeout", code, message)
 	}

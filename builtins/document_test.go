@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/tenant"
 )
 
 // TestDocumentsOfAttestations holds ATT-5: by a short name policies see the fields
@@ -52,7 +53,7 @@ images:
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := factsOf(t, w).Open(oci.Credentials{}, "")
+			s := factsOf(t, w).Open(oci.Credentials{}, tenant.Workload{})
 			got, _ := answer(t, s, w.Expand(`cosign.attestations("${`+tt.image+`@}", `+authority+`, "`+tt.asked+`")`)).(map[string]any)
 			list, _ := got["attestations"].([]any)
 			if got["ok"] != true || len(list) != 1 {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/world"
 )
 
@@ -65,7 +66,7 @@ func TestExamples(t *testing.T) {
 			if !strings.Contains(example.Expression, b.Name+"(") {
 				t.Errorf("%s: got example %s, want a call of it", b.Name, example.Expression)
 			}
-			got := exampleOf(t, w, facts.Open(oci.Credentials{}, ""), example.Expression)
+			got := exampleOf(t, w, facts.Open(oci.Credentials{}, tenant.Workload{}), example.Expression)
 			var want any
 			decoder := json.NewDecoder(strings.NewReader(w.Expand(example.Value)))
 			decoder.UseNumber()

@@ -15,6 +15,7 @@ import (
 	"github.com/assay-dev/assay/builtins/keep"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/builtins/tenant"
 )
 
 // Registry is what the builtins want of registries; [oci.Client] has it.
@@ -35,11 +36,9 @@ type Options struct {
 	// FetchTimeout bounds one question to a registry, whoever waits for it.
 	// Zero is 10 seconds.
 	FetchTimeout time.Duration
-	// PullSecrets gives the credentials in Secrets of a namespace, by their
-	// names. Secrets that are not there are left out, and without any the
-	// credentials are anonymous. Nil is an installation without Secrets. It must
-	// not block, and its errors must not hold what is secret.
-	PullSecrets func(namespace string, names []string) (oci.Credentials, error)
+	// Tenants finds the credentials of workloads, and those that policies name. Nil is
+	// an installation without Secrets.
+	Tenants tenant.Source
 	// CUE decides CUE policies. Its limits are those of the process, so that what
 	// runs past its time counts on when policies are read again. Nil is a new one.
 	CUE *cue.Evaluator
@@ -87,6 +86,9 @@ func New(registry Registry, roots func() trust.Roots, options Options) (*Facts, 
 	if options.Now == nil {
 		options.Now = time.Now
 	}
+	if options.Tenants == nil {
+		options.Tenants = tenant.Given(nil)
+	}
 	if options.FetchTimeout == 0 {
 		options.FetchTimeout = 10 * time.Second
 	}
@@ -107,14 +109,15 @@ func New(registry Registry, roots func() trust.Roots, options Options) (*Facts, 
 	}, nil
 }
 
-// Open starts the answers of one decision, on behalf of whom the credentials name,
-// about an object of a namespace; "" is none.
-func (f *Facts) Open(credentials oci.Credentials, namespace string) *Session {
+// Open starts the answers of one decision about a workload. installation are the
+// credentials for whatever [Options.Tenants] has none for.
+func (f *Facts) Open(installation oci.Credentials, about tenant.Workload) *Session {
 	roots := f.roots()
 	s := &Session{
-		facts: f, credentials: credentials, namespace: namespace, roots: roots, generation: roots.Generation(), now: f.options.Now().UTC(),
+		facts: f, roots: roots, generation: roots.Generation(), now: f.options.Now().UTC(),
 		answers: map[string]answered{}, learns: map[string]learning{}, waiting: map[string]question{},
 	}
+	s.tenants = tenant.NewDesk(f.options.Tenants, about, installation, s.pulled)
 	if f.options.Record {
 		s.notes = exchange.NewNotes()
 	}
@@ -124,10 +127,10 @@ func (f *Facts) Open(credentials oci.Credentials, namespace string) *Session {
 // known gives an answer that another decision got and that still serves.
 func (f *Facts) known(key string) (answered, bool) { return f.answers.Get(key, f.options.Now()) }
 
-// get answers a question. Decisions that ask the same at the same time share
+// get answers a question on behalf of somebody. Decisions that ask the same at the same time share
 // one answer, which is got on a context of its own: who leaves early leaves
 // alone.
-func (f *Facts) get(ctx context.Context, key string, q question) answered {
+func (f *Facts) get(ctx context.Context, key string, as oci.Credentials, q question) answered {
 	late := func() answered {
 		return f.gave(q, declare.Refuse(declare.Timeout, q.host+" did not answer in time"))
 	}
@@ -137,11 +140,14 @@ func (f *Facts) get(ctx context.Context, key string, q question) answered {
 	if p := f.given(q.name); p != nil {
 		return f.gave(q, p)
 	}
+	if answer, ok := f.known(key); ok { // who asks may not have been known before
+		return answer
+	}
 	within := f.within(ctx)
 	flight := f.flights.DoChan(fmt.Sprint(within.Round(time.Second), key), func() (any, error) {
 		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 		defer cancel()
-		return f.fetch(own, key, q), nil
+		return f.fetch(own, key, as, q), nil
 	})
 	select {
 	case result := <-flight:
@@ -169,7 +175,7 @@ func (f *Facts) within(ctx context.Context) time.Duration {
 // is often pushed a moment after the image.
 const notThereLives = 2 * time.Second
 
-func (f *Facts) fetch(ctx context.Context, key string, q question) (out answered) {
+func (f *Facts) fetch(ctx context.Context, key string, as oci.Credentials, q question) (out answered) {
 	// A panic here would be nobody's: the flight is not of any request.
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -180,7 +186,7 @@ func (f *Facts) fetch(ctx context.Context, key string, q question) (out answered
 		out.from = exchange.NewLog(q.name)
 		ctx = exchange.Into(ctx, out.from)
 	}
-	value, until, p := q.get(ctx)
+	value, until, p := q.get(ctx, as)
 	lives := q.lives
 	if p != nil {
 		value = q.refusal(value, p)

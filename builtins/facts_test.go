@@ -11,6 +11,7 @@ import (
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/world"
 )
 
@@ -67,7 +68,7 @@ func (i *installation) trust(t *testing.T, w *world.World) {
 // outcome is "ok" or the code of an answer in a decision of its own.
 func (i *installation) outcome(t *testing.T, call string) string {
 	t.Helper()
-	got := answer(t, i.Open(oci.Credentials{}, ""), call)
+	got := answer(t, i.Open(oci.Credentials{}, tenant.Workload{}), call)
 	if got.(map[string]any)["ok"] == true {
 		return "ok"
 	}
@@ -127,7 +128,7 @@ func TestAnswerEndsWithTheCertificateHoweverLongTheFetchTook(t *testing.T) {
 		{"issuerRegExp": ".*", "subjectRegExp": ".*"}]}})`)
 	// Opened, and answered later: ten seconds from then on are past the end.
 	i.at(10*time.Minute - 14*time.Second)
-	slow := i.Open(oci.Credentials{}, "")
+	slow := i.Open(oci.Credentials{}, tenant.Workload{})
 	i.at(10*time.Minute - 8*time.Second)
 	if got := answer(t, slow, call); got.(map[string]any)["ok"] != true {
 		t.Fatalf("got %v, want the signature", got)
@@ -187,7 +188,7 @@ func TestAnswerStaysForTheWholeDecision(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
 	i := install(t, w)
-	s := i.Open(oci.Credentials{}, "")
+	s := i.Open(oci.Credentials{}, tenant.Workload{})
 	first := answer(t, s, w.Expand(`oci.resolve("${app}")`))
 	i.at(time.Hour)
 	w.ResetRequests()
@@ -201,7 +202,7 @@ func TestAnswerStaysForTheWholeDecision(t *testing.T) {
 func TestBlockedSessionAnswersInPlace(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
-	s := install(t, w).Open(oci.Credentials{}, "")
+	s := install(t, w).Open(oci.Credentials{}, tenant.Workload{})
 	s.Block()
 	if got := answer(t, s, w.Expand(`oci.resolve("${app}").ok`)); got != true || s.Pending() {
 		t.Errorf("got %v and pending %t, want true and false", got, s.Pending())
@@ -212,7 +213,7 @@ func TestBlockedSessionAnswersInPlace(t *testing.T) {
 func TestSettlePastTheDeadlineAsksNothing(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
-	s := install(t, w).Open(oci.Credentials{}, "")
+	s := install(t, w).Open(oci.Credentials{}, tenant.Workload{})
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
 	s.Settle(ctx, nil) // nothing was asked: returns
@@ -245,7 +246,7 @@ func TestLayerThatHangsDoesNotHideAGoodOne(t *testing.T) {
 	w := openWorld(t)
 	synctest.Test(t, func(t *testing.T) {
 		i := installOver(t, w, func(registry builtins.Registry) builtins.Registry { return hanging{registry} }, oci.WithTransport(w.Transport()))
-		s, call := i.Open(oci.Credentials{}, ""), w.Expand("cosign.verify(\"${app@}\", "+authority+")")
+		s, call := i.Open(oci.Credentials{}, tenant.Workload{}), w.Expand("cosign.verify(\"${app@}\", "+authority+")")
 		evaluateOnce(t, s, call)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()

@@ -25,8 +25,8 @@ func ociBlob() declare.Builtin {
 ])).value).mediaType`,
 			Value: `"application/vnd.dev.sigstore.bundle.v0.3+json"`,
 		}},
-	}, "", func(ctx context.Context, s *Session, image oci.Reference) (any, error) {
-		content, err := s.facts.registry.Blob(ctx, s.credentials, image.Name)
+	}, "", func(ctx context.Context, from Registry, as oci.Credentials, image oci.Reference) (any, error) {
+		content, err := from.Blob(ctx, as, image.Name)
 		if err == nil && !utf8.Valid(content) {
 			err = &oci.Error{Code: oci.Malformed, Message: "blob " + image.Name + ": got bytes that are not UTF-8, want text"}
 		}

@@ -24,7 +24,7 @@ func ociConfig() declare.Builtin {
 			Expression: `oci.config("${many@}").error`,
 			Value:      `{"code": "malformed", "message": "config file of ${many@}: got an index of 2 manifests, want one image"}`,
 		}},
-	}, nil, func(ctx context.Context, s *Session, image oci.Reference) (any, error) {
-		return s.facts.registry.Config(ctx, s.credentials, image.Name)
+	}, nil, func(ctx context.Context, from Registry, as oci.Credentials, image oci.Reference) (any, error) {
+		return from.Config(ctx, as, image.Name)
 	})
 }

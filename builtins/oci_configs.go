@@ -23,7 +23,7 @@ func ociConfigs() declare.Builtin {
 			Expression: `oci.configs("${many@}").value["linux/arm64"].config.User`,
 			Value:      `"65532"`,
 		}},
-	}, map[string]json.RawMessage{}, func(ctx context.Context, s *Session, image oci.Reference) (any, error) {
-		return s.facts.registry.Configs(ctx, s.credentials, image.Name)
+	}, map[string]json.RawMessage{}, func(ctx context.Context, from Registry, as oci.Credentials, image oci.Reference) (any, error) {
+		return from.Configs(ctx, as, image.Name)
 	})
 }

@@ -25,7 +25,7 @@ const digestLives = time.Duration(math.MaxInt64)
 
 // byDigest makes a builtin about what a digest names: asked once, true for ever.
 // none is the value where there is no answer.
-func byDigest(b declare.Builtin, none any, read func(context.Context, *Session, oci.Reference) (any, error)) declare.Builtin {
+func byDigest(b declare.Builtin, none any, read func(context.Context, Registry, oci.Credentials, oci.Reference) (any, error)) declare.Builtin {
 	if b.Args == nil {
 		b.Args = []declare.Field{declare.Named("ref", types.S, "the image, by digest")}
 	}
@@ -35,8 +35,8 @@ func byDigest(b declare.Builtin, none any, read func(context.Context, *Session, 
 		if p != nil {
 			return question{}, p
 		}
-		return question{host: image.Registry, about: image.Name, lives: digestLives, get: func(ctx context.Context) (any, time.Time, *declare.Problem) {
-			value, err := read(ctx, s, image)
+		return question{host: image.Registry, about: image.Name, lives: digestLives, get: func(ctx context.Context, as oci.Credentials) (any, time.Time, *declare.Problem) {
+			value, err := read(ctx, s.facts.registry, as, image)
 			if err != nil {
 				return nil, time.Time{}, problemOf(err)
 			}

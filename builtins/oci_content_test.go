@@ -12,6 +12,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/tenant"
 )
 
 // TestContent: what a digest names, asked once and known ever after.
@@ -20,7 +21,7 @@ func TestContent(t *testing.T) {
 	w := openWorld(t)
 	facts := factsOf(t, w)
 	open := func() map[string]any {
-		return answer(t, facts.Open(oci.Credentials{}, ""), w.Expand(`oci.manifest("${app@}")`)).(map[string]any)
+		return answer(t, facts.Open(oci.Credentials{}, tenant.Workload{}), w.Expand(`oci.manifest("${app@}")`)).(map[string]any)
 	}
 	first := open()
 	value, _ := first["value"].(map[string]any)
@@ -34,7 +35,7 @@ func TestContent(t *testing.T) {
 	if open(); len(w.Requests()) != 0 {
 		t.Errorf("got requests %q, want none", w.Requests())
 	}
-	configs := answer(t, facts.Open(oci.Credentials{}, ""), w.Expand(`oci.configs("${app@}")`)).(map[string]any)
+	configs := answer(t, facts.Open(oci.Credentials{}, tenant.Workload{}), w.Expand(`oci.configs("${app@}")`)).(map[string]any)
 	for platform, config := range configs["value"].(map[string]any) {
 		if _, ok := config.(map[string]any)["config"]; !ok {
 			t.Errorf("IN-4: got %v for %s, want a config file", config, platform)
@@ -50,7 +51,7 @@ func TestContent(t *testing.T) {
 		`oci.configs("${registry}/app@sha256:` + zeros + `")`:   "not_found",
 		`oci.index("169.254.169.254/app@sha256:` + zeros + `")`: "forbidden_host",
 	} {
-		got := answer(t, facts.Open(oci.Credentials{}, ""), w.Expand(call))
+		got := answer(t, facts.Open(oci.Credentials{}, tenant.Workload{}), w.Expand(call))
 		if code, message := problem(t, got); code != want || message == "" {
 			t.Errorf("%s: got %s: %s, want %s", call, code, message, want)
 		}
@@ -60,7 +61,7 @@ func TestContent(t *testing.T) {
 		}
 	}
 	t.Run("IDX-2: that an image given by digest exists is asked by who wants to know", func(t *testing.T) {
-		got := answer(t, facts.Open(oci.Credentials{}, ""), w.Expand(fmt.Sprintf(`oci.resolve("${registry}/app@sha256:%s")`, zeros)))
+		got := answer(t, facts.Open(oci.Credentials{}, tenant.Workload{}), w.Expand(fmt.Sprintf(`oci.resolve("${registry}/app@sha256:%s")`, zeros)))
 		if got.(map[string]any)["ok"] != true {
 			t.Errorf("got %v, want a digest to resolve to itself", got)
 		}
@@ -99,7 +100,7 @@ images:
 		{`oci.files("${many@}", ["etc/os-release"])`, "", "malformed", 0},
 	} {
 		w.ResetRequests()
-		got := answer(t, facts.Open(oci.Credentials{}, ""), w.Expand(tt.call))
+		got := answer(t, facts.Open(oci.Credentials{}, tenant.Workload{}), w.Expand(tt.call))
 		if tt.code != "" {
 			if code, message := problem(t, got); code != tt.code {
 				t.Errorf("%s: got %s: %s, want %s", tt.call, code, message, tt.code)
@@ -148,7 +149,7 @@ images: {app: {signatures: [{signer: release, format: bundle}]}, bare: {}}
 		}{{0, true}, {lives - time.Millisecond, false}, {time.Millisecond, true}} {
 			now = now.Add(step.after)
 			w.ResetRequests()
-			answer(t, facts.Open(oci.Credentials{}, ""), w.Expand(`oci.referrers("${`+image+`@}")`))
+			answer(t, facts.Open(oci.Credentials{}, tenant.Workload{}), w.Expand(`oci.referrers("${`+image+`@}")`))
 			if got := w.Requests(); len(got) > 0 != step.asks {
 				t.Errorf("%s: got requests %q after %s, want some: %t", image, got, step.after, step.asks)
 			}
@@ -160,7 +161,7 @@ images: {app: {signatures: [{signer: release, format: bundle}]}, bare: {}}
 func TestManifestOfATagIsReadOnce(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
-	got := answer(t, factsOf(t, w).Open(oci.Credentials{}, ""), w.Expand(`oci.manifest(oci.resolve("${app}").ref)`))
+	got := answer(t, factsOf(t, w).Open(oci.Credentials{}, tenant.Workload{}), w.Expand(`oci.manifest(oci.resolve("${app}").ref)`))
 	if got.(map[string]any)["ok"] != true {
 		t.Fatalf("got %v, want ok", got)
 	}

@@ -48,8 +48,8 @@ func ociFiles() declare.Builtin {
 		if p != nil {
 			return question{}, p
 		}
-		return question{host: image.Registry, about: image.Name, lives: digestLives, get: func(ctx context.Context) (any, time.Time, *declare.Problem) {
-			found, err := s.facts.registry.Files(ctx, s.credentials, image.Name, paths)
+		return question{host: image.Registry, about: image.Name, lives: digestLives, get: func(ctx context.Context, as oci.Credentials) (any, time.Time, *declare.Problem) {
+			found, err := s.facts.registry.Files(ctx, as, image.Name, paths)
 			if err != nil {
 				return nil, time.Time{}, problemOf(err)
 			}

@@ -24,8 +24,8 @@ func ociIndex() declare.Builtin {
 			Expression: `oci.index("${app@}").error`,
 			Value:      `{"code": "malformed", "message": "manifest ${app@}: got media type \"application/vnd.oci.image.manifest.v1+json\", want an index"}`,
 		}},
-	}, nil, func(ctx context.Context, s *Session, image oci.Reference) (any, error) {
-		body, err := s.facts.registry.Index(ctx, s.credentials, image.Name)
+	}, nil, func(ctx context.Context, from Registry, as oci.Credentials, image oci.Reference) (any, error) {
+		body, err := from.Index(ctx, as, image.Name)
 		return json.RawMessage(body), err
 	})
 }

@@ -22,8 +22,8 @@ func ociManifest() declare.Builtin {
 			Expression: `oci.manifest("${app@}").value.mediaType`,
 			Value:      `"application/vnd.oci.image.manifest.v1+json"`,
 		}},
-	}, nil, func(ctx context.Context, s *Session, image oci.Reference) (any, error) {
-		body, err := s.facts.registry.Manifest(ctx, s.credentials, image.Name)
+	}, nil, func(ctx context.Context, from Registry, as oci.Credentials, image oci.Reference) (any, error) {
+		body, err := from.Manifest(ctx, as, image.Name)
 		return json.RawMessage(body), err
 	})
 }

@@ -42,8 +42,8 @@ func ociReferrers() declare.Builtin {
 		if p != nil {
 			return question{}, p
 		}
-		return question{host: image.Registry, about: image.Name, lives: evidenceLives, get: func(ctx context.Context) (any, time.Time, *declare.Problem) {
-			found, err := s.facts.registry.Referrers(ctx, s.credentials, image.Name)
+		return question{host: image.Registry, about: image.Name, lives: evidenceLives, get: func(ctx context.Context, as oci.Credentials) (any, time.Time, *declare.Problem) {
+			found, err := s.facts.registry.Referrers(ctx, as, image.Name)
 			if err != nil {
 				return nil, time.Time{}, problemOf(err)
 			}

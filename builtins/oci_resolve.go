@@ -60,8 +60,8 @@ func resolveQuestion(s *Session, operands []*ast.Term) (question, *declare.Probl
 	if err != nil {
 		return question{}, problemOf(err)
 	}
-	return question{host: reference.Registry, lives: tagLives, get: func(ctx context.Context) (any, time.Time, *declare.Problem) {
-		digest, err := s.facts.registry.Resolve(ctx, s.credentials, ref)
+	return question{host: reference.Registry, lives: tagLives, get: func(ctx context.Context, as oci.Credentials) (any, time.Time, *declare.Problem) {
+		digest, err := s.facts.registry.Resolve(ctx, as, ref)
 		if err != nil {
 			return nil, time.Time{}, problemOf(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/tenant"
 )
 
 // TestRefusalsSayWhatWasLookedAt, as data beside the message.
@@ -55,7 +56,7 @@ images:
 			repository, hex, _ := strings.Cut(w.Expand("${"+tt.image+"@}"), "@sha256:")
 			tag := repository + ":sha256-" + hex
 			want := strings.NewReplacer("SIG", tag+".sig", "ATT", tag+".att", "REF", "referrers of "+repository+"@sha256:"+hex).Replace(tt.want)
-			got := answer(t, factsOf(t, w).Open(oci.Credentials{}, ""), w.Expand(fmt.Sprintf(tt.call, tt.image, tt.authority)))
+			got := answer(t, factsOf(t, w).Open(oci.Credentials{}, tenant.Workload{}), w.Expand(fmt.Sprintf(tt.call, tt.image, tt.authority)))
 			if err := conforms(declaration(t, "cosign.verify").Decl.Result(), got); strings.HasPrefix(tt.call, "cosign.verify") && err != nil {
 				t.Error(err)
 			}

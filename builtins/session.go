@@ -16,6 +16,7 @@ import (
 	"github.com/assay-dev/assay/builtins/exchange"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/builtins/tenant"
 )
 
 // MetadataKey is the key of the request metadata under which an evaluation
@@ -32,12 +33,11 @@ const (
 // Session holds the answers of one decision: every question is answered once,
 // whatever the number of evaluations. It is safe for concurrent use.
 type Session struct {
-	facts       *Facts
-	credentials oci.Credentials
-	namespace   string // of the object under review
-	roots       trust.Roots
-	generation  string // names roots
-	now         time.Time
+	facts      *Facts
+	tenants    *tenant.Desk
+	roots      trust.Roots
+	generation string // names roots
+	now        time.Time
 
 	mu       sync.Mutex
 	answers  map[string]answered
@@ -58,13 +58,13 @@ type question struct {
 	// about is the image that the answer is about, by digest, where it may serve again to
 	// updates that leave the image as it is.
 	about string
-	// credentials names whoever asks, where that is not the session's tenant.
-	credentials string
+	// named are the Secrets of who asks, nil where that is the workload itself.
+	named []string
 	// lives is how long the answer may serve other decisions.
 	lives time.Duration
 	// get answers and says when the answer ends to be true (zero for never), or
 	// gives a problem, beside which only a [telling] answer counts.
-	get   func(context.Context) (any, time.Time, *declare.Problem)
+	get   func(context.Context, oci.Credentials) (any, time.Time, *declare.Problem)
 	blank func(*declare.Problem) any
 }
 
@@ -156,11 +156,14 @@ func (s *Session) ask(ctx context.Context, q question) answered {
 	s.mu.Lock()
 	answer, known := s.answers[q.name]
 	if !known {
-		shared := s.shared(q)
-		if answer, known = s.facts.known(shared); known {
-			s.answers[q.name] = answer
+		// Whose answer it is has to be known first.
+		if as, ok, err := s.tenants.AtHand(q.named); ok && err == nil {
+			shared := s.shared(q, as)
+			if answer, known = s.facts.known(shared); known {
+				s.answers[q.name] = answer
+			}
+			s.learns[q.name] = learning{q.about, shared}
 		}
-		s.learns[q.name] = learning{q.about, shared}
 	}
 	blocking := s.blocking
 	if !known && !blocking {
@@ -225,10 +228,7 @@ func (s *Session) batch(scope []string) (out []question) {
 // settle gets one answer and keeps it for the decision. The first answer to a
 // question stays.
 func (s *Session) settle(ctx context.Context, q question) answered {
-	answer, known := s.recalled(q.name)
-	if !known {
-		answer = s.facts.get(ctx, s.shared(q), q)
-	}
+	answer := s.answer(ctx, q)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if first, ok := s.answers[q.name]; ok {
@@ -238,10 +238,24 @@ func (s *Session) settle(ctx context.Context, q question) answered {
 	return answer
 }
 
+// answer gets an answer, once it is known on whose behalf.
+func (s *Session) answer(ctx context.Context, q question) answered {
+	as, err := s.tenants.Find(ctx, q.named)
+	if err != nil {
+		p := problemOf(err)
+		return s.facts.gave(q, declare.Refuse(p.Code, s.tenants.Without(q.named, p.Message)))
+	}
+	shared := s.shared(q, as)
+	if answer, ok := s.recalled(q, shared); ok {
+		return answer
+	}
+	return s.facts.get(ctx, shared, as, q)
+}
+
 // shared names a question among all decisions: answers serve others with the
 // same credentials and the same trust material only.
-func (s *Session) shared(q question) string {
-	return fmt.Sprintf("%q %q\x00%s\x00%s", s.credentials.ID, q.credentials, s.generation, q.name)
+func (s *Session) shared(q question, as oci.Credentials) string {
+	return fmt.Sprintf("%q\x00%s\x00%s", as.ID, s.generation, q.name)
 }
 
 // judge runs a policy inside a policy, see [budget.Budget.Judge].

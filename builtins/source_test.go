@@ -17,6 +17,7 @@ import (
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/oci/pullsecret"
+	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/world"
 )
 
@@ -127,7 +128,7 @@ func TestSource(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s.asked()
 			w.ResetRequests()
-			got := answer(t, facts.Open(oci.Credentials{}, ""), w.Expand(fmt.Sprintf(tt.call, format(tt.authority, tt.format))))
+			got := answer(t, facts.Open(oci.Credentials{}, tenant.Workload{}), w.Expand(fmt.Sprintf(tt.call, format(tt.authority, tt.format))))
 			if tt.want == "" {
 				if got.(map[string]any)["ok"] != true {
 					t.Errorf("got %v, want ok", got)
@@ -161,7 +162,7 @@ func TestPlaceIsPartOfAVerdict(t *testing.T) {
 		{"beside the image, warm", "", true},
 	} {
 		t.Run("SRC-1: "+step.name, func(t *testing.T) {
-			got := answer(t, facts.Open(oci.Credentials{}, ""), w.Expand(fmt.Sprintf(`cosign.verify("${app@}", %s)`, format(from(step.source), "legacy"))))
+			got := answer(t, facts.Open(oci.Credentials{}, tenant.Workload{}), w.Expand(fmt.Sprintf(`cosign.verify("${app@}", %s)`, format(from(step.source), "legacy"))))
 			if ok := got.(map[string]any)["ok"]; ok != step.want {
 				t.Errorf("got %v, want ok %t", got, step.want)
 			}
@@ -178,7 +179,7 @@ func shop(t *testing.T, w *world.World, secrets map[string]pullsecret.Secret) *b
 	}
 	return factsFrom(t, w, client, builtins.Options{
 		Now: func() time.Time { return noon },
-		PullSecrets: func(namespace string, names []string) (oci.Credentials, error) {
+		Tenants: tenant.Named(func(namespace string, names []string) (oci.Credentials, error) {
 			var found []pullsecret.Secret
 			for _, name := range names {
 				if secret, ok := secrets[namespace+"/"+name]; ok {
@@ -186,7 +187,7 @@ func shop(t *testing.T, w *world.World, secrets map[string]pullsecret.Secret) *b
 				}
 			}
 			return pullsecret.Credentials(namespace, found)
-		},
+		}),
 	})
 }
 
@@ -235,7 +236,7 @@ func TestPullSecrets(t *testing.T) {
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			s.asked()
-			got := answer(t, facts.Open(oci.Credentials{ID: "node", Keychain: node{}}, step.namespace), call)
+			got := answer(t, facts.Open(oci.Credentials{ID: "node", Keychain: node{}}, tenant.Workload{Namespace: step.namespace}), call)
 			code, message := "", ""
 			if got.(map[string]any)["ok"] != true {
 				code, message = problem(t, got)
@@ -259,7 +260,7 @@ func TestPullSecrets(t *testing.T) {
 	}
 	// Without signaturePullSecrets it is the session's own that count.
 	plain := strings.Replace(call, `, "signaturePullSecrets": [{"name": "pull"}]`, "", 1)
-	if got := answer(t, facts.Open(oci.Credentials{ID: "node", Keychain: node{}}, "none"), plain); got.(map[string]any)["ok"] != true {
+	if got := answer(t, facts.Open(oci.Credentials{ID: "node", Keychain: node{}}, tenant.Workload{Namespace: "none"}), plain); got.(map[string]any)["ok"] != true {
 		t.Errorf("AUTH-4: got %v without signaturePullSecrets, want ok", got)
 	}
 }
@@ -270,7 +271,7 @@ func TestPullSecretsWithoutAny(t *testing.T) {
 	w := openWorld(t)
 	s := openSources(t, w, "node:s3cret")
 	call := w.Expand(fmt.Sprintf(`cosign.verify("${app@}", %s)`, from(fmt.Sprintf(`{"oci": "%s/sigs", "signaturePullSecrets": [{"name": "pull"}]}`, s.host))))
-	got := answer(t, factsOf(t, w).Open(oci.Credentials{ID: "node", Keychain: node{}}, "shop"), call)
+	got := answer(t, factsOf(t, w).Open(oci.Credentials{ID: "node", Keychain: node{}}, tenant.Workload{Namespace: "shop"}), call)
 	if code, message := problem(t, got); code != "unauthorized" {
 		t.Errorf("AUTH-4: got %s: %s, want unauthorized", code, message)
 	}
@@ -318,7 +319,7 @@ func TestHostileSource(t *testing.T) {
 				tt.oci = s.host + "/sigs"
 			}
 			facts := shop(t, w, map[string]pullsecret.Secret{"shop/pull": secretFor(s.host, "alice:s3cret")})
-			session := facts.Open(oci.Credentials{}, "shop")
+			session := facts.Open(oci.Credentials{}, tenant.Workload{Namespace: "shop"})
 			patience := time.Minute // for a machine that is busy
 			if tt.want == "timeout" {
 				patience = 200 * time.Millisecond

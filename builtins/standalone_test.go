@@ -8,6 +8,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/tenant"
 )
 
 // TestStandaloneEvaluations runs in a process of its own: OPA's tables are the
@@ -29,7 +30,7 @@ func TestStandaloneEvaluations(t *testing.T) {
 		if asked++; ctx == nil {
 			return nil
 		}
-		s := facts.Open(oci.Credentials{}, "")
+		s := facts.Open(oci.Credentials{}, tenant.Workload{})
 		s.Block()
 		return s.Metadata(nil, nil, nil)
 	})
@@ -42,7 +43,7 @@ func TestStandaloneEvaluations(t *testing.T) {
 	}
 	// One of the engine has its session, and no other.
 	asked = 0
-	if got := evaluateOnce(t, facts.Open(oci.Credentials{}, ""), w.Expand(`oci.resolve("${by-key}")`)); got != nil || asked != 0 {
+	if got := evaluateOnce(t, facts.Open(oci.Credentials{}, tenant.Workload{}), w.Expand(`oci.resolve("${by-key}")`)); got != nil || asked != 0 {
 		t.Errorf("with a session: got %v and asked %d times, want undefined, as it is asked later", got, asked)
 	}
 }

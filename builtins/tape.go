@@ -7,6 +7,7 @@ import (
 	"github.com/assay-dev/assay/builtins/exchange"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/builtins/tenant"
 )
 
 // Tape is what a decision was made from, but for the review and the policies.
@@ -20,15 +21,18 @@ type Tape struct {
 // Tape gives what was noted of the answers that the latest evaluation saw. Requires
 // Options.Record, and that the decision is made.
 func (s *Session) Tape() Tape {
-	return Tape{Tape: s.notes.Tape(s.credentials.ID), Now: s.now, Roots: s.roots}
+	return Tape{Tape: s.notes.Tape(s.tenants.Own()), Now: s.now, Roots: s.roots}
 }
 
 // Holds estimates the memory that the notes of a session hold, in bytes.
 func (s *Session) Holds() int64 { return s.notes.Cost() }
 
-// pulled notes what pull secrets came to.
-func (s *Session) pulled(names []string, credentials oci.Credentials, err error) {
-	p := exchange.Pulled{Namespace: s.namespace, Names: names, As: credentials.ID}
+// pulled notes what the pull secrets came to that a policy names.
+func (s *Session) pulled(asker tenant.Asker, credentials oci.Credentials, err error) {
+	if asker.Named == nil {
+		return
+	}
+	p := exchange.Pulled{Namespace: asker.Namespace, Names: asker.Named, As: credentials.ID}
 	if err != nil {
 		wrong := problemOf(err)
 		p.Error = &exchange.Refusal{Code: string(wrong.Code), Message: wrong.Message}

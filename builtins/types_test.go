@@ -10,6 +10,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/types"
 
 	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/tenant"
 )
 
 // TestAnswersHaveTheirDeclaredTypes: the compiler checks policies against the
@@ -17,7 +18,7 @@ import (
 func TestAnswersHaveTheirDeclaredTypes(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
-	s := factsOf(t, w).Open(oci.Credentials{}, "")
+	s := factsOf(t, w).Open(oci.Credentials{}, tenant.Workload{})
 	byKey := `{"name": "key", "key": {"data": "${key:deploy}"}}`
 	for _, tt := range []struct {
 		call string

@@ -14,21 +14,22 @@ type learning struct{ image, question string }
 func (s *Session) Reuse(set string, images []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.scope, s.unmoved = admitted.Scope{Set: set, Namespace: s.namespace}, map[string]bool{}
+	s.scope, s.unmoved = admitted.Scope{Set: set, Namespace: s.tenants.Namespace()}, map[string]bool{}
 	for _, image := range images {
 		s.unmoved[image] = true
 	}
 }
 
-// recalled is the answer to a question that may be reused.
-func (s *Session) recalled(name string) (answered, bool) {
+// recalled is the answer to a question that may be reused. shared is its name among all
+// decisions.
+func (s *Session) recalled(q question, shared string) (answered, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	about := s.learns[name]
-	if about.image == "" || !s.unmoved[about.image] {
+	s.learns[q.name] = learning{q.about, shared}
+	if q.about == "" || !s.unmoved[q.about] {
 		return answered{}, false
 	}
-	return s.facts.admitted.Recall(s.scope, about.question, s.facts.options.Now())
+	return s.facts.admitted.Recall(s.scope, shared, s.facts.options.Now())
 }
 
 // Decided tells what became of the images of a decision, by the references that the object
@@ -42,7 +43,7 @@ func (s *Session) Decided(set string, allowed bool, images []string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	scope, now := admitted.Scope{Set: set, Namespace: s.namespace}, s.facts.options.Now()
+	scope, now := admitted.Scope{Set: set, Namespace: s.tenants.Namespace()}, s.facts.options.Now()
 	for name, about := range s.learns {
 		answer, ok := s.answers[name]
 		if !ok || !judged[about.image] {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/tenant"
 )
 
 // TestNothingSaysWhereItLooked, behind policy-controller's text, and whether the
@@ -46,7 +47,7 @@ images:
 			ref := w.Expand("${" + tt.image + "@}")
 			repository, hex, _ := strings.Cut(ref, "@sha256:")
 			w.ResetRequests()
-			got := answer(t, factsOf(t, w).Open(oci.Credentials{}, ""), w.Expand(fmt.Sprintf(tt.call, tt.image, format(authority, tt.format))))
+			got := answer(t, factsOf(t, w).Open(oci.Credentials{}, tenant.Workload{}), w.Expand(fmt.Sprintf(tt.call, tt.image, format(authority, tt.format))))
 			code, message := problem(t, got)
 			if want := strings.NewReplacer("HEX", hex, "R:", repository+":", "R@", repository+"@").Replace(tt.want); code != "no_signatures" || message != want {
 				t.Errorf("got %s: %s\nwant %s", code, message, want)
@@ -58,7 +59,7 @@ images:
 	}
 	// Of another type: the place, and no further question.
 	w.ResetRequests()
-	got := answer(t, factsOf(t, w).Open(oci.Credentials{}, ""), w.Expand(fmt.Sprintf(`cosign.attestations("${legacy@}", %s, "spdx")`, format(authority, "legacy"))))
+	got := answer(t, factsOf(t, w).Open(oci.Credentials{}, tenant.Workload{}), w.Expand(fmt.Sprintf(`cosign.attestations("${legacy@}", %s, "spdx")`, format(authority, "legacy"))))
 	code, message := problem(t, got)
 	if code != "not_found" || !strings.HasPrefix(message, "no matching attestations with type spdx, checked the following predicateTypes: ") ||
 		!strings.Contains(message, `"; looked at `+w.Registry()+"/legacy:sha256-") || len(w.Requests()) != 3 {
@@ -89,7 +90,7 @@ func TestHintIsNoEvidence(t *testing.T) {
 				out.WriteHeader(http.StatusNotFound)
 			})
 			call := w.Expand(fmt.Sprintf(`cosign.verify("${app@}", %s)`, format(from(fmt.Sprintf(`{"oci": "%s/sigs"}`, s.host)), "legacy")))
-			code, message := problem(t, answer(t, factsOf(t, w).Open(oci.Credentials{}, ""), call))
+			code, message := problem(t, answer(t, factsOf(t, w).Open(oci.Credentials{}, tenant.Workload{}), call))
 			if code != "no_signatures" || !strings.HasPrefix(message, "no signatures found; looked at ") || strings.Contains(message, "referrers") {
 				t.Errorf("got %s: %s, want no_signatures and the place alone", code, message)
 			}

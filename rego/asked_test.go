@@ -44,7 +44,7 @@ func TestPolicyThatAsksNothingIsAskedOnce(t *testing.T) {
 			r := open(t, w, setup{modules: map[string]string{"p.rego": tt.text}})
 			var judged atomic.Int32
 			source := r.source
-			source.Open = func(namespace string) rego.Answers { return tally{r.source.Open(namespace), &judged} }
+			source.Open = func(about rego.Workload) rego.Answers { return tally{r.source.Open(about), &judged} }
 			set, err := rego.Compile(t.Context(), source)
 			if err != nil {
 				t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
 )
@@ -25,7 +26,7 @@ func BenchmarkCompile(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			source := rego.Source{Policies: documents.Policies, Open: func(string) rego.Answers { return nil }}
+			source := rego.Source{Policies: documents.Policies, Open: func(rego.Workload) rego.Answers { return nil }}
 			for b.Loop() {
 				if _, err := rego.Compile(b.Context(), source); err != nil {
 					b.Fatal(err)
@@ -64,7 +65,7 @@ func BenchmarkDecide(b *testing.B) {
 			}
 			review := pod(images...)
 			facts := factsOf(b, w, setup)
-			r.source.Open = func(namespace string) rego.Answers { return facts.Open(setup.credentials, namespace) }
+			r.source.Open = func(about rego.Workload) rego.Answers { return facts.Open(setup.credentials, tenant.Workload(about)) }
 			set, err := rego.Compile(b.Context(), r.source)
 			if err != nil {
 				b.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
 )
@@ -163,7 +164,7 @@ func TestHundredRunsOneText(t *testing.T) {
 	setup := setup{policies: documents, clock: newClock()}
 	r := open(t, w, setup)
 	facts := r.facts
-	r.source.Open = func(namespace string) rego.Answers { return facts.Open(oci.Credentials{}, namespace) }
+	r.source.Open = func(about rego.Workload) rego.Answers { return facts.Open(oci.Credentials{}, tenant.Workload(about)) }
 	want := encode(t, r.decide(t, images...))
 	for _, text := range []string{"zeta", "(not_compliant)", "four", "authorityMatches.main.signatures.0.id: invalid value", "got a reference to data.other", "bad ref", "no_signatures"} {
 		if !strings.Contains(want, text) {

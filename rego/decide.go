@@ -141,7 +141,11 @@ func (e *Engine) run(ctx context.Context, made *Made, query *rego.PreparedEvalQu
 	if err != nil {
 		return nil, err
 	}
-	answers := set.open(about.namespace())
+	whose, err := set.workloadOf(ctx, about)
+	if err != nil {
+		return nil, err
+	}
+	answers := set.open(whose)
 	made.Answers = answers
 	asking := set.asking(answers, about)
 	asking.explaining = explaining
@@ -284,12 +288,18 @@ func (r *review) is(value ast.Value) bool {
 	return ok && also && mine == object
 }
 
-// namespace is the one that the review is about.
-func (r *review) namespace() string {
-	object, _ := r.document.(map[string]any)
-	request, _ := object["request"].(map[string]any)
-	namespace, _ := request["namespace"].(string)
-	return namespace
+// workloadOf is what the review is about, before anything is asked about it.
+func (s *Set) workloadOf(ctx context.Context, about *review) (out Workload, err error) {
+	results, err := evaluate(ctx, &s.workload, []rego.EvalOption{
+		rego.EvalParsedInput(about.input()), rego.EvalInterQueryBuiltinValueCache(s.expressions),
+	})
+	if ctx.Err() != nil {
+		return out, fmt.Errorf("decide: %w", context.Cause(ctx))
+	}
+	if err := decode(results, err, &out); err != nil {
+		return out, fmt.Errorf("workload: %w", err)
+	}
+	return out, nil
 }
 
 // options are those of every evaluation. Two evaluations at the same time must not share

@@ -8,6 +8,7 @@ import (
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
 )
@@ -38,7 +39,7 @@ spec:
 	set, err := rego.Compile(context.Background(), rego.Source{
 		Policies: documents.Policies,
 		Config:   rego.Config{NoMatch: "deny"},
-		Open:     func(namespace string) rego.Answers { return facts.Open(oci.Credentials{}, namespace) },
+		Open:     func(about rego.Workload) rego.Answers { return facts.Open(oci.Credentials{}, tenant.Workload(about)) },
 	})
 	if err != nil {
 		log.Fatal(err)

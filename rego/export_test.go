@@ -71,7 +71,11 @@ func (s *Set) Counted(ctx context.Context, review []byte) (map[string]int, error
 	if err != nil {
 		return nil, err
 	}
-	answers, count := s.open(about.namespace()), evaluations{}
+	whose, err := s.workloadOf(ctx, about)
+	if err != nil {
+		return nil, err
+	}
+	answers, count := s.open(whose), evaluations{}
 	asking := s.asking(answers, about)
 	_, err = evaluate(ctx, &s.decision, append(asking.options(about.value),
 		rego.EvalRequestMetadata(asking.metadata()), rego.EvalQueryTracer(count)))

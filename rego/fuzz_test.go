@@ -9,6 +9,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
 )
@@ -36,7 +37,7 @@ func FuzzSet(f *testing.F) {
 			t.Skip()
 		}
 		source := rego.Source{
-			Policies: documents.Policies, Open: func(namespace string) rego.Answers { return facts.Open(setup.credentials, namespace) },
+			Policies: documents.Policies, Open: func(about rego.Workload) rego.Answers { return facts.Open(setup.credentials, tenant.Workload(about)) },
 		}
 		set, err := rego.Compile(t.Context(), source)
 		if err != nil {

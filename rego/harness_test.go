@@ -14,6 +14,7 @@ import (
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/rego/raw"
@@ -137,7 +138,7 @@ func open(t testing.TB, w *world.World, s setup) *rig {
 	r := &rig{facts: s.facts, source: rego.Source{
 		Policies: documents.Policies, Config: s.config, Modules: s.modules,
 		Data: s.data, Allow: s.allow, Registries: s.registries, Explains: s.explains,
-		Open: func(namespace string) rego.Answers { return s.facts.Open(s.credentials, namespace) },
+		Open: func(about rego.Workload) rego.Answers { return s.facts.Open(s.credentials, tenant.Workload(about)) },
 	}}
 	set, err := rego.Compile(t.Context(), r.source)
 	if s.query != "" {

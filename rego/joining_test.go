@@ -1,6 +1,7 @@
 package rego_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -181,6 +182,36 @@ func TestDryRunIsJudged(t *testing.T) {
 	}
 }
 
+// AUTH-1: a decision knows whose credentials it has, before anything is asked.
+func TestWorkloadOfTheReview(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t, "images: {}")
+	r := open(t, w, setup{policies: passing})
+	var got rego.Workload
+	inner := r.source.Open
+	r.source.Open = func(about rego.Workload) rego.Answers {
+		got = about
+		return inner(about)
+	}
+	set, err := rego.Compile(t.Context(), r.source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := rego.NewEngine(set, nil)
+	review := `{"request": {"namespace": "shop", "operation": "CREATE", "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+		"object": {"spec": {"template": {"spec": {"serviceAccountName": "till", "imagePullSecrets": [{"name": "a"}, {"name": 5}]}}}}}}`
+	want := rego.Workload{Namespace: "shop", ServiceAccount: "till", PullSecrets: []string{"a"}, Path: "spec.template.spec"}
+	for name, call := range map[string]func(context.Context, []byte) (rego.Decision, error){"decide": engine.Decide, "mutate": engine.Mutate} {
+		got = rego.Workload{}
+		if _, err := call(t.Context(), []byte(review)); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: workload (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 // AUTH-5: facts are asked for the namespace of the request. Unlike upstream, which
 // believes the object first; nobody but its creator wrote that.
 func TestNamespaceIsThatOfTheRequest(t *testing.T) {
@@ -189,9 +220,9 @@ func TestNamespaceIsThatOfTheRequest(t *testing.T) {
 	r := open(t, w, setup{policies: passing})
 	var asked string
 	inner := r.source.Open
-	r.source.Open = func(namespace string) rego.Answers {
-		asked = namespace
-		return inner(namespace)
+	r.source.Open = func(about rego.Workload) rego.Answers {
+		asked = about.Namespace
+		return inner(about)
 	}
 	set, err := rego.Compile(t.Context(), r.source)
 	if err != nil {

@@ -193,7 +193,7 @@ func TestPolicyInRegoSeesTheInputOfItsCall(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t, signedApp)
 	r := open(t, w, setup{policies: static("everything", "**", "pass", ""), modules: map[string]string{"innocent.rego": innocent}})
-	answers := r.source.Open("")
+	answers := r.source.Open(rego.Workload{})
 	metadata := r.Set().Metadata(answers)
 	for _, tt := range []struct {
 		input any

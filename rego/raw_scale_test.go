@@ -102,7 +102,7 @@ func BenchmarkPoliciesInRego(b *testing.B) {
 func BenchmarkCompilePoliciesInRego(b *testing.B) {
 	for _, n := range []int{10, 100} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			source := rego.Source{Modules: judges(n), Open: func(string) rego.Answers { return nil }}
+			source := rego.Source{Modules: judges(n), Open: func(rego.Workload) rego.Answers { return nil }}
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := rego.Compile(b.Context(), source); err != nil {

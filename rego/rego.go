@@ -52,6 +52,19 @@ type Answers interface {
 	Block()
 }
 
+// Workload is what a decision is about, as data.assay.images.workload has it: as far as
+// the credentials go with which registries are asked.
+type Workload struct {
+	// Namespace is that of the object, "" where it has none.
+	Namespace string `json:"namespace"`
+	// ServiceAccount is what its Pods run as.
+	ServiceAccount string `json:"serviceAccount"`
+	// PullSecrets are the names in imagePullSecrets of the Pod spec.
+	PullSecrets []string `json:"pullSecrets"`
+	// Path is where the Pod spec stands in the object, "" where it has none.
+	Path string `json:"path"`
+}
+
 // Config is what an installation sets about decisions. Policies read it as
 // data.assay.config.
 type Config struct {

@@ -91,7 +91,7 @@ func BenchmarkCompileThousand(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			source := rego.Source{Policies: documents.Policies, Open: func(string) rego.Answers { return nil }}
+			source := rego.Source{Policies: documents.Policies, Open: func(rego.Workload) rego.Answers { return nil }}
 			before := liveHeap()
 			var set *rego.Set
 			b.ReportAllocs()

@@ -28,9 +28,8 @@ type Source struct {
 	Policies []cip.Policy
 	// Config is the installation's.
 	Config Config
-	// Open starts the answers of one decision about an object of a namespace, ""
-	// where it has none. Required.
-	Open func(namespace string) Answers
+	// Open starts the answers of one decision about a workload. Required.
+	Open func(about Workload) Answers
 	// Modules are the files of policies in plain Rego, and of libraries beside them,
 	// by path; see rego/raw. They may not lie under the packages that are the
 	// product's own.
@@ -59,14 +58,14 @@ type Set struct {
 	uncompiled map[string]map[string]string
 	inline     map[string]*inline.Module
 	raw        *raw.Policies
-	open       func(namespace string) Answers
+	open       func(about Workload) Answers
 	sources    []string // registries that policies name
 	reachable  []string // registries that policies in plain Rego may ask besides
 	// expressions are the regular expressions that have been compiled.
 	expressions cache.InterQueryValueCache
 
-	decision, mutation, registries, unchanged rego.PreparedEvalQuery
-	explanation                               *rego.PreparedEvalQuery // nil where the source does not want any
+	decision, mutation, registries, unchanged, workload rego.PreparedEvalQuery
+	explanation                                         *rego.PreparedEvalQuery // nil where the source does not want any
 }
 
 // Hash names the content of the set, sha256 in hex: equal sets decide equally.
@@ -114,6 +113,7 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 		"data.assay.mutation.decision":  &set.mutation,
 		"data.assay.images.registries":  &set.registries,
 		"data.assay.images.unchanged":   &set.unchanged,
+		"data.assay.images.workload":    &set.workload,
 	}
 	if source.Explains {
 		set.explanation = &rego.PreparedEvalQuery{}

@@ -17,7 +17,7 @@ func sourceOf(t *testing.T, documents string) rego.Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rego.Source{Policies: parsed.Policies, Open: func(string) rego.Answers { return nil }}
+	return rego.Source{Policies: parsed.Policies, Open: func(rego.Workload) rego.Answers { return nil }}
 }
 
 // refusesToCompile wants no set, and an error with all of the texts.
@@ -243,7 +243,7 @@ func TestRawPoliciesAreCheckedBySchemas(t *testing.T) {
 	const text = "package policies.mine\n\n# METADATA\n# schemas:\n#   - input: schema.assay.statement.slsa_v1\ndeny if input.predicate.%s.builder.id == \"b\"\n"
 	for field, want := range map[string]string{"runDetails": "", "rundetails": "mine.rego:6: rego_type_error: undefined ref: input.predicate.rundetails.builder.id"} {
 		set, err := rego.Compile(t.Context(), rego.Source{
-			Open: func(string) rego.Answers { return nil }, Modules: map[string]string{"mine.rego": fmt.Sprintf(text, field)},
+			Open: func(rego.Workload) rego.Answers { return nil }, Modules: map[string]string{"mine.rego": fmt.Sprintf(text, field)},
 		})
 		if err != nil {
 			t.Fatal(err)

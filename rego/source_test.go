@@ -11,6 +11,7 @@ import (
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/rego"
 )
 
@@ -88,12 +89,12 @@ func TestNamespaceOfTheReview(t *testing.T) {
 	facts, err := builtins.New(client, func() trust.Roots { return trust.Roots{Default: root} }, builtins.Options{
 		Record: true,
 		Now:    newClock().Now,
-		PullSecrets: func(namespace string, names []string) (oci.Credentials, error) {
+		Tenants: tenant.Named(func(namespace string, names []string) (oci.Credentials, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			asked = append(asked, namespace+"/"+strings.Join(names, ","))
 			return oci.Credentials{}, nil
-		},
+		}),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/world"
 )
@@ -331,7 +332,7 @@ func TestOtherTrustAndOtherCredentialsFetchAnew(t *testing.T) {
 				}
 				return roots
 			})
-			l.source.Open = func(namespace string) rego.Answers { return facts.Open(credentials, namespace) }
+			l.source.Open = func(about rego.Workload) rego.Answers { return facts.Open(credentials, tenant.Workload(about)) }
 			set, err := rego.Compile(t.Context(), l.source)
 			if err != nil {
 				t.Fatal(err)
@@ -359,7 +360,7 @@ func TestExpiredCertificateIsJudgedAnew(t *testing.T) {
 	facts := lastingFacts(t, l.world, l.clock.Now, func(root *trust.Root) trust.Roots {
 		return trust.Roots{Named: map[string]*trust.Root{"world": root}}
 	})
-	l.source.Open = func(namespace string) rego.Answers { return facts.Open(oci.Credentials{}, namespace) }
+	l.source.Open = func(about rego.Workload) rego.Answers { return facts.Open(oci.Credentials{}, tenant.Workload(about)) }
 	set, err := rego.Compile(t.Context(), l.source)
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/rego/compile"
@@ -149,7 +150,7 @@ func decide(t *testing.T, p cip.Policy, image string) (allowed bool, reasons str
 	}
 	set, err := rego.Compile(t.Context(), rego.Source{
 		Policies: []cip.Policy{p}, Config: rego.Config{NoMatch: "allow"},
-		Open: func(namespace string) rego.Answers { return facts.Open(oci.Credentials{}, namespace) },
+		Open: func(about rego.Workload) rego.Answers { return facts.Open(oci.Credentials{}, tenant.Workload(about)) },
 	})
 	if err != nil {
 		t.Fatalf("compile: %v", err)

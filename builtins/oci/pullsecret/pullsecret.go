@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -71,6 +72,20 @@ func Credentials(namespace string, secrets []Secret) (oci.Credentials, error) {
 	}
 	slices.SortStableFunc(ring, func(a, b entry) int { return cmp.Compare(b.weight(), a.weight()) })
 	return oci.Credentials{ID: "pull secrets " + hex.EncodeToString(id.Sum(nil)), Keychain: ring}, nil
+}
+
+// Before puts credentials before others, which serve the repositories that the first have no entry for. The ID names
+// both.
+func Before(first, behind oci.Credentials) oci.Credentials {
+	switch {
+	case first.Keychain == nil:
+		return behind
+	case behind.Keychain == nil:
+		return first
+	}
+	return oci.Credentials{
+		ID: fmt.Sprintf("%q before %q", first.ID, behind.ID), Keychain: authn.NewMultiKeychain(first.Keychain, behind.Keychain),
+	}
 }
 
 // entries are those of the configuration in a Secret, and its bytes.

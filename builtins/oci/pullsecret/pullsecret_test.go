@@ -140,6 +140,41 @@ func TestIDNamesTheTenant(t *testing.T) {
 	}
 }
 
+// everyone is a keychain for every host, such as that of an installation.
+type everyone struct{}
+
+func (everyone) Resolve(authn.Resource) (authn.Authenticator, error) {
+	return &authn.Basic{Username: "installation", Password: "s3cret"}, nil
+}
+
+// TestBefore: the workload's own count where they name the repository, and nowhere else.
+func TestBefore(t *testing.T) {
+	t.Parallel()
+	own, err := pullsecret.Credentials("shop", []pullsecret.Secret{secret("a", "r.example", "u", "s.example/acme", "v"), raw("empty", `{"auths": {"none.example": {}}}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	installation := oci.Credentials{ID: "webhook", Keychain: everyone{}}
+	both := pullsecret.Before(own, installation)
+	for repository, want := range map[string]string{
+		"r.example/app": "u", "s.example/acme/app": "v", "s.example/other": "installation", "t.example/app": "installation",
+		"none.example/app": "", // an entry that says nothing is an entry
+	} {
+		if got := user(t, both, repository); got != want {
+			t.Errorf("AUTH-1: %s: got user %q, want %q", repository, got, want)
+		}
+	}
+	if both.ID == own.ID || both.ID == installation.ID || pullsecret.Before(own, oci.Credentials{ID: "local", Keychain: everyone{}}).ID == both.ID {
+		t.Errorf("got ID %s, want one of both", both.ID)
+	}
+	if got := pullsecret.Before(oci.Credentials{}, installation); got.ID != "webhook" {
+		t.Errorf("got ID %q without any of its own, want the installation's", got.ID)
+	}
+	if got := pullsecret.Before(own, oci.Credentials{}); got.ID != own.ID {
+		t.Errorf("got ID %q without an installation's, want its own", got.ID)
+	}
+}
+
 // TestBadConfigurationIsNamedAndNotQuoted: nobody reads in an error what was secret.
 func TestBadConfigurationIsNamedAndNotQuoted(t *testing.T) {
 	t.Parallel()

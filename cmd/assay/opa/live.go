@@ -11,6 +11,7 @@ import (
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/builtins/sigstore/tuf"
+	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/cmd/assay/sources"
 )
 
@@ -39,7 +40,7 @@ func (l *live) metadata(ctx context.Context) map[string]any {
 	if l.facts == nil {
 		return nil
 	}
-	s := l.facts.Open(oci.LocalCredentials(), "")
+	s := l.facts.Open(oci.LocalCredentials(), tenant.Workload{})
 	s.Block()
 	return s.Metadata(nil, nil, nil)
 }

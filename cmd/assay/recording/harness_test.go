@@ -15,6 +15,7 @@ import (
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/capsule"
 	"github.com/assay-dev/assay/cmd/assay/recording"
 	"github.com/assay-dev/assay/rego"
@@ -65,7 +66,7 @@ type setup struct {
 	data        map[string]any
 	record      bool
 	credentials oci.Credentials
-	pullSecrets func(namespace string, names []string) (oci.Credentials, error)
+	tenants     tenant.Source
 	handler     func(http.Handler) http.Handler
 }
 
@@ -117,7 +118,7 @@ func compiled(t testing.TB, w *world.World, s setup) *rego.Set {
 		return time.Date(2026, 6, 1, 12, 0, 1, 0, time.FixedZone("elsewhere", 7200)).Add(2 * time.Hour)
 	}
 	facts, err := builtins.New(client, func() trust.Roots { return trust.Roots{Default: root} },
-		builtins.Options{Record: s.record, PullSecrets: s.pullSecrets, Now: now})
+		builtins.Options{Record: s.record, Tenants: s.tenants, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +131,7 @@ func compiled(t testing.TB, w *world.World, s setup) *rego.Set {
 	}
 	set, err := rego.Compile(t.Context(), rego.Source{
 		Policies: documents.Policies, Modules: s.modules, Data: s.data, Config: rego.Config{Tags: "resolve"},
-		Open: func(namespace string) rego.Answers { return facts.Open(s.credentials, namespace) },
+		Open: func(about rego.Workload) rego.Answers { return facts.Open(s.credentials, tenant.Workload(about)) },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"github.com/assay-dev/assay/builtins/exchange"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/capsule"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/apart"
@@ -36,7 +37,7 @@ type Policies struct {
 type Judge struct {
 	cue  *cue.Evaluator
 	sets map[[sha256.Size]byte]*rego.Set
-	open func(namespace string) rego.Answers // of the decision under way
+	open func(rego.Workload) rego.Answers // of the decision under way
 }
 
 // NewJudge makes a judge.
@@ -98,7 +99,7 @@ func (j *Judge) Judge(ctx context.Context, c *capsule.Capsule, others *Policies)
 	if err != nil {
 		return out, err
 	}
-	j.open = func(namespace string) rego.Answers { return facts.Open(session, namespace) }
+	j.open = func(about rego.Workload) rego.Answers { return facts.Open(session, tenant.Workload(about)) }
 	out, err = decide(ctx, set, c)
 	out.NotRecorded = append(out.NotRecorded, cut...)
 	return out, err
@@ -163,7 +164,7 @@ func (j *Judge) compile(ctx context.Context, source rego.Source) (*rego.Set, err
 	if set, ok := j.sets[key]; ok {
 		return set, nil
 	}
-	source.Open = func(namespace string) rego.Answers { return j.open(namespace) }
+	source.Open = func(about rego.Workload) rego.Answers { return j.open(about) }
 	set, err := rego.Compile(ctx, source)
 	if err != nil {
 		return nil, err
@@ -185,7 +186,7 @@ func (j *Judge) facts(c *capsule.Capsule, roots trust.Roots, again bool) (*built
 		return nil, session, err
 	}
 	options := builtins.Options{
-		AnchoredIdentities: c.Settings.AnchoredIdentities, CUE: j.cue, PullSecrets: replay.PullSecrets,
+		AnchoredIdentities: c.Settings.AnchoredIdentities, CUE: j.cue, Tenants: tenant.Named(replay.PullSecrets),
 		Now: func() time.Time { return c.Settings.Time }, Record: true,
 	}
 	if again {

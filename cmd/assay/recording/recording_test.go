@@ -15,6 +15,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/capsule"
 	"github.com/assay-dev/assay/cmd/assay/recording"
 	"github.com/assay-dev/assay/rego"
@@ -121,8 +122,8 @@ func TestNoCredentialIsRecorded(t *testing.T) {
 	secret := oci.Credentials{ID: "pull secrets " + hex.EncodeToString(id[:]), Keychain: keychain}
 	r := open(t, setup{
 		record: true, handler: guarded, credentials: oci.Credentials{ID: "tenant-of-" + password, Keychain: keychain},
-		pullSecrets: func(string, []string) (oci.Credentials, error) { return secret, nil },
-		policies:    signed + "      source: [{signaturePullSecrets: [{name: registry}]}]\n",
+		tenants:  tenant.Named(func(string, []string) (oci.Credentials, error) { return secret, nil }),
+		policies: signed + "      source: [{signaturePullSecrets: [{name: registry}]}]\n",
 	})
 	if d := r.decide(t, r.image("app")); !d.Allowed {
 		t.Fatalf("got %q, want it admitted", d.Reasons)

@@ -12,6 +12,7 @@ import (
 	"github.com/assay-dev/assay/builtins/keys"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/cmd/assay/suite/fixture"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
@@ -171,7 +172,7 @@ func (s *stage) newEngine(ctx context.Context, key engineKey, file *fixture.File
 	set, err := rego.Compile(ctx, rego.Source{
 		Policies: resolved, Modules: found.modules, V0: found.v0, Data: found.data,
 		Config: rego.Config{NoMatch: or(config.NoMatch, "deny"), Tags: or(config.Tags, "resolve"), Policies: or(config.InlinePolicies, "upstream")},
-		Open:   func(namespace string) rego.Answers { return facts.Open(oci.Credentials{}, namespace) },
+		Open:   func(about rego.Workload) rego.Answers { return facts.Open(oci.Credentials{}, tenant.Workload(about)) },
 	})
 	if err != nil {
 		return nil, err
@@ -249,7 +250,7 @@ func (s *stage) warn(file, warning string) {
 // metadata answers the builtins that Rego tests call: from the world, and of the
 // policy set without a fixture's own resources.
 func (s *stage) metadata() map[string]any {
-	session := s.standalone.Open(oci.Credentials{}, "")
+	session := s.standalone.Open(oci.Credentials{}, tenant.Workload{})
 	session.Block()
 	if known := s.engines[engineKey{}]; known.Engine != nil {
 		return known.Set().Metadata(session)

@@ -18,6 +18,7 @@ import (
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/oci/edge"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/cmd/assay/allow"
 	"github.com/assay-dev/assay/cmd/assay/recording"
 	"github.com/assay-dev/assay/rego"
@@ -194,13 +195,13 @@ func (w *Wiring) Compile(ctx context.Context, d *Documents) (*rego.Set, error) {
 	}
 	facts, err := builtins.New(w.registry, roots, builtins.Options{
 		AnchoredIdentities: w.Flags.IdentityRegexp == "anchored", FetchTimeout: w.timeout, CUE: w.CUE,
-		PullSecrets: d.pullSecrets.credentials, Record: w.Flags.Record.Dir != "",
+		Tenants: tenant.Named(d.pullSecrets.credentials), Record: w.Flags.Record.Dir != "",
 	})
 	if err != nil {
 		return nil, err
 	}
 	source := w.Source(d)
-	source.Open = func(namespace string) rego.Answers { return facts.Open(w.Credentials, namespace) }
+	source.Open = func(about rego.Workload) rego.Answers { return facts.Open(w.Credentials, tenant.Workload(about)) }
 	source.Allow.Transport, source.Explains = w.outgoing, w.Explains
 	return rego.Compile(ctx, source)
 }

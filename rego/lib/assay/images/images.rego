@@ -204,6 +204,47 @@ _lists[group] := list if {
 }
 
 # METADATA
+# title: Workload
+# description: |
+#   Whose credentials registries are asked with: the namespace of the review, the
+#   ServiceAccount of the Pod spec and the names in its imagePullSecrets. What is
+#   no name is left out: it can only lead to fewer credentials. The namespace is the
+#   request's, which the API server wrote, and never one that the object claims.
+workload := {
+	"namespace": _text(object.get(input, ["request", "namespace"], "")),
+	"serviceAccount": _service_account(object.get(_pod_spec, "serviceAccountName", "")),
+	"pullSecrets": [name |
+		some secret in _pull_secrets(object.get(_pod_spec, "imagePullSecrets", []))
+		name := object.get(_object(secret), "name", "")
+		_is_name(name)
+	],
+	"path": _path,
+}
+
+default _pod_spec := {}
+
+_pod_spec := _object(object.get(object_under_review, pod_spec_path, {}))
+
+default _path := ""
+
+_path := concat(".", pod_spec_path)
+
+_service_account(name) := name if {
+	_is_name(name)
+} else := "default"
+
+_pull_secrets(list) := list if {
+	is_array(list)
+} else := []
+
+# As Kubernetes names Secrets and ServiceAccounts (RFC 1123).
+_is_name(name) if {
+	is_string(name)
+	count(name) <= 253
+	regex.match(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`, name)
+}
+
+# METADATA
 # title: Registries
 # description: The registries of the review's own images, which alone a speculative evaluation may contact.
 registries contains parsed.registry if {

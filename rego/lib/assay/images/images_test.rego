@@ -301,3 +301,71 @@ test_update_without_an_old_object_leaves_nothing_unchanged if {
 		with input as given.review("UPDATE", "/v1/Pod", {"spec": _runs([_one])})
 	got == set()
 }
+
+_running_as := {"serviceAccountName": "shop", "imagePullSecrets": [{"name": "one"}, {"name": "two.b"}]}
+
+# AUTH-1: wherever the Pod spec stands.
+test_workload_of_every_kind[kind] if {
+	some kind, workload in _workloads
+	obj := json.patch(workload.object, [{"op": "replace", "path": workload.at, "value": _running_as}])
+	review := object.union(given.review("CREATE", kind, obj), {"request": {"namespace": "store"}})
+	got := images.workload with input as review
+	got == {
+		"namespace": "store",
+		"serviceAccount": "shop",
+		"pullSecrets": ["one", "two.b"],
+		"path": concat(".", workload.at),
+	}
+}
+
+# AUTH-1: what is no name is left out, and what is none at all is the default.
+test_workload_of_odd_specs[note] if {
+	some note, case in {
+		"nothing": {"spec": {}, "account": "default", "secrets": []},
+		"no spec": {"spec": null, "account": "default", "secrets": []},
+		"empty": {"spec": {"serviceAccountName": "", "imagePullSecrets": []}, "account": "default", "secrets": []},
+		"null": {"spec": {"serviceAccountName": null, "imagePullSecrets": null}, "account": "default", "secrets": []},
+		"other types": {
+			"spec": {"serviceAccountName": ["a"], "imagePullSecrets": {"name": "a"}},
+			"account": "default",
+			"secrets": [],
+		},
+		"a path": {
+			"spec": {"serviceAccountName": "../kube-system/default", "imagePullSecrets": [{"name": "../../bank/pull"}]},
+			"account": "default",
+			"secrets": [],
+		},
+		"too long": {
+			"spec": {"imagePullSecrets": [{"name": concat("", ["a" | some _ in numbers.range(1, 254)])}]},
+			"account": "default",
+			"secrets": [],
+		},
+		"some of them": {
+			"spec": {"imagePullSecrets": ["a", null, {"name": 5}, {"name": "B"}, {}, {"name": "good"}]},
+			"account": "default",
+			"secrets": ["good"],
+		},
+	}
+	got := images.workload with input as given.pod(case.spec)
+	[got.serviceAccount, got.pullSecrets] == [case.account, case.secrets]
+}
+
+# The namespace is the request's; what the object says of it does not count.
+test_workload_of_odd_reviews[note] if {
+	some note, case in {
+		"no review": {"input": {}, "namespace": "", "path": ""},
+		"a text": {"input": {"request": "r"}, "namespace": "", "path": ""},
+		"no kind": {"input": {"request": {"namespace": "store"}}, "namespace": "store", "path": ""},
+		"no text": {"input": {"request": {"namespace": ["store"]}}, "namespace": "", "path": ""},
+		"the object's": {
+			"input": object.union(
+				given.review("CREATE", "/v1/Pod", {"metadata": {"namespace": "bank"}, "spec": {}}),
+				{"request": {"namespace": "store"}},
+			),
+			"namespace": "store",
+			"path": "spec",
+		},
+	}
+	got := images.workload with input as case.input
+	got == {"namespace": case.namespace, "serviceAccount": "default", "pullSecrets": [], "path": case.path}
+}
