@@ -15,6 +15,7 @@ import (
 	"github.com/assay-dev/assay/builtins/oci/layers"
 	"github.com/assay-dev/assay/builtins/oci/manifest"
 	"github.com/assay-dev/assay/builtins/oci/memo"
+	"github.com/assay-dev/assay/builtins/oci/registries"
 )
 
 // emptyTTL is for how long "there is no evidence" holds: short, because a signature often arrives moments after its
@@ -28,6 +29,7 @@ type options struct {
 	guard       edge.Guard
 	inner       http.RoundTripper // instead of the network
 	roots       *x509.CertPool
+	registries  *registries.Config
 	now         func() time.Time
 	timeout     time.Duration
 	listTTL     time.Duration
@@ -71,6 +73,11 @@ func WithPrivateRegistries() Option {
 // WithRootCAs replaces the system's certificate authorities.
 func WithRootCAs(roots *x509.CertPool) Option {
 	return func(o *options) error { o.roots = roots; return nil }
+}
+
+// WithRegistries says of single registries what package registries knows to say.
+func WithRegistries(config *registries.Config) Option {
+	return func(o *options) error { o.registries = config; return nil }
 }
 
 // WithTransport takes the place of the network, for tests and tools that have the registries at hand: nothing is dialled,
@@ -157,7 +164,7 @@ func positive(what string, n int64, set func(*options)) Option {
 // Client reads from registries. It is safe for concurrent use; make one and keep it.
 type Client struct {
 	options
-	transport http.RoundTripper
+	network   *registries.Network // nil where inner takes its place
 	flights   memo.Flights
 	slots     slots
 	flying    flying
@@ -181,8 +188,8 @@ func New(opts ...Option) (*Client, error) {
 	if c.names, err = memo.NewCache(maxNames, c.now); err != nil {
 		return nil, err
 	}
-	if c.transport = c.inner; c.transport == nil {
-		c.transport = edge.Pool{Guard: c.guard, Roots: c.roots, Concurrency: c.concurrency}.Transport()
+	if c.inner == nil {
+		c.network = c.registries.Network(edge.Pool{Guard: c.guard, Roots: c.roots, Concurrency: c.concurrency}, c.now)
 	}
 	c.flights.Timeout = c.timeout
 	c.flying = flying{most: c.maxInFlight, free: semaphore.NewWeighted(c.maxInFlight)}

@@ -80,8 +80,20 @@ func (c *Client) verified(ctx context.Context, cred Credentials, r Reference, d 
 	})
 }
 
-// getDigest reads the content of a digest, and refuses any other.
-func (c *Client) getDigest(ctx context.Context, cred Credentials, r Reference, digest string, q request) ([]byte, error) {
+// getDigest reads the content of a digest: from a mirror of r that has it, or else from r. A mirror is asked with the
+// credentials that name it, if there are any, and never with those of r.
+func (c *Client) getDigest(ctx context.Context, cred Credentials, r Reference, digest string, q request) (body []byte, err error) {
+	if c.network.Mirrored(ctx, r.Registry, r.Repository, func(ctx context.Context, registry, repository string) error {
+		body, err = c.digestAt(ctx, cred, Reference{Registry: registry, Repository: repository}, digest, q)
+		return err
+	}) {
+		return body, nil
+	}
+	return c.digestAt(ctx, cred, r, digest, q)
+}
+
+// digestAt reads the content of a digest, and refuses any other.
+func (c *Client) digestAt(ctx context.Context, cred Credentials, r Reference, digest string, q request) ([]byte, error) {
 	p, err := c.get(ctx, cred, r, q)
 	if err != nil {
 		return nil, err

@@ -26,8 +26,7 @@ type Files = layers.Files
 // that the manifest names and the diff ID that the config file names. Layers are read from the repository of ref and
 // from nowhere else: the URLs of foreign layers are not followed.
 func (c *Client) Files(ctx context.Context, cred Credentials, ref string, paths []string) (Files, error) {
-	image, err := layers.New(paths, c.unpacking)
-	if err != nil {
+	if _, err := layers.New(paths, c.unpacking); err != nil { // before anything is asked
 		return Files{}, err
 	}
 	what := "layers of " + ref
@@ -43,6 +42,22 @@ func (c *Client) Files(ctx context.Context, cred Credentials, ref string, paths 
 		return Files{}, edge.Refusal(what, err)
 	}
 	defer c.unpackers.Release(1)
+	var found Files
+	if c.network.Mirrored(ctx, r.Registry, r.Repository, func(ctx context.Context, registry, repository string) error {
+		found, err = c.unpack(ctx, cred, Reference{Registry: registry, Repository: repository}, paths, described)
+		return err
+	}) {
+		return found, nil
+	}
+	return c.unpack(ctx, cred, r, paths, described)
+}
+
+// unpack reads layers, all from one repository.
+func (c *Client) unpack(ctx context.Context, cred Credentials, r Reference, paths []string, described []layers.Layer) (Files, error) {
+	image, err := layers.New(paths, c.unpacking)
+	if err != nil {
+		return Files{}, err
+	}
 	for _, layer := range described {
 		if err := c.apply(ctx, cred, r, image, layer); err != nil {
 			return Files{}, err

@@ -164,11 +164,11 @@ func TestForbiddenAddressBehindAName(t *testing.T) {
 		f := newFake(t)
 		ref, _ := f.signed(t, "org/app")
 		f.on("/blobs/", func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "http://"+host+"/latest", http.StatusTemporaryRedirect)
+			http.Redirect(w, r, "https://"+host+"/latest", http.StatusTemporaryRedirect)
 		})
 		refusedLayers(t, newClient(t, dns), ref, oci.ForbiddenHost, host, "169.254.169.254")
 		f.misbehave(func(w http.ResponseWriter, _ *http.Request) bool {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+host+`/token"`)
+			w.Header().Set("WWW-Authenticate", `Bearer realm="https://`+host+`/token"`)
 			w.WriteHeader(http.StatusUnauthorized)
 			return true
 		})

@@ -21,7 +21,7 @@ func TestSchemes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		repo, err := r.repository()
+		repo, err := r.repository(false)
 		if err != nil {
 			t.Fatal(err)
 		}

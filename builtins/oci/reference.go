@@ -69,10 +69,14 @@ func (r Reference) at(identifier string) string {
 }
 
 // repository is r for ggcr, which asks over plain HTTP too where it takes the registry for a near one. Its judgement
-// must be ours as well. Requires r to come from Parse.
-func (r Reference) repository() (name.Repository, error) {
-	repo, err := name.NewRepository(r.Registry+"/"+r.Repository, name.WeakValidation)
-	if err == nil && repo.Scheme() != "https" && !edge.Near(r.Registry) {
+// must be ours as well; plain says that the installation lists it for plain HTTP. Requires r to come from Parse.
+func (r Reference) repository(plain bool) (name.Repository, error) {
+	options := []name.Option{name.WeakValidation}
+	if plain {
+		options = append(options, name.Insecure)
+	}
+	repo, err := name.NewRepository(r.Registry+"/"+r.Repository, options...)
+	if err == nil && repo.Scheme() != "https" && !plain && !edge.Near(r.Registry) {
 		return repo, edge.Refuse(ForbiddenHost, "registry %s: got plain http, want https", r.Registry)
 	}
 	return repo, err

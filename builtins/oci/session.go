@@ -87,7 +87,7 @@ func sessionKey(cred Credentials, ref Reference) memo.Key {
 // registry asks for one.
 func (c *Client) session(ctx context.Context, cred Credentials, ref Reference) (*session, error) {
 	return memo.Shared[*session](ctx, &c.flights, c.names, sessionKey(cred, ref), func(ctx context.Context) (memo.Answer, error) {
-		repo, err := ref.repository()
+		repo, err := ref.repository(c.registries.Plain(ref.Registry))
 		if err != nil {
 			return memo.Answer{}, edge.AsError("repository "+ref.Repository, err)
 		}
@@ -111,7 +111,11 @@ func (c *Client) begin(ctx context.Context, cred Credentials, repo name.Reposito
 			return nil, &Error{Code: Unauthorized, Message: what + ": got no credentials from the keychain", Err: err}
 		}
 	}
-	e := edge.NewSession(c.transport, c.guard)
+	network := c.inner
+	if network == nil {
+		network = c.network.Over(repo.RegistryStr())
+	}
+	e := edge.NewSession(network, c.guard)
 	rt, err := transport.NewWithContext(ctx, repo.Registry, auth, e, []string{repo.Scope(transport.PullScope)})
 	if err != nil {
 		r := edge.Refusal(what, err)

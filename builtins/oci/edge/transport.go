@@ -22,9 +22,11 @@ const (
 
 // Pool is one connection pool, under the sessions of all tenants. It knows no credentials.
 type Pool struct {
-	Guard       Guard
-	Roots       *x509.CertPool // nil for the system's
-	Concurrency int            // connections that are kept per host
+	Guard Guard
+	Roots *x509.CertPool // nil for the system's
+	// Certificate is what the client shows where it is asked for one, nil for none.
+	Certificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
+	Concurrency int // connections that are kept per host
 }
 
 // Transport builds the pool.
@@ -32,7 +34,7 @@ func (p Pool) Transport() http.RoundTripper {
 	return &http.Transport{
 		Proxy:                  nil, // a proxy would dial in our place, unguarded
 		DialContext:            p.Guard.Dial,
-		TLSClientConfig:        &tls.Config{RootCAs: p.Roots, MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        &tls.Config{RootCAs: p.Roots, GetClientCertificate: p.Certificate, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    dialTimeout,
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true, // bytes are hashed as sent, and a bomb stays as small as it came

@@ -17,6 +17,7 @@ import (
 	"github.com/assay-dev/assay/builtins/keys"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/oci/edge"
+	"github.com/assay-dev/assay/builtins/oci/registries"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/cmd/assay/allow"
@@ -38,6 +39,7 @@ type Flags struct {
 	IdentityRegexp    string
 	InlinePolicies    string
 	PrivateRegistries bool
+	Registries        string
 	Mutate            string // of serve alone, see Tags
 	Cluster           bool   // of serve alone: policies are objects of a cluster, too
 	Rego              allow.Flags
@@ -61,6 +63,7 @@ func (f *Flags) AddEngine(cmd *cobra.Command, privateRegistries bool) {
 	flags.StringVar(&f.IdentityRegexp, "identity-regexp", "upstream", "how identity expressions match: upstream (any part of the value) or anchored (all of it)")
 	flags.StringVar(&f.InlinePolicies, "inline-policies", "upstream", "how CUE and Rego inside policies are read: upstream or strict")
 	flags.BoolVar(&f.PrivateRegistries, "allow-private-registries", privateRegistries, "dial registries on loopback and private addresses")
+	flags.StringVar(&f.Registries, "registries", "", "`file` about single registries: CAs, client certificates, plain HTTP and mirrors")
 	f.Rego.AddRegistries(cmd)
 	f.Rego.Add(cmd)
 	f.TUF.add(cmd)
@@ -109,6 +112,22 @@ func (f *Flags) check() error {
 // server's own default is the same.
 const Timeout = 10 * time.Second
 
+// registry makes the client of all registries.
+func (f *Flags) registry(timeout time.Duration) (*oci.Client, error) {
+	options := []oci.Option{oci.WithTimeout(timeout)}
+	if f.PrivateRegistries {
+		options = append(options, oci.WithPrivateRegistries())
+	}
+	if f.Registries != "" {
+		config, err := registries.Read(f.Registries)
+		if err != nil {
+			return nil, fmt.Errorf("--registries: %w", err)
+		}
+		options = append(options, oci.WithRegistries(config))
+	}
+	return oci.New(options...)
+}
+
 // Wiring holds what outlives a policy set: the registry client with its caches,
 // the evaluator of CUE policies with its own, and the default trust root.
 type Wiring struct {
@@ -138,11 +157,7 @@ func New(flags Flags, tags string, timeout time.Duration) (*Wiring, error) {
 	if timeout == 0 {
 		timeout = Timeout
 	}
-	options := []oci.Option{oci.WithTimeout(timeout)}
-	if flags.PrivateRegistries {
-		options = append(options, oci.WithPrivateRegistries())
-	}
-	registry, err := oci.New(options...)
+	registry, err := flags.registry(timeout)
 	if err != nil {
 		return nil, err
 	}
