@@ -75,14 +75,18 @@ func payload(t *testing.T, c *oci.Client, cred oci.Credentials, ref string) oci.
 func TestAMirrorWithAnotherDigestIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	for name, how := range map[string]http.HandlerFunc{
-		"other bytes of that size":    func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "PAYLOAD of org/app") },
-		"more bytes":                  func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "payload of org/app and more") },
-		"fewer bytes":                 func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "payload") },
-		"nothing":                     status(http.StatusNotFound),
-		"a wish for a password":       status(http.StatusUnauthorized),
-		"an error":                    status(http.StatusInternalServerError),
-		"a redirect to metadata":      func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://169.254.169.254/", 307) },
-		"a redirect without an end":   func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 307) },
+		"other bytes of that size": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "PAYLOAD of org/app") },
+		"more bytes":               func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "payload of org/app and more") },
+		"fewer bytes":              func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "payload") },
+		"nothing":                  status(http.StatusNotFound),
+		"a wish for a password":    status(http.StatusUnauthorized),
+		"an error":                 status(http.StatusInternalServerError),
+		"a redirect to metadata": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://169.254.169.254/", http.StatusTemporaryRedirect)
+		},
+		"a redirect without an end": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)
+		},
 		"a connection that is closed": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
 		t.Run(name, func(t *testing.T) {
