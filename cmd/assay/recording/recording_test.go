@@ -102,6 +102,28 @@ func TestEvidenceCannotBeForged(t *testing.T) {
 	}
 }
 
+// TestCredentialsThatWereNotFound are so again, without anybody to ask.
+func TestCredentialsThatWereNotFound(t *testing.T) {
+	t.Parallel()
+	forbidden := tenant.Given(func(tenant.Asker) (oci.Credentials, error) {
+		return oci.Credentials{}, &oci.Error{Code: oci.Unauthorized, Message: `secrets "pull" is forbidden`}
+	})
+	for name, policies := range map[string]string{
+		"the workload's own": signed, "those that a policy names": signed + "      source: [{signaturePullSecrets: [{name: registry}]}]\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := open(t, setup{record: true, tenants: forbidden, policies: policies})
+			d := r.decide(t, r.image("app"))
+			if d.Allowed || !strings.Contains(strings.Join(d.Reasons, " "), `secrets "pull" is forbidden`) {
+				t.Fatalf("got %q, want a denial with the cause", d.Reasons)
+			}
+			c, _ := r.last(t)
+			same(t, c)
+		})
+	}
+}
+
 // TestNoCredentialIsRecorded has a registry that wants a password, and pull secrets for
 // the place of the signatures.
 func TestNoCredentialIsRecorded(t *testing.T) {

@@ -134,8 +134,11 @@ type Wiring struct {
 	Flags Flags
 	// Credentials are those of whoever runs the program: one tenant.
 	Credentials oci.Credentials
-	Resolver    *keys.Resolver
-	CUE         *cue.Evaluator
+	// Tenants finds the credentials of workloads in a cluster. Nil leaves them to Credentials,
+	// and those that policies name to the Secrets that came with the policies.
+	Tenants  tenant.Source
+	Resolver *keys.Resolver
+	CUE      *cue.Evaluator
 	// Root is the default trust root.
 	Root     RootSource
 	Explains bool // see rego.Source
@@ -210,7 +213,7 @@ func (w *Wiring) Compile(ctx context.Context, d *Documents) (*rego.Set, error) {
 	}
 	facts, err := builtins.New(w.registry, roots, builtins.Options{
 		AnchoredIdentities: w.Flags.IdentityRegexp == "anchored", FetchTimeout: w.timeout, CUE: w.CUE,
-		Tenants: tenant.Named(d.pullSecrets.credentials), Record: w.Flags.Record.Dir != "",
+		Tenants: w.tenants(d), Record: w.Flags.Record.Dir != "",
 	})
 	if err != nil {
 		return nil, err
@@ -219,6 +222,14 @@ func (w *Wiring) Compile(ctx context.Context, d *Documents) (*rego.Set, error) {
 	source.Open = func(about rego.Workload) rego.Answers { return facts.Open(w.Credentials, tenant.Workload(about)) }
 	source.Allow.Transport, source.Explains = w.outgoing, w.Explains
 	return rego.Compile(ctx, source)
+}
+
+// tenants is who knows the credentials of workloads.
+func (w *Wiring) tenants(d *Documents) tenant.Source {
+	if w.Tenants != nil {
+		return w.Tenants
+	}
+	return tenant.Named(d.pullSecrets.credentials)
 }
 
 // Source is what a policy set is compiled from, but for what it asks.
