@@ -107,6 +107,12 @@ func (d *Desk) AtHand(named []string) (credentials oci.Credentials, ok bool, err
 	if known, ok := d.known(named); ok {
 		return known.credentials, true, known.err
 	}
+	// Who asks holds a lock; [Desk.Find] will say that something is wrong.
+	defer func() {
+		if recover() != nil {
+			credentials, ok, err = oci.Credentials{}, false, nil
+		}
+	}()
 	asker := d.of(named)
 	credentials, ok, err = d.source.AtHand(asker)
 	if !ok {

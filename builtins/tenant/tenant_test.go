@@ -69,6 +69,19 @@ func TestTheFirstAnswerStays(t *testing.T) {
 	}
 }
 
+// TestPanics are refusals, wherever they are.
+func TestPanics(t *testing.T) {
+	t.Parallel()
+	source := tenant.Given(func(tenant.Asker) (oci.Credentials, error) { panic("here") })
+	desk := tenant.NewDesk(source, tenant.Workload{}, oci.Credentials{ID: "behind"}, func(tenant.Asker, oci.Credentials, error) {})
+	if got, ok, err := desk.AtHand(nil); ok || err != nil || got.ID != "" {
+		t.Errorf("got %q, %t and %v, want nothing at hand", got.ID, ok, err)
+	}
+	if got, err := desk.Find(t.Context(), nil); err == nil || got.ID != "" {
+		t.Errorf("got %q and %v, want an error alone", got.ID, err)
+	}
+}
+
 func TestGiven(t *testing.T) {
 	t.Parallel()
 	behind := oci.Credentials{ID: "behind"}
