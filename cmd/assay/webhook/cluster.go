@@ -12,10 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/assay-dev/assay/cmd/assay/tenants"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/kube"
 	"github.com/assay-dev/assay/kube/hook"
 	"github.com/assay-dev/assay/kube/lease"
+	"github.com/assay-dev/assay/kube/pull"
 	"github.com/assay-dev/assay/kube/status"
 	"github.com/assay-dev/assay/kube/watch"
 	"github.com/assay-dev/assay/rego"
@@ -29,6 +31,8 @@ type clusterFlags struct {
 	on         bool
 	kubeconfig string
 	namespace  string
+	secrets    string // whose pull secrets are read, see pull.Mode
+	secret     string
 }
 
 func (f *clusterFlags) add(cmd *cobra.Command) {
@@ -36,6 +40,20 @@ func (f *clusterFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.on, "cluster", false, "serve the policies that are objects of the cluster that this Pod runs in")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "serve those of the cluster that this `file` names; says --cluster too")
 	flags.StringVar(&f.namespace, "system-namespace", "", "`namespace` of settings, and of the Secrets and ConfigMaps that policies refer to (default the Pod's own, else "+kube.DefaultNamespace+")")
+	flags.StringVar(&f.secrets, "pull-secrets", string(pull.Pods), "whose registry credentials are read from Secrets: pods, central or none")
+	flags.StringVar(&f.secret, "pull-secret", "", "`name` of the Secret of the system namespace that --pull-secrets central reads")
+}
+
+// puller reads the pull secrets of workloads.
+func (f *clusterFlags) puller(client *kube.Client) (*pull.Puller, error) {
+	switch mode := pull.Mode(f.secrets); {
+	case mode != pull.Pods && mode != pull.Central && mode != pull.None:
+		return nil, fmt.Errorf("--pull-secrets: got %q, want pods, central or none", f.secrets)
+	case (mode == pull.Central) != (f.secret != ""):
+		return nil, fmt.Errorf("--pull-secret: got %q, want a name with --pull-secrets central, and none without", f.secret)
+	default:
+		return pull.New(client, pull.Options{Mode: mode, Secret: f.secret})
+	}
 }
 
 // wanted says whether policies come from a cluster.
@@ -48,6 +66,7 @@ const leaseName = "assay"
 // one of them writes what became of the objects.
 type cluster struct {
 	client  *kube.Client
+	tenants *tenants.Cluster
 	watcher *watch.Watcher
 	lease   *lease.Lease
 	writer  *status.Writer
@@ -63,8 +82,12 @@ func (f *clusterFlags) open(version string, log *slog.Logger) (*cluster, error) 
 	if err != nil {
 		return nil, err
 	}
+	puller, err := f.puller(client)
+	if err != nil {
+		return nil, err
+	}
 	return &cluster{
-		client: client, watcher: watch.New(client, log), lease: lease.New(client, leaseName, name, log),
+		client: client, tenants: tenants.New(puller), watcher: watch.New(client, log), lease: lease.New(client, leaseName, name, log),
 		writer: status.NewWriter(client, name, log), denials: status.NewDenials(client, name, log),
 	}, nil
 }

@@ -110,6 +110,7 @@ func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, config ser
 		if r.cluster, err = in.open(version, config.Logger); err != nil {
 			return nil, err
 		}
+		w.Tenants = r.cluster.tenants
 	}
 	// Watched before they are read: no change falls in between.
 	watch := server.NewWatch(config.Logger, directories(append(append([]string{}, flags.Policies...), flags.TrustRoots...)))

@@ -50,6 +50,9 @@ func (d *Documents) join(objects watch.Objects) {
 	d.sources.ConfigMaps = append(d.sources.ConfigMaps, objects.ConfigMaps...)
 	d.sources.Place = "the system namespace of the cluster"
 	d.noMatch = objects.Settings.NoMatch
+	if len(objects.Settings.InsecureRegistries) > 0 {
+		d.Warnings = append(d.Warnings, "insecure-registries has no effect: a registry is asked over plain HTTP where the file of --registries says so")
+	}
 	for _, refused := range objects.Refused {
 		d.Warnings = append(d.Warnings, refused.String())
 	}
