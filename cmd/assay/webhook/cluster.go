@@ -71,6 +71,7 @@ type cluster struct {
 	lease   *lease.Lease
 	writer  *status.Writer
 	denials *status.Denials
+	matched matched
 }
 
 func (f *clusterFlags) open(version string, log *slog.Logger) (*cluster, error) {
@@ -101,6 +102,12 @@ func (c *cluster) run(ctx context.Context, changed func()) {
 	work.Wait()
 }
 
+// tell says what became of the objects.
+func (c *cluster) tell(objects watch.Objects, outcomes map[string]status.Outcome) {
+	c.matched.count(outcomes)
+	c.writer.Set(status.Judge(objects, outcomes))
+}
+
 // check says whether the objects were read, and what of them is out of date.
 func (c *cluster) check(loaded bool) server.Check {
 	out := server.Check{Name: "cluster"}
@@ -119,11 +126,16 @@ func (c *cluster) check(loaded bool) server.Check {
 	return out
 }
 
-// told lets the events of denials be made, beside the answer.
+// told notes what a decision matched, and lets the events of denials be made, beside the
+// answer.
 func (c *cluster) told(decide decide) decide {
 	return func(ctx context.Context, review []byte) (rego.Decision, error) {
 		decision, err := decide(ctx, review)
-		if err == nil && !decision.Allowed {
+		if err != nil {
+			return decision, err
+		}
+		c.matched.saw(decision)
+		if !decision.Allowed {
 			c.denied(review, decision.Reasons)
 		}
 		return decision, err

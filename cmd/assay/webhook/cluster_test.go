@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/assay-dev/assay/kube/status"
 	"github.com/assay-dev/assay/rego"
 )
 
@@ -25,5 +26,42 @@ func TestNothingIsAdmittedBeforeThePoliciesAreLoaded(t *testing.T) {
 	r.loaded = true
 	if decision, err = decide(t.Context(), []byte("{}")); err != nil || !decision.Allowed || asked != 1 {
 		t.Errorf("after: got %+v, %v, want what the engine says", decision, err)
+	}
+}
+
+// TestMatchedImagesAreCountedOnce for each policy of the cluster, and no others.
+func TestMatchedImagesAreCountedOnce(t *testing.T) {
+	t.Parallel()
+	var m matched
+	outcomes := func(names ...string) map[string]status.Outcome {
+		out := map[string]status.Outcome{"TrustRoot a": {}}
+		for _, name := range names {
+			out["ClusterImagePolicy "+name] = status.Outcome{}
+		}
+		m.count(out)
+		return out
+	}
+	saw := func(digest string, policies ...string) {
+		image := rego.Image{Digest: digest}
+		for _, name := range policies {
+			image.Policies = append(image.Policies, rego.Policy{Name: name})
+		}
+		m.saw(rego.Decision{Images: []rego.Image{image}})
+	}
+	saw("sha256:0", "a") // before anybody asked for it
+	outcomes("a", "b")
+	saw("sha256:1", "a", "b", "elsewhere")
+	saw("sha256:1", "a")
+	saw("sha256:2", "a")
+	got := outcomes("a", "b")
+	if a, b := got["ClusterImagePolicy a"].MatchedImages, got["ClusterImagePolicy b"].MatchedImages; a != 2 || b != 1 {
+		t.Errorf("got %d and %d images, want 2 and 1", a, b)
+	}
+	if got["TrustRoot a"].MatchedImages != 0 {
+		t.Error("got images of a TrustRoot")
+	}
+	outcomes("b")
+	if got := outcomes("a", "b")["ClusterImagePolicy a"].MatchedImages; got != 0 {
+		t.Errorf("got %d images of a policy that was made anew, want none", got)
 	}
 }

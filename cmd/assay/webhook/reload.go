@@ -86,7 +86,7 @@ func (r *reloader) reload(ctx context.Context) {
 		r.loaded = true
 		r.mu.Unlock()
 	}
-	r.cluster.writer.Set(status.Judge(objects, r.outcomes))
+	r.cluster.tell(objects, r.outcomes)
 }
 
 // changed is told of other objects in the cluster. Most often only what was written about
@@ -96,7 +96,7 @@ func (r *reloader) changed(ctx context.Context) {
 	objects := r.cluster.watcher.Objects()
 	same := r.isLoaded() && objects.Revision == r.revision
 	if same {
-		r.cluster.writer.Set(status.Judge(objects, r.outcomes))
+		r.cluster.tell(objects, r.outcomes)
 	}
 	r.loading.Unlock()
 	if !same {
