@@ -15,6 +15,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/tenants"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/kube"
+	"github.com/assay-dev/assay/kube/certificate"
 	"github.com/assay-dev/assay/kube/hook"
 	"github.com/assay-dev/assay/kube/lease"
 	"github.com/assay-dev/assay/kube/pull"
@@ -33,6 +34,8 @@ type clusterFlags struct {
 	namespace  string
 	secrets    string // whose pull secrets are read, see pull.Mode
 	secret     string
+	service    string   // whose certificate is kept in a Secret, see certificate.Keeper
+	webhooks   []string // whose caBundle is kept with it
 }
 
 func (f *clusterFlags) add(cmd *cobra.Command) {
@@ -42,6 +45,8 @@ func (f *clusterFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.namespace, "system-namespace", "", "`namespace` of settings, and of the Secrets and ConfigMaps that policies refer to (default the Pod's own, else "+kube.DefaultNamespace+")")
 	flags.StringVar(&f.secrets, "pull-secrets", string(pull.Pods), "whose registry credentials are read from Secrets: pods, central or none")
 	flags.StringVar(&f.secret, "pull-secret", "", "`name` of the Secret of the system namespace that --pull-secrets central reads")
+	flags.StringVar(&f.service, "webhook-service", "", "keep the certificate for the Service of this `name` in the Secret "+certificate.SecretName+", instead of --tls-cert and --tls-key")
+	flags.StringArrayVar(&f.webhooks, "webhook-config", nil, "`name` of a webhook configuration whose caBundle is kept in step with it (repeatable)")
 }
 
 // puller reads the pull secrets of workloads.
@@ -56,6 +61,19 @@ func (f *clusterFlags) puller(client *kube.Client) (*pull.Puller, error) {
 	}
 }
 
+// keeper keeps the certificate of the webhook, nil where files have it.
+func (f *clusterFlags) keeper(client *kube.Client, log *slog.Logger) (*certificate.Keeper, error) {
+	if f.service == "" && len(f.webhooks) > 0 {
+		return nil, errors.New("--webhook-config: got it without --webhook-service: whoever makes the certificate keeps caBundle")
+	}
+	if f.service == "" {
+		return nil, nil
+	}
+	return certificate.New(client, certificate.Options{
+		Service: f.service, Configurations: certificate.Configurations{Validating: f.webhooks, Mutating: f.webhooks},
+	}, log)
+}
+
 // wanted says whether policies come from a cluster.
 func (f *clusterFlags) wanted() bool { return f.on || f.kubeconfig != "" }
 
@@ -67,6 +85,7 @@ const leaseName = "assay"
 type cluster struct {
 	client  *kube.Client
 	tenants *tenants.Cluster
+	keeper  *certificate.Keeper // nil where files have the certificate
 	watcher *watch.Watcher
 	lease   *lease.Lease
 	writer  *status.Writer
@@ -87,8 +106,12 @@ func (f *clusterFlags) open(version string, log *slog.Logger) (*cluster, error) 
 	if err != nil {
 		return nil, err
 	}
+	keeper, err := f.keeper(client, log)
+	if err != nil {
+		return nil, err
+	}
 	return &cluster{
-		client: client, tenants: tenants.New(puller), watcher: watch.New(client, log), lease: lease.New(client, leaseName, name, log),
+		client: client, keeper: keeper, tenants: tenants.New(puller), watcher: watch.New(client, log), lease: lease.New(client, leaseName, name, log),
 		writer: status.NewWriter(client, name, log), denials: status.NewDenials(client, name, log),
 	}, nil
 }
@@ -98,8 +121,34 @@ func (c *cluster) run(ctx context.Context, changed func()) {
 	var work sync.WaitGroup
 	work.Go(func() { c.watcher.Run(ctx, changed) })
 	work.Go(func() { c.denials.Run(ctx) })
-	work.Go(func() { c.lease.Run(ctx, c.writer.Run) })
+	if c.keeper != nil {
+		work.Go(func() { c.keeper.Watch(ctx) })
+	}
+	work.Go(func() { c.lease.Run(ctx, c.lead) })
 	work.Wait()
+}
+
+// lead writes, for all replicas.
+func (c *cluster) lead(ctx context.Context) {
+	var work sync.WaitGroup
+	work.Go(func() { c.writer.Run(ctx) })
+	if c.keeper != nil {
+		work.Go(func() { c.keeper.Run(ctx) })
+	}
+	work.Wait()
+}
+
+// problems are what is out of date, for people.
+func (c *cluster) problems() string {
+	problems := c.watcher.Problems()
+	if c.keeper != nil {
+		problems = append(problems, c.keeper.Problems()...)
+	}
+	var out []string
+	for _, problem := range problems {
+		out = append(out, problem.String())
+	}
+	return strings.Join(out, "; ")
 }
 
 // tell says what became of the objects.
@@ -111,11 +160,7 @@ func (c *cluster) tell(objects watch.Objects, outcomes map[string]status.Outcome
 // check says whether the objects were read, and what of them is out of date.
 func (c *cluster) check(loaded bool) server.Check {
 	out := server.Check{Name: "cluster"}
-	var problems []string
-	for _, problem := range c.watcher.Problems() {
-		problems = append(problems, problem.String())
-	}
-	switch text := strings.Join(problems, "; "); {
+	switch text := c.problems(); {
 	case !c.watcher.Synced():
 		out.Err = errors.New("not read yet: " + text)
 	case !loaded:

@@ -2,9 +2,11 @@ package webhook
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"testing"
 
+	"github.com/assay-dev/assay/kube"
 	"github.com/assay-dev/assay/kube/status"
 	"github.com/assay-dev/assay/rego"
 )
@@ -63,5 +65,31 @@ func TestMatchedImagesAreCountedOnce(t *testing.T) {
 	outcomes("b")
 	if got := outcomes("a", "b")["ClusterImagePolicy a"].MatchedImages; got != 0 {
 		t.Errorf("got %d images of a policy that was made anew, want none", got)
+	}
+}
+
+// TestClusterFlagsThatContradict each other are refused by name.
+func TestClusterFlagsThatContradict(t *testing.T) {
+	t.Parallel()
+	client := &kube.Client{Namespace: "cosign-system"}
+	for name, tt := range map[string]struct {
+		flags clusterFlags
+		want  string
+	}{
+		"a mode that nobody knows":           {clusterFlags{secrets: "all"}, `--pull-secrets: got "all", want pods, central or none`},
+		"one central Secret without a name":  {clusterFlags{secrets: "central"}, `--pull-secret: got ""`},
+		"a Secret that nobody would read":    {clusterFlags{secrets: "pods", secret: "a"}, `--pull-secret: got "a"`},
+		"caBundle of another's certificates": {clusterFlags{secrets: "none", webhooks: []string{"a"}}, "--webhook-config: got it without --webhook-service"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := tt.flags.puller(client)
+			if err == nil {
+				_, err = tt.flags.keeper(client, slog.New(slog.DiscardHandler))
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
 	}
 }

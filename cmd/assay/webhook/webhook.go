@@ -111,6 +111,9 @@ func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, config ser
 			return nil, err
 		}
 		w.Tenants = r.cluster.tenants
+		if r.cluster.keeper != nil {
+			config.TLS.Source = r.cluster.keeper
+		}
 	}
 	// Watched before they are read: no change falls in between.
 	watch := server.NewWatch(config.Logger, directories(append(append([]string{}, flags.Policies...), flags.TrustRoots...)))
