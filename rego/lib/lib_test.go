@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/cover"
@@ -38,7 +39,7 @@ func TestRego(t *testing.T) {
 	defer store.Abort(t.Context(), txn)
 	// An error of a builtin fails a test, as it would end a decision.
 	results, err := tester.NewRunner().SetStore(store).SetCompiler(newCompiler()).SetModules(modules).
-		SetCoverageQueryTracer(coverage).RaiseBuiltinErrors(true).CapturePrintOutput(true).
+		SetCoverageQueryTracer(coverage).RaiseBuiltinErrors(true).CapturePrintOutput(true).SetTimeout(time.Minute).
 		RunTests(t.Context(), txn)
 	if err != nil {
 		t.Fatal(err)
