@@ -340,6 +340,11 @@ test_workload_of_odd_specs[note] if {
 			"account": "default",
 			"secrets": [],
 		},
+		"without measure": {
+			"spec": {"imagePullSecrets": [{"name": sprintf("s%d", [i])} | some i in numbers.range(1, 1100)]},
+			"account": "default",
+			"secrets": [sprintf("s%d", [i]) | some i in numbers.range(1, 1000)],
+		},
 		"some of them": {
 			"spec": {"imagePullSecrets": ["a", null, {"name": 5}, {"name": "B"}, {}, {"name": "good"}]},
 			"account": "default",
