@@ -29,6 +29,9 @@ const (
 	// mostBytes bounds what is kept, and overhead is what an object takes besides its data.
 	mostBytes = 16 << 20
 	overhead  = 1 << 10
+	// mostEntries are looked at in the imagePullSecrets of a ServiceAccount: enough to be
+	// refused by, where they differ.
+	mostEntries = 1000
 )
 
 // object is what is kept of a Secret or of a ServiceAccount.
@@ -43,6 +46,7 @@ type objects struct {
 	client  *kube.Client
 	now     func() time.Time
 	flights singleflight.Group
+	turns   turns
 
 	mu   sync.Mutex
 	lru  *simplelru.LRU[key, kept]
@@ -79,10 +83,9 @@ func (o *objects) keep(k key, found object) {
 	if found.absent {
 		e.until = o.now().Add(AbsentLives)
 	}
-	if found.secret != nil {
-		for _, data := range found.secret.Data {
-			e.cost += len(data)
-		}
+	e.cost += found.secret.size()
+	for _, name := range found.pullSecrets {
+		e.cost += len(name)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -126,6 +129,11 @@ func (o *objects) fetch(ctx context.Context, k key) (found object, err error) {
 			err = &Error{Code: Malformed, Message: fmt.Sprintf("%s %q: reading it panicked", k.resource.Resource, k.name)}
 		}
 	}()
+	done, err := o.turns.take(ctx, k.namespace)
+	if err != nil {
+		return found, refusal(ctx, k, err)
+	}
+	defer done()
 	read, err := o.client.Resource(k.resource).Namespace(k.namespace).Get(ctx, k.name, metav1.GetOptions{})
 	switch {
 	case isAbsent(err):
@@ -190,7 +198,7 @@ func accountOf(read *unstructured.Unstructured) (object, error) {
 		return object{}, &Error{Code: Malformed, Message: fmt.Sprintf("serviceaccount %q: imagePullSecrets: got no list", read.GetName())}
 	}
 	out := object{}
-	for _, entry := range entries {
+	for _, entry := range entries[:min(len(entries), mostEntries)] {
 		of, _ := entry.(map[string]any)
 		if name, ok := of["name"].(string); ok {
 			out.pullSecrets = append(out.pullSecrets, name)

@@ -57,6 +57,16 @@ type Secret struct {
 	Data map[string][]byte
 }
 
+// size is that of the data; of no Secret it is nothing.
+func (s *Secret) size() (n int) {
+	if s != nil {
+		for _, data := range s.Data {
+			n += len(data)
+		}
+	}
+	return n
+}
+
 // Options are the settings of an installation.
 type Options struct {
 	Mode Mode
@@ -66,9 +76,13 @@ type Options struct {
 	Now func() time.Time
 }
 
-// most bounds the Secrets of one request. A Pod has one or two; whoever creates it could
-// write any number of names, each of which is a request to the API server.
-const most = 32
+// most bounds the Secrets of one request, and mostData what they hold. A Pod has one or two,
+// of some kilobytes; whoever creates it could write any number of names, each of which is a
+// request to the API server, and all they hold is read for each decision.
+const (
+	most     = 32
+	mostData = 1 << 20
+)
 
 // Puller reads Secrets. It is safe for concurrent use.
 type Puller struct {
@@ -175,7 +189,7 @@ func workload(r Request, get func(key) (object, error)) ([]Secret, error) {
 	}
 	got, err := all(wanted, get)
 	if err != nil || !account {
-		return secrets(got), err
+		return secrets(got, err)
 	}
 	own, of := got[:len(names)], got[len(names)]
 	more := distinct(names, of.pullSecrets)
@@ -187,17 +201,22 @@ func workload(r Request, get func(key) (object, error)) ([]Secret, error) {
 		wanted = append(wanted, key{kube.Secrets(), r.Namespace, name})
 	}
 	behind, err := all(wanted, get)
-	return secrets(slices.Concat(own, behind)), err
+	return secrets(slices.Concat(own, behind), err)
 }
 
 func tooMany(n int) error {
 	return &Error{Code: TooLarge, Message: fmt.Sprintf("imagePullSecrets: got %d, want at most %d", n, most)}
 }
 
-// distinct are the names that are not known, each once.
+// distinct are the names that are not known, each once. Nobody bounded them yet.
 func distinct(known, names []string) (out []string) {
+	seen := map[string]bool{"": true}
+	for _, name := range known {
+		seen[name] = true
+	}
 	for _, name := range names {
-		if name != "" && !slices.Contains(known, name) && !slices.Contains(out, name) {
+		if !seen[name] {
+			seen[name] = true
 			out = append(out, name)
 		}
 	}
@@ -220,14 +239,22 @@ func all(wanted []key, get func(key) (object, error)) ([]object, error) {
 	return out, nil
 }
 
-// secrets are those that are there.
-func secrets(objects []object) (out []Secret) {
-	for _, o := range objects {
-		if o.secret != nil {
-			out = append(out, *o.secret)
-		}
+// secrets are those that are there, unless they hold too much.
+func secrets(objects []object, err error) (out []Secret, _ error) {
+	if err != nil {
+		return nil, err
 	}
-	return out
+	size := 0
+	for _, o := range objects {
+		if o.secret == nil {
+			continue
+		}
+		if size += o.secret.size(); size > mostData {
+			return nil, &Error{Code: TooLarge, Message: fmt.Sprintf("imagePullSecrets: got more than %d bytes in all Secrets", mostData)}
+		}
+		out = append(out, *o.secret)
+	}
+	return out, nil
 }
 
 // key names an object in its namespace.

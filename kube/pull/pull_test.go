@@ -29,6 +29,7 @@ type api struct {
 	status  map[string]int    // of what is refused
 	asked   []string
 	hold    chan struct{} // where requests wait, nil for nowhere
+	held    string        // of the paths that begin so
 	waiting chan struct{}
 }
 
@@ -39,7 +40,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	object, status := a.objects[at], a.status[at]
 	hold := a.hold
 	a.mu.Unlock()
-	if hold != nil {
+	if hold != nil && strings.HasPrefix(at, a.held) {
 		a.waiting <- struct{}{}
 		<-hold
 	}
@@ -225,6 +226,14 @@ func TestRefusals(t *testing.T) {
 			"more with those of the ServiceAccount", func(a *api) { a.objects["shop/serviceaccounts/default"] = account("shop", "default", many...) },
 			pods, pull.Request{"shop", "default", nil}, pull.TooLarge, "got 33, want at most 32",
 		},
+		{
+			"Secrets that hold more than anybody's", func(a *api) {
+				for _, name := range []string{"a", "b", "c"} {
+					a.objects["shop/secrets/"+name] = secret("shop", name, strings.Repeat("x", 400<<10))
+				}
+			}, pods,
+			pull.Request{"shop", "", []string{"a", "b", "c"}}, pull.TooLarge, "got more than 1048576 bytes",
+		},
 		{"a name that leads elsewhere", func(*api) {}, pods, pull.Request{"shop", "", []string{"../../bank/secrets/a"}}, pull.Unreachable, ""},
 		{"a namespace that leads elsewhere", func(*api) {}, pods, pull.Request{"../bank", "", []string{"a"}}, pull.Unreachable, ""},
 		{"central: the Secret is not there", func(a *api) { delete(a.objects, "cosign-system/secrets/all") }, pull.Options{Mode: pull.Central, Secret: "all"}, pull.Request{"shop", "default", nil}, pull.Unauthorized, "want the central one"},
@@ -318,6 +327,69 @@ func TestWhoLeavesLeavesAlone(t *testing.T) {
 	}
 	if left != nil && !errors.Is(left, context.Canceled) {
 		t.Errorf("got %v for who left, want context.Canceled", left)
+	}
+}
+
+// TestNamespacesWaitForThemselves: whoever names many Secrets keeps nobody else waiting.
+func TestNamespacesWaitForThemselves(t *testing.T) {
+	t.Parallel()
+	a := cluster()
+	a.hold, a.held = make(chan struct{}), "flood/"
+	p := puller(t, a, pull.Options{Mode: pull.Pods})
+	var wait sync.WaitGroup
+	for i := range 10 {
+		var names []string
+		for j := range 30 {
+			names = append(names, fmt.Sprintf("s%d-%d", i, j))
+		}
+		wait.Go(func() {
+			if found, err := p.Find(t.Context(), pull.Request{Namespace: "flood", Names: names}); found != nil || err != nil {
+				t.Errorf("got %q and %v, want neither", texts(found), err)
+			}
+		})
+	}
+	for range 8 {
+		<-a.waiting
+	}
+	found, err := p.Find(t.Context(), pull.Request{Namespace: "shop", Names: []string{"a"}})
+	if diff := cmp.Diff([]string{"a=A"}, texts(found)); diff != "" || err != nil {
+		t.Errorf("another namespace: got %v, Secrets (-want +got):\n%s", err, diff)
+	}
+	select {
+	case <-a.waiting:
+		t.Error("got a ninth request of one namespace at once, want 8")
+	default:
+	}
+	a.mu.Lock()
+	hold := a.hold
+	a.hold = nil
+	a.mu.Unlock()
+	close(hold)
+	wait.Wait()
+}
+
+// TestNamesWithoutMeasure: that there are too many is found out at once.
+func TestNamesWithoutMeasure(t *testing.T) {
+	t.Parallel()
+	names := make([]string, 300_000)
+	for i := range names {
+		names[i] = fmt.Sprint("s", i)
+	}
+	a := cluster()
+	a.objects["shop/serviceaccounts/default"] = account("shop", "default", names...)
+	p := puller(t, a, pull.Options{Mode: pull.Pods})
+	for _, request := range []pull.Request{{"shop", "", names}, {"shop", "default", nil}} {
+		// Each name compared with each takes ten minutes.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := p.Find(ctx, request)
+		var refused *pull.Error
+		if !errors.As(err, &refused) || refused.Code != pull.TooLarge || ctx.Err() != nil {
+			t.Errorf("got %v and %v, want %s in time", err, ctx.Err(), pull.TooLarge)
+		}
+	}
+	if got := a.take(); !slices.Equal(got, []string{"shop/serviceaccounts/default"}) {
+		t.Errorf("got requests %q, want one for the ServiceAccount", got)
 	}
 }
 
