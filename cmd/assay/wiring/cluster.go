@@ -27,8 +27,8 @@ func (w *Wiring) ReadCluster(ctx context.Context, objects watch.Objects) (*Docum
 }
 
 // join adds the objects of a cluster to those of files. Of a name that both have, no
-// policy may be dropped: what either of them matches is denied. A TrustRoot of the files
-// is what whoever runs the program gave it, and serves.
+// policy may be dropped: what either of them matches is denied. A TrustRoot of the files,
+// and what their policies refer to, is what whoever runs the program gave it, and serves.
 func (d *Documents) join(objects watch.Objects) {
 	d.cluster = true
 	for _, policy := range objects.Policies {
@@ -41,13 +41,25 @@ func (d *Documents) join(objects watch.Objects) {
 	}
 	for _, root := range objects.TrustRoots {
 		if slices.ContainsFunc(d.roots, func(of cip.TrustRoot) bool { return of.Name == root.Name }) {
-			d.Warnings = append(d.Warnings, fmt.Sprintf("TrustRoot %s: the files have one of that name, and that of the cluster is not used", root.Name))
+			d.unused("TrustRoot", root.Name)
 			continue
 		}
 		d.roots = append(d.roots, root)
 	}
-	d.sources.Secrets = append(d.sources.Secrets, objects.Secrets...)
-	d.sources.ConfigMaps = append(d.sources.ConfigMaps, objects.ConfigMaps...)
+	for _, secret := range objects.Secrets {
+		if slices.ContainsFunc(d.sources.Secrets, func(of cip.Secret) bool { return of.System() && of.Name == secret.Name }) {
+			d.unused("Secret", secret.Name)
+			continue
+		}
+		d.sources.Secrets = append(d.sources.Secrets, secret)
+	}
+	for _, text := range objects.ConfigMaps {
+		if slices.ContainsFunc(d.sources.ConfigMaps, func(of cip.ConfigMap) bool { return of.System() && of.Name == text.Name }) {
+			d.unused("ConfigMap", text.Name)
+			continue
+		}
+		d.sources.ConfigMaps = append(d.sources.ConfigMaps, text)
+	}
 	d.sources.Place = "the system namespace of the cluster"
 	d.noMatch = objects.Settings.NoMatch
 	if len(objects.Settings.InsecureRegistries) > 0 {
@@ -57,6 +69,10 @@ func (d *Documents) join(objects watch.Objects) {
 		d.Warnings = append(d.Warnings, refused.String())
 	}
 	d.Warnings = append(d.Warnings, objects.Warnings...)
+}
+
+func (d *Documents) unused(kind, name string) {
+	d.Warnings = append(d.Warnings, fmt.Sprintf("%s %s: the files have one of that name, and that of the cluster is not used", kind, name))
 }
 
 // contested denies what two policies of one name match.

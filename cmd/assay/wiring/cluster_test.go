@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/assay-dev/assay/builtins/keys"
 	"github.com/assay-dev/assay/kube/watch"
 	"github.com/assay-dev/assay/rego/cip"
 )
@@ -54,6 +55,31 @@ func TestTrustRootsOfOneName(t *testing.T) {
 	}
 	if d.noMatch != "warn" {
 		t.Errorf("got %q, want what the settings say", d.noMatch)
+	}
+}
+
+// TestSecretsOfOneName: a policy of the files keeps the key that the files have, whoever may
+// write Secrets and policies in the cluster.
+func TestSecretsOfOneName(t *testing.T) {
+	t.Parallel()
+	file, object := map[string][]byte{"cosign.pub": []byte("file")}, map[string][]byte{"cosign.pub": []byte("object")}
+	d := &Documents{sources: keys.Sources{
+		Secrets:    []cip.Secret{{Name: "key", Namespace: "cosign-system", Data: file}, {Name: "pull", Namespace: "shop", Data: file}},
+		ConfigMaps: []cip.ConfigMap{{Name: "text", Data: map[string]string{"a": "file"}}},
+	}}
+	d.join(watch.Objects{
+		Secrets:    []cip.Secret{{Name: "key", Data: object}, {Name: "pull", Data: object}},
+		ConfigMaps: []cip.ConfigMap{{Name: "text", Data: map[string]string{"a": "object"}}},
+	})
+	want := []cip.Secret{{Name: "key", Namespace: "cosign-system", Data: file}, {Name: "pull", Namespace: "shop", Data: file}, {Name: "pull", Data: object}}
+	if diff := cmp.Diff(want, d.sources.Secrets); diff != "" {
+		t.Errorf("Secrets (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]cip.ConfigMap{{Name: "text", Data: map[string]string{"a": "file"}}}, d.sources.ConfigMaps); diff != "" {
+		t.Errorf("ConfigMaps (-want +got):\n%s", diff)
+	}
+	if len(d.Warnings) != 2 || !strings.Contains(d.Warnings[0], "Secret key") || !strings.Contains(d.Warnings[1], "ConfigMap text") {
+		t.Errorf("got %q, want a warning of each that is not used", d.Warnings)
 	}
 }
 
