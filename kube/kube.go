@@ -34,11 +34,19 @@ const DefaultNamespace = "cosign-system"
 // RequestTimeout bounds one request that is no watch.
 const RequestTimeout = 30 * time.Second
 
-// The API server is asked for a handful of objects: these are bounds for what goes wrong.
-const (
-	requestsPerSecond = 50
-	burst             = 100
-)
+// rate bounds the requests of one client. Those beyond it wait for their turn.
+type rate struct {
+	perSecond float32
+	burst     int
+}
+
+// ours is for what we watch and write: a handful of objects, so that this bounds what goes
+// wrong.
+func ours() rate { return rate{50, 100} }
+
+// workloads is for what is asked because workloads are created: all namespaces of a cluster
+// may begin anew at once. What is too much for the API server it says itself.
+func workloads() rate { return rate{500, 1000} }
 
 // Client reaches one cluster.
 type Client struct {
@@ -51,11 +59,21 @@ type Client struct {
 // It opens no connection. userAgent is what the audit log of the API server shows. namespace
 // is where we are installed; empty, it is the Pod's own, and else [DefaultNamespace].
 func Connect(kubeconfig, namespace, userAgent string) (*Client, error) {
+	return connect(kubeconfig, namespace, userAgent, ours())
+}
+
+// ConnectForWorkloads makes one whose requests whoever creates workloads causes. They wait
+// behind each other, and nothing that is ours behind them.
+func ConnectForWorkloads(kubeconfig, namespace, userAgent string) (*Client, error) {
+	return connect(kubeconfig, namespace, userAgent, workloads())
+}
+
+func connect(kubeconfig, namespace, userAgent string, most rate) (*Client, error) {
 	config, err := configuration(kubeconfig)
 	if err != nil {
 		return nil, err
 	}
-	config.QPS, config.Burst, config.UserAgent = requestsPerSecond, burst, userAgent
+	config.QPS, config.Burst, config.UserAgent = most.perSecond, most.burst, userAgent
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)

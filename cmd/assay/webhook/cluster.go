@@ -102,7 +102,11 @@ func (f *clusterFlags) open(version string, log *slog.Logger) (*cluster, error) 
 	if err != nil {
 		return nil, err
 	}
-	puller, err := f.puller(client)
+	ofWorkloads, err := kube.ConnectForWorkloads(f.kubeconfig, f.namespace, "assay/"+version)
+	if err != nil {
+		return nil, err
+	}
+	puller, err := f.puller(ofWorkloads)
 	if err != nil {
 		return nil, err
 	}
