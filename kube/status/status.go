@@ -33,6 +33,7 @@ const (
 	reasonCompiled   = "Compiled"
 	reasonResolved   = "Resolved"
 	reasonStale      = "Stale"
+	reasonNotLoaded  = "NotLoaded"
 	reasonInvalid    = "Invalid"
 	reasonUncompiled = "CompileFailed"
 	reasonUnresolved = "Unresolved"
@@ -46,6 +47,9 @@ const (
 
 // Outcome is what became of one object. The zero value is that all is well.
 type Outcome struct {
+	// NotLoaded is why this version is not among what serves: a change that is refused is
+	// refused whole, and this may be no fault of the object.
+	NotLoaded string
 	// Invalid is why the object cannot be read.
 	Invalid string
 	// Uncompiled is what of it does not compile, by its path, with the line.
@@ -104,6 +108,8 @@ func (o Outcome) conditions() []condition {
 	case o.Invalid != "":
 		compiled = condition{Compiled, "False", reasonInvalid, o.Invalid}
 		resolved = condition{KeysResolved, "Unknown", reasonInvalid, "what cannot be read refers to nothing"}
+	case o.NotLoaded != "":
+		compiled = condition{Compiled, "False", reasonNotLoaded, "the version before serves, if there is one: " + o.NotLoaded}
 	case len(o.Uncompiled) > 0:
 		compiled = condition{Compiled, "False", reasonUncompiled, lines(o.Uncompiled)}
 	}

@@ -46,6 +46,11 @@ func TestConditions(t *testing.T) {
 				"KeysResolved Unknown Invalid" + at + " what cannot be read refers to nothing",
 		},
 		{
+			"the change that brought it is refused", Outcome{NotLoaded: "a.yaml: no policy"},
+			"Ready False NotLoaded" + at + " the version before serves, if there is one: a.yaml: no policy\n" +
+				"Compiled False NotLoaded" + at + " the version before serves, if there is one: a.yaml: no policy\nKeysResolved True Resolved" + at,
+		},
+		{
 			"it does not compile", Outcome{Uncompiled: map[string]string{"spec.policy": "cip/release/policy.rego:3: rego_parse_error"}},
 			"Ready False CompileFailed" + at + " spec.policy: cip/release/policy.rego:3: rego_parse_error\n" +
 				"Compiled False CompileFailed" + at + " spec.policy: cip/release/policy.rego:3: rego_parse_error\nKeysResolved True Resolved" + at,

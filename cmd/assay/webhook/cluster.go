@@ -155,12 +155,6 @@ func (c *cluster) problems() string {
 	return strings.Join(out, "; ")
 }
 
-// tell says what became of the objects.
-func (c *cluster) tell(objects watch.Objects, outcomes map[string]status.Outcome) {
-	c.matched.count(outcomes)
-	c.writer.Set(status.Judge(objects, outcomes))
-}
-
 // check says whether the objects were read, and what of them is out of date.
 func (c *cluster) check(loaded bool) server.Check {
 	out := server.Check{Name: "cluster"}

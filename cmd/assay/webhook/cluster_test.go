@@ -2,12 +2,16 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/assay-dev/assay/kube"
 	"github.com/assay-dev/assay/kube/status"
+	"github.com/assay-dev/assay/kube/watch"
 	"github.com/assay-dev/assay/rego"
 )
 
@@ -91,5 +95,32 @@ func TestClusterFlagsThatContradict(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestWhatARefusedChangeBroughtIsNotInForce, though nothing is wrong with it: another file
+// may be broken.
+func TestWhatARefusedChangeBroughtIsNotInForce(t *testing.T) {
+	t.Parallel()
+	of := func(name, uid string, generation int64) watch.Seen {
+		return watch.Seen{Kind: "ClusterImagePolicy", Name: name, UID: uid, Generation: generation}
+	}
+	r := &reloader{serving: versionsOf(watch.Objects{Seen: []watch.Seen{of("same", "u", 1), of("edited", "u", 1), of("again", "u", 1)}})}
+	now := watch.Objects{Seen: []watch.Seen{of("same", "u", 1), of("edited", "u", 2), of("again", "v", 1), of("new", "u", 1)}}
+	for _, tt := range []struct {
+		failure error
+		want    map[string]string
+	}{
+		{nil, map[string]string{"same": "", "edited": "", "again": "", "new": ""}},
+		{errors.New("broken"), map[string]string{"same": "", "edited": "broken", "again": "broken", "new": "broken"}},
+	} {
+		r.failure = tt.failure
+		got := map[string]string{}
+		for _, judged := range r.judge(now) {
+			got[judged.Name] = judged.NotLoaded
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("failure %v: (-want +got):\n%s", tt.failure, diff)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/kube/status"
+	"github.com/assay-dev/assay/kube/watch"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/server"
 )
@@ -30,7 +31,8 @@ type reloader struct {
 	generation string     // of the set that serves: policies and trust roots
 	revision   uint64     // of the objects of the cluster that were read last
 	outcomes   map[string]status.Outcome
-	warned     []string // the warnings that were logged last
+	serving    map[string]version // of those objects, by kind and name
+	warned     []string           // the warnings that were logged last
 
 	mu        sync.Mutex
 	loaded    bool // the objects of the cluster are among what serves
@@ -81,12 +83,18 @@ func (r *reloader) reload(ctx context.Context) {
 	if set, documents := r.load(ctx, func(ctx context.Context) (*wiring.Documents, error) {
 		return r.wiring.ReadCluster(ctx, objects)
 	}); set != nil {
-		r.revision, r.outcomes = objects.Revision, documents.Outcomes(set)
+		r.revision, r.outcomes, r.serving = objects.Revision, documents.Outcomes(set), versionsOf(objects)
 		r.mu.Lock()
 		r.loaded = true
 		r.mu.Unlock()
 	}
-	r.cluster.tell(objects, r.outcomes)
+	r.tell(objects)
+}
+
+// tell says in the cluster what became of objects.
+func (r *reloader) tell(objects watch.Objects) {
+	r.cluster.matched.count(r.outcomes)
+	r.cluster.writer.Set(r.judge(objects))
 }
 
 // changed is told of other objects in the cluster. Most often only what was written about
@@ -96,12 +104,45 @@ func (r *reloader) changed(ctx context.Context) {
 	objects := r.cluster.watcher.Objects()
 	same := r.isLoaded() && objects.Revision == r.revision
 	if same {
-		r.cluster.tell(objects, r.outcomes)
+		r.tell(objects)
 	}
 	r.loading.Unlock()
 	if !same {
 		r.reload(ctx)
 	}
+}
+
+// version is what an object says, however its status changes.
+type version struct {
+	uid        string
+	generation int64
+}
+
+func versionsOf(objects watch.Objects) map[string]version {
+	out := map[string]version{}
+	for _, seen := range objects.Seen {
+		out[seen.Kind+" "+seen.Name] = version{seen.UID, seen.Generation}
+	}
+	return out
+}
+
+// judge is what became of objects. Of a change that was refused nothing is in force, also of
+// objects that nothing is wrong with.
+func (r *reloader) judge(objects watch.Objects) []status.Judged {
+	r.mu.Lock()
+	failure := r.failure
+	r.mu.Unlock()
+	if failure == nil {
+		return status.Judge(objects, r.outcomes)
+	}
+	outcomes := map[string]status.Outcome{}
+	maps.Copy(outcomes, r.outcomes)
+	for object, now := range versionsOf(objects) {
+		if r.serving[object] != now {
+			outcomes[object] = status.Outcome{NotLoaded: failure.Error()}
+		}
+	}
+	return status.Judge(objects, outcomes)
 }
 
 func (r *reloader) isLoaded() bool {
