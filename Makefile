@@ -67,8 +67,9 @@ bench: ## run the benchmarks
 	$(GO) test -run='^$$' -bench=. -benchmem ./...
 
 golden: ## write the golden files anew; read the diff before you commit it
-	@packages=$$(grep -rl --include='*_test.go' '"update"' . | xargs -n1 dirname | sort -u); \
+	@packages=$$(grep -rl --include='*_test.go' --exclude-dir=e2e '"update"' . | xargs -n1 dirname | sort -u); \
 	$(GO) test $$packages -update
+	cd e2e && $(GO) test ./chart -update
 
 cover: ## print the coverage of the Go code
 	$(GO) test -coverprofile=cover.out -coverpkg=./... ./...
