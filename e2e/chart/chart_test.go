@@ -102,6 +102,7 @@ func TestBadValuesAreRefusedByName(t *testing.T) {
 		{"a bundle without its key", "{webhook: {registryCaBundle: {name: ca}}}", "/webhook/registryCaBundle"},
 		{"a rule without resources", `{webhook: {rules: [{apiGroups: [""], apiVersions: [v1]}]}}`, "/webhook/rules/0"},
 		{"one Secret for all, without a name", "{pullSecrets: {mode: central}}", "pullSecrets.secret: got none"},
+		{"one Secret for all, where each has its own", "{pullSecrets: {secret: pull}}", "pullSecrets.secret: got pull"},
 		{"a ServiceAccount of yours, without a name", "{webhook: {serviceAccount: {create: false}}}", "webhook.serviceAccount.name: got none"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,6 +9,8 @@
 - --pull-secrets={{ .Values.pullSecrets.mode }}
 {{- if eq .Values.pullSecrets.mode "central" }}
 - --pull-secret={{ required "pullSecrets.secret: got none, want the name of the Secret that pullSecrets.mode=central reads" .Values.pullSecrets.secret }}
+{{- else if .Values.pullSecrets.secret }}
+{{- fail (printf "pullSecrets.secret: got %s, want it with pullSecrets.mode=central alone" .Values.pullSecrets.secret) }}
 {{- end }}
 {{- if .Values.certManager.enabled }}
 - --tls-cert=/etc/assay/tls/tls.crt

@@ -1,0 +1,165 @@
+package e2e_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/assay-dev/assay/e2e/cluster"
+	"github.com/assay-dev/assay/e2e/service"
+)
+
+const admitted = "example.com/app@sha256:0123456789012345678901234567890123456789012345678901234567890123"
+
+const passes = `apiVersion: policy.sigstore.dev/v1beta1
+kind: ClusterImagePolicy
+metadata: {name: app}
+spec:
+  images: [{glob: example.com/app**}]
+  authorities: [{static: {action: pass}}]
+`
+
+// TestManifestsAreEnough runs what the Deployment says with the rights of its ServiceAccount, behind
+// the webhooks that the manifests register. Nothing that it asks the API server for is refused.
+func TestManifestsAreEnough(t *testing.T) {
+	t.Parallel()
+	assay, err := buildAssay(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := cluster.Start(t, cluster.Options{})
+	address := c.Service(webhook)
+	front, err := service.Listen(address + ":443")
+	if errors.Is(err, fs.ErrPermission) {
+		t.Skipf("listen at the address of a Service: %v; run as root, or set net.ipv4.ip_unprivileged_port_start", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(front.Close)
+	authority, err := cluster.NewAuthority("webhooks of a test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	applyManifests(t, c, address, authority)
+	said := serveAs(t, c, assay, front, authority)
+
+	c.Kubectl(t, "label", "namespace", "default", "policy.sigstore.dev/include=true")
+	eventually(t, said, "a Pod is denied", "no matching policies: spec.containers[0].image", func() string {
+		_, err := c.TryKubectl(t, "", "run", "early", "--image="+admitted, "--dry-run=server")
+		return fmt.Sprint(err)
+	})
+	if _, err := c.TryKubectl(t, passes, "apply", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, said, "the policy is in force", "True", func() string {
+		return c.Kubectl(t, "get", "cip", "app", `--output=jsonpath={.status.conditions[?(@.type=="Ready")].status}`)
+	})
+	eventually(t, said, "the Pod is admitted", "pod/app created", func() string {
+		out, err := c.TryKubectl(t, "", "run", "app", "--image="+admitted)
+		return out + fmt.Sprint(err)
+	})
+	if _, err := c.TryKubectl(t, "", "run", "other", "--image="+strings.ReplaceAll(admitted, "app", "other")); err == nil {
+		t.Error("got a Pod admitted that no policy matches, want it denied")
+	}
+	eventually(t, said, "an Event says so", "ImageDenied", func() string { return c.Kubectl(t, "get", "events") })
+	if got := c.Kubectl(t, "get", "leases", "--namespace=cosign-system", "-o", "jsonpath={.items[*].metadata.name}"); got != "assay" {
+		t.Errorf("got Leases %q, want assay", got)
+	}
+	if strings.Contains(said.String(), "forbidden") {
+		t.Errorf("got a log of what is forbidden:\n%s", said)
+	}
+}
+
+func eventually(t *testing.T, said *log, what, want string, ask func() string) {
+	t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); ; <-tick.C {
+		got := ask()
+		if strings.Contains(got, want) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: got %s, want %s; the log:\n%s", what, got, want, said)
+		}
+	}
+}
+
+// applyManifests installs what there is to install, with an address that the test can listen at and
+// an authority of its own.
+func applyManifests(t *testing.T, c *cluster.Cluster, address string, authority *cluster.Authority) {
+	t.Helper()
+	c.Kubectl(t, "apply", "-f", "../deploy/crds")
+	files, err := filepath.Glob("../deploy/manifests/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("got manifests %q, %v, want some", files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := strings.NewReplacer(
+			"type: ClusterIP\n", "type: ClusterIP\n  clusterIP: "+address+"\n",
+			"clientConfig:\n", "clientConfig:\n      caBundle: "+base64.StdEncoding.EncodeToString(authority.PEM)+"\n",
+		).Replace(string(text))
+		if _, err := c.TryKubectl(t, changed, "apply", "-f", "-"); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+	}
+}
+
+// serveAs starts the process of the Deployment, as its ServiceAccount, and gives its log.
+func serveAs(t *testing.T, c *cluster.Cluster, assay string, front *service.Service, authority *cluster.Authority) *log {
+	t.Helper()
+	var deployment struct {
+		Spec struct {
+			Template struct {
+				Spec struct{ Containers []struct{ Args []string } }
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(c.Kubectl(t, "get", "deployment", "assay", "--namespace=cosign-system", "-o", "json")), &deployment); err != nil {
+		t.Fatal(err)
+	}
+	dir, address := t.TempDir(), c.Service(webhook+1)+":8443"
+	certificate, key, err := authority.Server("webhook.cosign-system.svc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"tls.crt": certificate, "tls.key": key} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	args := slices.DeleteFunc(deployment.Spec.Template.Spec.Containers[0].Args, func(argument string) bool {
+		return strings.HasPrefix(argument, "--webhook-") // the certificate is of the test
+	})
+	args = append(args, "--addr="+address, "--tls-cert="+filepath.Join(dir, "tls.crt"), "--tls-key="+filepath.Join(dir, "tls.key"),
+		"--tuf-cache="+dir, "--kubeconfig="+c.ServiceAccount(t, "cosign-system", "assay"))
+	said := newLog()
+	command := exec.Command(assay, args...)
+	command.Stderr = said
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- command.Wait() }()
+	t.Cleanup(func() {
+		_ = command.Process.Kill()
+		<-ended
+	})
+	front.Add(address)
+	eventually(t, said, "ready", "1", func() string { return fmt.Sprint(front.Ready()) })
+	return said
+}
