@@ -79,7 +79,7 @@ func installed(b *testing.B) *installation {
 		i.replicas, i.commands = append(i.replicas, at), append(i.commands, command)
 		endpoints.Add(at)
 	}
-	eventually(b, "both replicas ready", func() bool { return endpoints.Ready() == 2 })
+	waitUntil(b, "both replicas ready", func() bool { return endpoints.Ready() == 2 })
 	manifests, err := os.ReadFile("install.yaml")
 	check(b, err)
 	_, err = i.cluster.TryKubectl(b, strings.NewReplacer(
@@ -96,7 +96,7 @@ func check(b testing.TB, err error) {
 	}
 }
 
-func eventually(b testing.TB, what string, holds func() bool) {
+func waitUntil(b testing.TB, what string, holds func() bool) {
 	b.Helper()
 	for deadline := time.Now().Add(patience); !holds(); {
 		if time.Now().After(deadline) {
@@ -135,7 +135,7 @@ func BenchmarkAdmissions(b *testing.B) {
 	i.cluster.Namespace(b, "noop", "noop=true")
 	noop(b, i.cluster)
 	i.policy(b, "signed", i.world.Registry()+"/**", `{"keyless": {"identities": [{"issuer": "https://issuer.example", "subject": "jane@example.com"}]}}`)
-	eventually(b, "the policy in force", func() bool { return i.pod(b, "judged") == nil })
+	waitUntil(b, "the policy in force", func() bool { return i.pod(b, "judged") == nil })
 	const chunk, workers = 40, 4
 	create := func(namespace string) time.Duration {
 		start := time.Now()
@@ -231,7 +231,7 @@ func (i *installation) enforced(b *testing.B, policy, image string) {
 		"object": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "` +
 		image + `@sha256:` + strings.Repeat("0", 64) + `"}]}}}}`
 	for _, replica := range i.replicas {
-		eventually(b, policy+" in force", func() bool {
+		waitUntil(b, policy+" in force", func() bool {
 			response, err := client.Post("https://"+replica+"/validate", "application/json", bytes.NewReader([]byte(review)))
 			if err != nil {
 				return false
