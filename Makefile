@@ -83,4 +83,4 @@ build: ## build bin/assay, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/assay ./cmd/assay
 
 clean: ## remove what the other targets wrote
-	rm -rf bin cover.out e2e/.assay e2e/.kubernetes/bin
+	rm -rf bin cover.out e2e/.[a-z]*/bin

@@ -13,6 +13,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/assay-dev/assay/e2e/loopback"
 )
 
 // adminToken is no secret: it opens a cluster on loopback that lives for seconds.
@@ -91,7 +93,7 @@ func (c *Cluster) createDefaultServiceAccount(ctx context.Context) error {
 
 // prepare mints what the components need before they start.
 func (c *Cluster) prepare() error {
-	address, err := freePort(c.network.address(1, 1))
+	address, err := loopback.FreePort(c.network.Address(1, 1))
 	if err != nil {
 		return err
 	}
@@ -103,7 +105,7 @@ func (c *Cluster) prepare() error {
 	if c.Authority, err = NewAuthority("control plane of a test"); err != nil {
 		return err
 	}
-	certificate, key, err := c.Authority.Server(host, c.network.address(0, 1), "localhost",
+	certificate, key, err := c.Authority.Server(host, c.network.Address(0, 1), "localhost",
 		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
 	if err != nil {
 		return err

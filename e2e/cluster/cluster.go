@@ -5,9 +5,8 @@
 //	c := cluster.Start(t, cluster.Options{Controllers: true})
 //	c.Kubectl(t, "create", "namespace", "shop")
 //
-// It needs Linux: the processes end with the test because the kernel ends them. The binaries are
-// built from the modules that .kubernetes/go.mod pins, once. Everything ends
-// with the test, whichever way it ends, and what the components logged is shown if it failed.
+// The binaries are built from the modules that .kubernetes/go.mod pins, once. Everything ends with
+// the test, whichever way it ends, and what the components logged is shown if it failed.
 //
 // Each cluster has a part of loopback to itself, 127.N.0.0/16, so that any number of them run
 // beside each other. Services get addresses below 127.N.0.0/24, and the API server reaches a
@@ -26,7 +25,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/assay-dev/assay/e2e/loopback"
+	"github.com/assay-dev/assay/e2e/process"
 )
 
 // Options say what runs. The zero value is etcd and kube-apiserver.
@@ -51,15 +52,11 @@ type Cluster struct {
 	Authority *Authority
 
 	tools   string // directory of the binaries
-	network network
+	network loopback.Network
 	options Options
 	etcd    string // URL
-	running map[string]*process
+	running map[string]*process.Process
 }
-
-// patience is how long a component may take to start on a machine that is busy with other
-// things. Nothing waits for it when all is well.
-const patience = 3 * time.Minute
 
 // Start builds what is not built yet, starts the control plane and returns when the API server
 // is ready. It fails the test if it cannot.
@@ -69,13 +66,13 @@ func Start(t testing.TB, options Options) *Cluster {
 	if err != nil {
 		t.Fatalf("build the control plane: %v", err)
 	}
-	network, err := claim()
+	network, err := loopback.Claim()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(network.release)
+	t.Cleanup(network.Release)
 	c := &Cluster{
-		Dir: t.TempDir(), tools: tools, network: network, options: options, running: map[string]*process{},
+		Dir: t.TempDir(), tools: tools, network: network, options: options, running: map[string]*process.Process{},
 	}
 	t.Cleanup(func() { c.stop(t) })
 	if err := c.prepare(); err != nil {
@@ -92,7 +89,7 @@ func (c *Cluster) Tool(name string) string { return filepath.Join(c.tools, name)
 
 // Service gives the address that a Service may have as its clusterIP, and where a webhook of the
 // test listens for it: host 2 to 250, the lower ones being taken.
-func (c *Cluster) Service(host int) string { return c.network.address(0, host) }
+func (c *Cluster) Service(host int) string { return c.network.Address(0, host) }
 
 // StopAPIServer kills the API server, as a crash does. What is stored stays.
 func (c *Cluster) StopAPIServer(t testing.TB) {
@@ -109,11 +106,11 @@ func (c *Cluster) StartAPIServer(t testing.TB) {
 }
 
 func (c *Cluster) start(ctx context.Context) error {
-	peer, err := freePort(c.network.address(1, 1))
+	peer, err := loopback.FreePort(c.network.Address(1, 1))
 	if err != nil {
 		return err
 	}
-	client, err := freePort(c.network.address(1, 1))
+	client, err := loopback.FreePort(c.network.Address(1, 1))
 	if err != nil {
 		return err
 	}
@@ -147,7 +144,7 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file=" + c.path("serviceaccounts.key"),
 		"--service-account-signing-key-file=" + c.path("serviceaccounts.key"),
-		"--service-cluster-ip-range=" + c.network.services(),
+		"--service-cluster-ip-range=" + c.network.Address(0, 0) + "/24",
 		// Endpoints may not lie on loopback; nobody asks for those of the API server.
 		"--endpoint-reconciler-type=none",
 		"--authorization-mode=RBAC", "--allow-privileged=true", "--profiling=false",
@@ -215,19 +212,31 @@ func (c *Cluster) ask(ctx context.Context, path string) error {
 
 // await asks until there is no error, the component ends, or patience does.
 func (c *Cluster) await(ctx context.Context, name string, ask func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		err := ask(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-c.running[name].done:
-			return fmt.Errorf("%s ended before it was ready: %w", name, c.running[name].err)
-		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready: %w", name, err)
-		case <-time.After(50 * time.Millisecond):
+	return c.running[name].Await(ctx, ask)
+}
+
+// run starts a component of the control plane.
+func (c *Cluster) run(name string, args ...string) error {
+	p, err := process.Start(c.Dir, name, c.Tool(name), args...)
+	if err == nil {
+		c.running[name] = p
+	}
+	return err
+}
+
+// kill ends a component. On SIGTERM the API server would wait for those who watch.
+func (c *Cluster) kill(name string) {
+	if p, ok := c.running[name]; ok {
+		p.Kill()
+		delete(c.running, name)
+	}
+}
+
+// stop ends everything, and shows the ends of the logs if the test failed.
+func (c *Cluster) stop(t testing.TB) {
+	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "server"} {
+		if p, ok := c.running[name]; ok {
+			p.Stop(t)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package cluster
+package process
 
 import (
 	"bufio"
@@ -12,17 +12,17 @@ import (
 )
 
 // dies is set where this test binary plays a test that dies.
-const dies = "CLUSTER_TEST_DIES"
+const dies = "PROCESS_TEST_DIES"
 
 // A test that panics, or is killed, runs no Cleanup.
 func TestComponentsDieWithTheTest(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(dies) != "" {
-		c := &Cluster{Dir: t.TempDir(), tools: "/bin", running: map[string]*process{}}
-		if err := c.run("sleep", "600"); err != nil {
+		p, err := Start(t.TempDir(), "sleep", "/bin/sleep", "600")
+		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Printf("\npid %d\n", c.running["sleep"].pid)
+		fmt.Printf("\npid %d\n", p.pid)
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}
 	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestComponentsDieWithTheTest$")
