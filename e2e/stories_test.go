@@ -13,7 +13,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/assay-dev/assay/e2e/cluster"
+	"github.com/assay-dev/assay/e2e/registry"
 	"github.com/assay-dev/assay/e2e/service"
+	"github.com/assay-dev/assay/e2e/sigstore"
 	"github.com/assay-dev/assay/world"
 )
 
@@ -24,7 +26,15 @@ import (
 //	world FILE              start the world of a file: its variables ($registry, ${app},
 //	                        ${app@}, …) and trusted_root.json are there then
 //	closeworld              close its registry: nobody answers there any more
-//	expand FILE…            put variables into files
+//	sigstore                start a Sigstore: $issuer, $fulcio, $rekor, $timestamps, trusted_root.json,
+//	                        signing_config.json, and in trustroot.yaml the same as TrustRoot sigstore;
+//	                        in strange_trustroot.yaml it has another timestamp authority
+//	login VARIABLE EMAIL    get a token for an identity
+//	registry [USER PASSWORD]  start docker-registry: $registry
+//	image NAME REPOSITORY:TAG  push an image: ${NAME}, ${NAME@}, ${digest:NAME}
+//	cosign2 ARG…            run cosign v2
+//	cosign3 ARG…            run cosign v3
+//	expand FILE…            put variables into files; ${key:NAME} is what NAME.pub holds
 //	install                 apply testdata/install.yaml: Service and webhook configurations
 //	replica NAME ARG…       start assay serve behind the Service, wait until it is ready
 //	renew NAME              write a new certificate over the one of a replica
@@ -57,6 +67,7 @@ func TestStories(t *testing.T) {
 			}
 			env.Setenv("deploy", deploy)
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			env.Setenv("COSIGN_PASSWORD", "none")
 			env.Setenv("PATH", filepath.Dir(assay)+string(os.PathListSeparator)+env.Getenv("PATH"))
 			s := &story{assay: assay, t: env.T().(testing.TB), env: env, replicas: map[string]*replica{}}
 			env.Values[storyKey{}] = s
@@ -66,6 +77,12 @@ func TestStories(t *testing.T) {
 			"cluster":    told("[controllers]", 0, startCluster),
 			"world":      told("FILE", 1, startWorld),
 			"closeworld": told("", 0, closeWorld),
+			"sigstore":   told("", 0, startSigstore),
+			"login":      told("VARIABLE EMAIL", 2, login),
+			"registry":   told("[USER PASSWORD]", 0, startRegistry),
+			"image":      told("NAME REPOSITORY:TAG", 2, pushImage),
+			"cosign2":    cosign(sigstore.Cosign2),
+			"cosign3":    cosign(sigstore.Cosign3),
 			"expand":     told("FILE…", 1, expandFiles),
 			"install":    told("", 0, install),
 			"replica":    told("NAME ARG…", 1, startReplica),
@@ -91,6 +108,9 @@ type story struct {
 	env       *testscript.Env
 	cluster   *cluster.Cluster
 	world     *world.World
+	sigstore  *sigstore.Sigstore
+	registry  *registry.Registry
+	user      *registry.User // who may use the registry, nil for everybody
 	authority *cluster.Authority
 	service   *service.Service
 	replicas  map[string]*replica
@@ -150,7 +170,10 @@ func closeWorld(ts *testscript.TestScript, s *story, _ []string) { ts.Check(s.wo
 
 func expandFiles(ts *testscript.TestScript, s *story, files []string) {
 	for _, file := range files {
-		text := s.world.Expand(ts.ReadFile(file))
+		text := expand(ts, ts.ReadFile(file))
+		if s.world != nil {
+			text = s.world.Expand(text)
+		}
 		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text), 0o600))
 	}
 }
