@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,12 +44,8 @@ func TestManifestsAreEnough(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(front.Close)
-	authority, err := cluster.NewAuthority("webhooks of a test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	applyManifests(t, c, address, authority)
-	said := serveAs(t, c, assay, front, authority)
+	applyManifests(t, c, address)
+	said := serveAs(t, c, assay, front)
 
 	c.Kubectl(t, "label", "namespace", "default", "policy.sigstore.dev/include=true")
 	eventually(t, said, "a Pod is denied", "no matching policies: spec.containers[0].image", func() string {
@@ -95,9 +89,8 @@ func eventually(t *testing.T, said *log, what, want string, ask func() string) {
 	}
 }
 
-// applyManifests installs what there is to install, with an address that the test can listen at and
-// an authority of its own.
-func applyManifests(t *testing.T, c *cluster.Cluster, address string, authority *cluster.Authority) {
+// applyManifests installs what there is to install, with an address that the test can listen at.
+func applyManifests(t *testing.T, c *cluster.Cluster, address string) {
 	t.Helper()
 	c.Kubectl(t, "apply", "-f", "../deploy/crds")
 	files, err := filepath.Glob("../deploy/manifests/*.yaml")
@@ -109,10 +102,7 @@ func applyManifests(t *testing.T, c *cluster.Cluster, address string, authority 
 		if err != nil {
 			t.Fatal(err)
 		}
-		changed := strings.NewReplacer(
-			"type: ClusterIP\n", "type: ClusterIP\n  clusterIP: "+address+"\n",
-			"clientConfig:\n", "clientConfig:\n      caBundle: "+base64.StdEncoding.EncodeToString(authority.PEM)+"\n",
-		).Replace(string(text))
+		changed := strings.Replace(string(text), "type: ClusterIP\n", "type: ClusterIP\n  clusterIP: "+address+"\n", 1)
 		if _, err := c.TryKubectl(t, changed, "apply", "-f", "-"); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
@@ -120,7 +110,7 @@ func applyManifests(t *testing.T, c *cluster.Cluster, address string, authority 
 }
 
 // serveAs starts the process of the Deployment, as its ServiceAccount, and gives its log.
-func serveAs(t *testing.T, c *cluster.Cluster, assay string, front *service.Service, authority *cluster.Authority) *log {
+func serveAs(t *testing.T, c *cluster.Cluster, assay string, front *service.Service) *log {
 	t.Helper()
 	var deployment struct {
 		Spec struct {
@@ -133,20 +123,8 @@ func serveAs(t *testing.T, c *cluster.Cluster, assay string, front *service.Serv
 		t.Fatal(err)
 	}
 	dir, address := t.TempDir(), c.Service(webhook+1)+":8443"
-	certificate, key, err := authority.Server("webhook.cosign-system.svc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, content := range map[string][]byte{"tls.crt": certificate, "tls.key": key} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	args := slices.DeleteFunc(deployment.Spec.Template.Spec.Containers[0].Args, func(argument string) bool {
-		return strings.HasPrefix(argument, "--webhook-") // the certificate is of the test
-	})
-	args = append(args, "--addr="+address, "--tls-cert="+filepath.Join(dir, "tls.crt"), "--tls-key="+filepath.Join(dir, "tls.key"),
-		"--tuf-cache="+dir, "--kubeconfig="+c.ServiceAccount(t, "cosign-system", "assay"))
+	args := append(deployment.Spec.Template.Spec.Containers[0].Args,
+		"--addr="+address, "--tuf-cache="+dir, "--kubeconfig="+c.ServiceAccount(t, "cosign-system", "assay"))
 	said := newLog()
 	command := exec.Command(assay, args...)
 	command.Stderr = said
