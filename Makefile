@@ -25,7 +25,7 @@ demo: ## see a signed image admitted and an unsigned one denied
 	@$(GO) run ./cmd/assay demo
 
 test: ## run every test
-	$(GO) test ./...
+	$(GO) test -timeout=30m ./...
 
 check: test lint rego race e2e $(if $(ASSAY_CONFORMANCE_DATA),conformance) ## all that a pull request must pass
 
@@ -43,7 +43,7 @@ rego: ## format, lint and test the hand-written Rego
 	$(GO) test ./$(REGO)/...
 
 race: ## run the tests under the race detector, in random order
-	ASSAY_CONFORMANCE_DATA= CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout=20m ./...
+	ASSAY_CONFORMANCE_DATA= CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout=40m ./...
 
 # Never from the cache: what is tested are binaries, which it does not know.
 e2e: ## tell the stories of e2e/testdata on a real control plane
@@ -58,7 +58,7 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 # logs "N of M right". What such tests say besides is about a wrong case.
 conformance: ## judge the real input, print right/total and every wrong case
 	@test -n "$(ASSAY_CONFORMANCE_DATA)" || { echo "no conformance data: set ASSAY_CONFORMANCE_DATA to its folder"; exit 1; }
-	@$(GO) test -count=1 -v -run=Conformance ./... | awk '/^(=== |PASS|ok |testing: |\?|--- PASS)/{next} \
+	@$(GO) test -count=1 -timeout=30m -v -run=Conformance ./... | awk '/^(=== |PASS|ok |testing: |\?|--- PASS)/{next} \
 		/^    --- PASS/{right++; total++} /^    --- FAIL/{total++} /^ +--- (PASS|SKIP)/{next} \
 		match($$0, /[0-9]+ of [0-9]+ right/){split(substr($$0, RSTART), n, " "); right+=n[1]; total+=n[3]} \
 		{print} END{printf "%d/%d right\n", right, total; exit !total || right < total}'
