@@ -152,9 +152,11 @@ func (d *Documents) undefined() {
 	}
 }
 
-// Generation names the content of what is no part of the compiled policies: the
-// TrustRoots, and the Secrets, whose credentials may be for registries.
-func (d *Documents) Generation() string { return contentOf(d.roots...) + d.sources.Generation() }
+// Generation names what is no part of the compiled policies: the TrustRoots and of which of
+// them no root could be made, and the Secrets, whose credentials may be for registries.
+func (d *Documents) Generation() string {
+	return contentOf(d.roots...) + fmt.Sprintf("%q", d.Named.unmade()) + d.sources.Generation()
+}
 
 // Source are the policies of a set, with what they may do.
 func (d *Documents) Source(flags allow.Flags) rego.Source {

@@ -112,6 +112,16 @@ func (n NamedRoots) Roots() trust.Roots {
 	return out
 }
 
+// unmade are those of which no root could be made. It is tried again.
+func (n NamedRoots) unmade() (out []string) {
+	for _, name := range slices.Sorted(maps.Keys(n)) {
+		if _, failed := n[name].RootSource.(noRoot); failed {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // warnings say which TrustRoots there is no root of, and will not be.
 func (n NamedRoots) warnings() (out []string) {
 	for _, name := range slices.Sorted(maps.Keys(n)) {

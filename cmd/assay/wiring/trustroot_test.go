@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+
+	"github.com/assay-dev/assay/rego/cip"
 )
 
 // cached is a root whose mirror is down.
@@ -36,5 +38,21 @@ func TestRefreshSaysWhatServesInstead(t *testing.T) {
 		if said.String() != tt.want || (err != nil) != tt.err {
 			t.Errorf("%s: got %q and %v, want %q", name, said.String(), err, tt.want)
 		}
+	}
+}
+
+// TestGenerationOfARootThatIsMadeLater: a set that knows no root is not the set that has one,
+// though the TrustRoot says what it said.
+func TestGenerationOfARootThatIsMadeLater(t *testing.T) {
+	t.Parallel()
+	roots := []cip.TrustRoot{{Name: "own"}}
+	before := &Documents{roots: roots, Named: NamedRoots{"own": {RootSource: noRoot{"not valid yet"}}}}
+	again := &Documents{roots: roots, Named: NamedRoots{"own": {RootSource: noRoot{"not valid for another second"}}}}
+	after := &Documents{roots: roots, Named: NamedRoots{"own": {RootSource: givenRoot{}}}}
+	if before.Generation() == after.Generation() {
+		t.Error("got one generation with the root and without, want the set to be taken that has it")
+	}
+	if before.Generation() != again.Generation() {
+		t.Error("got another generation for another cause, want none")
 	}
 }
