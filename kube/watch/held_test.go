@@ -58,6 +58,37 @@ func TestNothingIsThereBeforeAllIs(t *testing.T) {
 	}
 }
 
+// TestForbiddenReferences: a policy that names a Secret which we may not read is denied after a
+// restart, as it was before, and nothing else is. Another failure says nothing of the Secret.
+func TestForbiddenReferences(t *testing.T) {
+	t.Parallel()
+	w := New(&kube.Client{Namespace: "security"}, slog.New(slog.DiscardHandler))
+	key := fill(t, w)
+	<-w.poked
+	s := source{what: "Secret security/key", health: w.health}
+	w.health.note(s, "list", errors.New("connection refused"))
+	<-w.poked
+	if w.publish() || w.Synced() {
+		t.Error("got objects while the API server could not be reached, want none")
+	}
+	w.health.note(s, "list", apierrors.NewForbidden(kube.Secrets().GroupResource(), "", errors.New("no right")))
+	<-w.poked
+	if !w.publish() || !w.Synced() {
+		t.Fatal("got nothing, want all that may be read")
+	}
+	want := []Refused{{Kind: "Secret", Name: "key", Cause: "list is forbidden: secrets is forbidden: no right"}}
+	if diff := cmp.Diff(want, w.Objects().Refused); diff != "" {
+		t.Errorf("refused (-want +got):\n%s", diff)
+	}
+	w.health.note(s, "list", nil)
+	if err := key.Replace([]any{secretObject(t, "{cosign.pub: b25l}")}, "1"); err != nil {
+		t.Fatal(err)
+	}
+	if !w.publish() || len(w.Objects().Refused) > 0 || len(w.Objects().Secrets) != 1 {
+		t.Errorf("got %+v, want the Secret once it may be read", w.Objects())
+	}
+}
+
 func TestChanges(t *testing.T) {
 	t.Parallel()
 	w := New(&kube.Client{Namespace: "security"}, slog.New(slog.DiscardHandler))
@@ -203,7 +234,7 @@ func TestPace(t *testing.T) {
 func TestProblems(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
-	h := &health{log: slog.New(slog.DiscardHandler), now: func() time.Time { return now }, failing: map[string]failure{}}
+	h := &health{log: slog.New(slog.DiscardHandler), now: func() time.Time { return now }, poke: func() {}, failing: map[string]failure{}}
 	s := source{what: "clusterimagepolicies.policy.sigstore.dev", done: make(chan struct{})}
 	said := func(want ...string) {
 		t.Helper()

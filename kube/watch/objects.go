@@ -77,8 +77,9 @@ type held struct {
 	tooMany    []Reference
 }
 
-// objects puts together what is held.
-func (h *held) objects(revision uint64) Objects {
+// objects puts together what is held. forbidden says why a reference may not be read, if it
+// may not.
+func (h *held) objects(revision uint64, forbidden func(Reference) string) Objects {
 	out := Objects{Namespaces: maps.Clone(h.namespaces.byName), Revision: revision}
 	if item, ok := h.settings.byName[settingsName]; ok {
 		out.Settings = item.serves
@@ -99,6 +100,9 @@ func (h *held) objects(revision uint64) Objects {
 	}
 	out.Secrets = dependencies(h.secrets, &out, secretKind)
 	out.ConfigMaps = dependencies(h.configMaps, &out, configMapKind)
+	for _, reference := range h.unread(func(r Reference) bool { return forbidden(r) == "" }) {
+		out.refuse(Refused{Kind: reference.Kind, Name: reference.Name, Cause: forbidden(reference)})
+	}
 	for _, reference := range h.tooMany {
 		out.refuse(Refused{Kind: reference.Kind, Name: reference.Name, Cause: tooMany})
 	}
@@ -141,10 +145,10 @@ func dependencies[T any](found map[string]*kept[dependency[T]], out *Objects, ki
 	return values
 }
 
-// synced says that everything was read once.
-func (h *held) synced() bool {
+// synced says that everything was read once that may be.
+func (h *held) synced(forbidden func(Reference) string) bool {
 	return h.policies.synced && h.roots.synced && h.namespaces.synced && h.settings.synced &&
-		len(h.unread(func(Reference) bool { return false })) == 0
+		len(h.unread(func(r Reference) bool { return forbidden(r) != "" })) == 0
 }
 
 // unread are the references that no answer came for, but for those that are excused.

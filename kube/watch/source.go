@@ -106,15 +106,17 @@ func (p Problem) String() string {
 
 // health is what is wrong with the sources.
 type health struct {
-	log *slog.Logger
-	now func() time.Time
+	log  *slog.Logger
+	now  func() time.Time
+	poke func() // called when something is wrong that was not
 
 	lock    sync.Mutex
 	failing map[string]failure
 }
 
 type failure struct {
-	verb string
+	verb      string
+	forbidden bool
 	Problem
 }
 
@@ -132,13 +134,14 @@ func (h *health) note(s source, verb string, err error) {
 	before, failing := h.failing[what]
 	switch {
 	case err != nil:
-		now := failure{verb: verb, Problem: Problem{What: what, Since: h.now(), Cause: failed(verb, err)}}
+		now := failure{verb: verb, forbidden: apierrors.IsForbidden(err), Problem: Problem{What: what, Since: h.now(), Cause: failed(verb, err)}}
 		if failing {
 			now.Since = before.Since
 		}
 		h.failing[what] = now
 		if !failing || before.Cause != now.Cause {
 			h.log.Warn("cluster: not up to date", "what", what, "cause", now.Cause)
+			h.poke()
 		}
 	case failing && (verb == "watch" || before.verb == verb):
 		delete(h.failing, what)
@@ -167,6 +170,16 @@ func (h *health) forget(what string) {
 	h.lock.Lock()
 	defer h.lock.Unlock()
 	delete(h.failing, what)
+}
+
+// forbidden is why a source may not be read, empty where it may or nobody knows.
+func (h *health) forbidden(what string) string {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	if found := h.failing[what]; found.forbidden {
+		return found.Cause
+	}
+	return ""
 }
 
 func (h *health) isFailing(what string) bool {

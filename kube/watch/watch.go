@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"maps"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,8 +52,8 @@ type Watcher struct {
 func New(client *kube.Client, log *slog.Logger) *Watcher {
 	w := &Watcher{
 		client: client, poked: make(chan struct{}, 1), watched: map[Reference]context.CancelFunc{},
-		health: &health{log: log, now: time.Now, failing: map[string]failure{}},
 	}
+	w.health = &health{log: log, now: time.Now, poke: w.poke, failing: map[string]failure{}}
 	w.held = held{
 		policies:   keep(w, readPolicy(client.Namespace), policyItem.same),
 		roots:      keep(w, readRoot, rootItem.same),
@@ -215,17 +216,19 @@ func (w *Watcher) publish() bool {
 	w.lock.RLock()
 	defer w.lock.RUnlock()
 	before := w.published.Load()
-	if before == nil && !w.held.synced() {
+	forbidden := func(r Reference) string { return w.health.forbidden(w.nameOf(r)) }
+	if before == nil && !w.held.synced(forbidden) {
 		return false
 	}
-	now := w.held.objects(w.revision)
+	now := w.held.objects(w.revision, forbidden)
 	now.places = w.places
 	w.published.Store(&now)
-	return before == nil || before.Revision != now.Revision || before.places != now.places
+	return before == nil || before.Revision != now.Revision || before.places != now.places || !slices.Equal(before.Refused, now.Refused)
 }
 
 // Synced says that policies, trust roots, namespaces, settings and what policies refer to
-// have all been read once. It stays so.
+// have all been read once, but for what we have no right to: one policy that names it must
+// not have everything denied. It stays so.
 func (w *Watcher) Synced() bool { return w.published.Load() != nil }
 
 // Objects is what the cluster holds, or nothing before [Watcher.Synced].
