@@ -21,6 +21,9 @@ const (
 	maxExpression = 64 << 10
 	// mostInstructions are executed for each character of an identity.
 	mostInstructions = 1 << 16
+	// mostTogether are the instructions of all expressions of a policy: all of them are
+	// compiled for each question, and lie in memory beside each other.
+	mostTogether = 1 << 21
 	// mostPositions are what Go notes during a match, for each instruction the
 	// beginning and the end of each group: 32 MiB.
 	mostPositions = 1 << 22
@@ -46,26 +49,41 @@ func excerpt(text string) string {
 	return strings.ToValidUTF8(text[:maxExcerpt], "") + "…"
 }
 
+// expression checks one of an identity. After too many nothing more is looked at.
+func (v *validation) expression(expression, path string) {
+	if expression == "" || v.instructions > mostTogether {
+		return
+	}
+	instructions, err := checkExpression(expression)
+	if err != nil {
+		v.invalid(expression, path, "regex is invalid: "+err.Error())
+	}
+	if v.instructions += instructions; v.instructions > mostTogether {
+		v.add(fmt.Sprintf("too many instructions: got more than %d in all expressions of the policy", mostTogether), "", path)
+	}
+}
+
 // checkExpression refuses what is no expression of RE2, or one that costs more
-// than a match may. RE2 is linear in the text, times an expression in which
-// x{1000} counts a thousand times.
-func checkExpression(expression string) error {
+// than a match may, and says what it costs. RE2 is linear in the text, times an
+// expression in which x{1000} counts a thousand times.
+func checkExpression(expression string) (instructions int, err error) {
 	if len(expression) > maxExpression {
-		return fmt.Errorf("got %d characters, want at most %d", len(expression), maxExpression)
+		return 0, fmt.Errorf("got %d characters, want at most %d", len(expression), maxExpression)
 	}
 	parsed, err := syntax.Parse(expression, syntax.Perl)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	program, err := syntax.Compile(parsed.Simplify())
 	if err != nil {
-		return err
+		return 0, err
 	}
-	switch instructions, groups := len(program.Inst), program.NumCap/2-1; {
+	instructions = len(program.Inst)
+	switch groups := program.NumCap/2 - 1; {
 	case instructions > mostInstructions:
-		return fmt.Errorf("got an expression of %d instructions, want at most %d", instructions, mostInstructions)
+		return instructions, fmt.Errorf("got an expression of %d instructions, want at most %d", instructions, mostInstructions)
 	case instructions*program.NumCap > mostPositions:
-		return fmt.Errorf("got %d groups in an expression of %d instructions, want fewer, or (?:…) that capture nothing", groups, instructions)
+		return instructions, fmt.Errorf("got %d groups in an expression of %d instructions, want fewer, or (?:…) that capture nothing", groups, instructions)
 	}
-	return nil
+	return instructions, nil
 }

@@ -113,6 +113,24 @@ func TestParseBoundsExpressions(t *testing.T) {
 	}
 }
 
+// TestParseBoundsExpressionsTogether: each of them may be fine, and all of them take gigabytes.
+func TestParseBoundsExpressionsTogether(t *testing.T) {
+	t.Parallel()
+	identities := func(n, repetitions int) []byte {
+		identity := "{issuer: i, subjectRegExp: '" + strings.Repeat("a{1000}", repetitions) + "'}"
+		return withAuthority("{keyless: {identities: [" + strings.TrimSuffix(strings.Repeat(identity+", ", n), ", ") + "]}}")
+	}
+	if _, err := cip.Parse(identities(1000, 2)); err != nil {
+		t.Errorf("2,002,000 instructions: got error %.300v", err)
+	}
+	_, err := cip.Parse(identities(60, 60))
+	want := "document 0: ClusterImagePolicy p: validation failed: too many instructions: got more than 2097152 in all expressions of the policy: " +
+		"spec.authorities[0].keyless.identities[34].subjectRegExp"
+	if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
+		t.Errorf("error (-want +got):\n%.2000s", diff)
+	}
+}
+
 // TestParseBoundsStreams: what is larger or deeper than any policy is refused before
 // it is looked at, and what is merely wrong ten thousand times is said.
 func TestParseBoundsStreams(t *testing.T) {

@@ -59,8 +59,9 @@ func schemaErrors(s *Spec) []string {
 
 // validation collects errors; its methods never stop at the first.
 type validation struct {
-	settings Settings
-	errs     FieldErrors
+	settings     Settings
+	errs         FieldErrors
+	instructions int // of all expressions
 }
 
 func (v *validation) add(message, details string, paths ...string) {
@@ -222,9 +223,7 @@ func (v *validation) identity(path, text, expression string) {
 	case text != "" && expression != "":
 		v.exactlyOne(2, path, path+"RegExp")
 	}
-	if err := checkExpression(expression); err != nil {
-		v.invalid(expression, path+"RegExp", "regex is invalid: "+err.Error())
-	}
+	v.expression(expression, path+"RegExp")
 }
 
 func (v *validation) source(path string, s Source) {
