@@ -91,6 +91,7 @@ type cluster struct {
 	writer  *status.Writer
 	denials *status.Denials
 	matched matched
+	judging chan struct{} // full while a policy is judged as it is applied
 }
 
 func (f *clusterFlags) open(version string, log *slog.Logger) (*cluster, error) {
@@ -117,6 +118,7 @@ func (f *clusterFlags) open(version string, log *slog.Logger) (*cluster, error) 
 	return &cluster{
 		client: client, keeper: keeper, tenants: tenants.New(puller), watcher: watch.New(client, log), lease: lease.New(client, leaseName, name, log),
 		writer: status.NewWriter(client, name, log), denials: status.NewDenials(client, name, log),
+		judging: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -203,12 +205,20 @@ func (c *cluster) denied(review []byte, reasons []string) {
 	})
 }
 
-// policies answers the webhooks of policies as they are applied.
+// policies answers the webhooks of policies as they are applied, one after the other: a
+// policy may have thousands of expressions, and reading those ends by no deadline. Reviews of
+// workloads go on beside it.
 func (c *cluster) policies(verdict func(hook.Judge, context.Context, hook.Request) hook.Verdict) server.DeciderFunc {
 	return func(ctx context.Context, review []byte) (server.Decision, error) {
 		request, err := hook.Read(review)
 		if err != nil {
 			return server.Decision{Verdict: admission.Verdict{Reasons: []string{err.Error()}}}, nil
+		}
+		select {
+		case c.judging <- struct{}{}:
+			defer func() { <-c.judging }()
+		case <-ctx.Done():
+			return server.Decision{Verdict: admission.Verdict{Reasons: []string{"another policy is being judged: try again"}}}, nil
 		}
 		judge := hook.Judge{
 			Settings: cip.Settings{Namespace: c.client.Namespace, EmptyAuthorities: c.watcher.Objects().Settings.EmptyAuthorities},

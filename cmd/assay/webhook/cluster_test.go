@@ -8,8 +8,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 
 	"github.com/assay-dev/assay/kube"
+	"github.com/assay-dev/assay/kube/hook"
 	"github.com/assay-dev/assay/kube/status"
 	"github.com/assay-dev/assay/kube/watch"
 	"github.com/assay-dev/assay/rego"
@@ -122,5 +125,36 @@ func TestWhatARefusedChangeBroughtIsNotInForce(t *testing.T) {
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("failure %v: (-want +got):\n%s", tt.failure, diff)
 		}
+	}
+}
+
+// TestPoliciesAreJudgedOneAfterTheOther: those that take long leave processors for reviews of
+// workloads, and whoever waits in vain is refused.
+func TestPoliciesAreJudgedOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	log := slog.New(slog.DiscardHandler)
+	client := &kube.Client{Interface: dynamic.NewForConfigOrDie(&rest.Config{Host: "127.0.0.1:1"})}
+	c := &cluster{client: client, watcher: watch.New(client, log), judging: make(chan struct{}, 1)}
+	begun, end := make(chan struct{}), make(chan struct{})
+	decide := c.policies(func(hook.Judge, context.Context, hook.Request) hook.Verdict {
+		begun <- struct{}{}
+		<-end
+		return hook.Verdict{Allowed: true}
+	})
+	review := []byte(`{"request": {"operation": "CREATE", "kind": {"group": "policy.sigstore.dev", "kind": "TrustRoot"}}}`)
+	first := make(chan bool)
+	go func() {
+		decision, err := decide(t.Context(), review)
+		first <- err == nil && decision.Allowed
+	}()
+	<-begun
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	if decision, err := decide(late, review); err != nil || decision.Allowed || !strings.Contains(strings.Join(decision.Reasons, ""), "try again") {
+		t.Errorf("the second: got %+v and %v, want it refused", decision, err)
+	}
+	close(end)
+	if !<-first {
+		t.Error("the first was not admitted")
 	}
 }
