@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -72,7 +73,7 @@ func readPolicy(namespace string) func(*unstructured.Unstructured, policyItem) p
 }
 
 func parsePolicy(object *unstructured.Unstructured, settings cip.Settings) (*cip.Documents, error) {
-	found, err := parse(plain(object), settings)
+	found, err := parse(object, settings)
 	if err == nil && len(found.Policies) != 1 {
 		err = fmt.Errorf("got a %s, want a %s", object.GetKind(), policyKind)
 	}
@@ -140,7 +141,7 @@ func (r rootItem) same(other rootItem) bool {
 
 func readRoot(object *unstructured.Unstructured, before rootItem) rootItem {
 	item := rootItem{seen: seen(rootKind, object), serves: before.serves}
-	found, err := parse(plain(object), cip.Settings{})
+	found, err := parse(object, cip.Settings{})
 	switch {
 	case err != nil:
 		item.cause = cause(err)
@@ -152,15 +153,20 @@ func readRoot(object *unstructured.Unstructured, before rootItem) rootItem {
 	return item
 }
 
-// plain is the object without what takes part in no decision, and may be most of it.
-func plain(object *unstructured.Unstructured) *unstructured.Unstructured {
+// parse reads an object without what takes part in no decision, and may be most of it. A
+// panic would end the process, and again whenever it starts: it is an error instead. without
+// are fields of its metadata that are left out as well.
+func parse(object *unstructured.Unstructured, settings cip.Settings, without ...string) (found *cip.Documents, err error) {
+	defer func() {
+		if recover() != nil { // over what may be a Secret
+			found, err = nil, errors.New("reading it panicked")
+		}
+	}()
 	object = object.DeepCopy()
 	unstructured.RemoveNestedField(object.Object, "status")
-	unstructured.RemoveNestedField(object.Object, "metadata", "managedFields")
-	return object
-}
-
-func parse(object *unstructured.Unstructured, settings cip.Settings) (*cip.Documents, error) {
+	for _, field := range append(without, "managedFields") {
+		unstructured.RemoveNestedField(object.Object, "metadata", field)
+	}
 	data, err := object.MarshalJSON()
 	if err != nil {
 		return nil, err

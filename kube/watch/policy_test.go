@@ -207,6 +207,29 @@ func TestPoliciesWithoutAuthorities(t *testing.T) {
 }
 
 // A cause stands in each denial of the policy.
+// TestPanicsAreRefusals: they would end the process, and again whenever it starts.
+func TestPanicsAreRefusals(t *testing.T) {
+	t.Parallel()
+	odd := func() *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{
+			"metadata": map[string]any{"name": "odd"}, "spec": struct{}{}, "data": struct{}{}, // which no JSON has
+		}}
+	}
+	before := readPolicy("")(policyObject(t, "images: [{glob: \"a.io/**\"}]\nauthorities: [{static: {action: pass}}]"), policyItem{})
+	if item := readPolicy("")(odd(), before); item.cause != "reading it panicked" || item.serves.Spec.Mode != cip.ModeEnforce || len(item.serves.Gaps) == 0 {
+		t.Errorf("a policy: got %+v, want one that denies", item)
+	}
+	if item := readRoot(odd(), rootItem{serves: &cip.TrustRoot{Name: "odd"}}); item.cause != "reading it panicked" || item.serves == nil {
+		t.Errorf("a TrustRoot: got %+v, want the last one", item)
+	}
+	if found := readSecret(odd(), dependency[cip.Secret]{value: &cip.Secret{Name: "odd"}}); found.cause != "reading it panicked" || found.value == nil {
+		t.Errorf("a Secret: got %+v, want the last one", found)
+	}
+	if settings := readSettings(odd(), settingsItem{}); settings.serves.NoMatch != "deny" || settings.cause == "" {
+		t.Errorf("settings: got %+v, want deny", settings)
+	}
+}
+
 func TestCausesAreCut(t *testing.T) {
 	t.Parallel()
 	var fields strings.Builder

@@ -139,9 +139,7 @@ func readConfigMap(object *unstructured.Unstructured, before dependency[cip.Conf
 
 // readDependency reads it without its namespace: there is one that it can be in.
 func readDependency[T any](object *unstructured.Unstructured, before dependency[T], of func(*cip.Documents) []T) dependency[T] {
-	object = plain(object)
-	object.SetNamespace("")
-	found, err := parse(object, cip.Settings{})
+	found, err := parse(object, cip.Settings{}, "namespace")
 	if err != nil {
 		return dependency[T]{value: before.value, cause: cause(err)}
 	}
