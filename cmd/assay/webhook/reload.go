@@ -2,9 +2,11 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -166,14 +168,7 @@ func (r *reloader) gated(decide decide) decide {
 
 // load reads policies and lets them serve. It returns what serves, nothing where that was refused.
 func (r *reloader) load(ctx context.Context, read func(context.Context) (*wiring.Documents, error)) (*rego.Set, *wiring.Documents) {
-	documents, err := read(ctx)
-	var set *rego.Set
-	if err == nil {
-		set, err = r.wiring.Compile(ctx, documents)
-	}
-	if err == nil {
-		err = r.emptied(set)
-	}
+	documents, set, err := r.compiled(ctx, read)
 	if err != nil {
 		r.log.Error("policies refused, the last good set serves", "error", err)
 		r.took(nil, err)
@@ -200,6 +195,24 @@ func (r *reloader) load(ctx context.Context, read func(context.Context) (*wiring
 		r.log.Info("policies loaded", "policies", policiesOf(set), "hash", set.Hash())
 	}
 	return set, documents
+}
+
+// compiled reads and compiles. A panic over what somebody wrote is a refusal: whoever serves
+// goes on to serve.
+func (r *reloader) compiled(ctx context.Context, read func(context.Context) (*wiring.Documents, error)) (documents *wiring.Documents, set *rego.Set, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			r.log.Error("panic while policies are loaded", "panic", fmt.Sprintf("%.200v", cause), "stack", string(debug.Stack()))
+			documents, set, err = nil, nil, errors.New("loading them panicked: the log has its cause")
+		}
+	}()
+	if documents, err = read(ctx); err != nil {
+		return nil, nil, err
+	}
+	if set, err = r.wiring.Compile(ctx, documents); err != nil {
+		return nil, nil, err
+	}
+	return documents, set, r.emptied(set)
 }
 
 // emptied refuses to go on without any policy where that would admit everything: a

@@ -122,3 +122,29 @@ func TestPoliciesThatAreAllGone(t *testing.T) {
 		})
 	}
 }
+
+// TestPanicsWhileLoadingAreRefusals: the process goes on to serve what it served.
+func TestPanicsWhileLoadingAreRefusals(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	text := `{"apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": "p"}, "spec": {
+		"images": [{"glob": "**"}], "authorities": [{"static": {"action": "fail"}}]}}`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := wiring.Defaults()
+	flags.Policies, flags.TUF.Cache = []string{file}, t.TempDir()
+	w, err := wiring.New(flags, "deny", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &reloader{wiring: w, log: slog.New(slog.DiscardHandler), metrics: server.NewMetrics("test"), wake: make(chan struct{}, 1)}
+	if err := r.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := r.engine.Set()
+	set, _ := r.load(t.Context(), func(context.Context) (*wiring.Documents, error) { panic("over a policy") })
+	if set != nil || r.engine.Set() != before || r.failure == nil {
+		t.Errorf("got %v and failure %v, want a refusal, and what served to serve", set, r.failure)
+	}
+}
