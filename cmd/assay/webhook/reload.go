@@ -30,6 +30,7 @@ type reloader struct {
 	wake    chan struct{} // tells keepTrust that other roots are wanted now
 
 	loading    sync.Mutex // held while policies are read: files and objects change beside each other
+	inFiles    int        // policies of files among those that serve
 	generation string     // of the set that serves: policies and trust roots
 	revision   uint64     // of the objects of the cluster that were read last
 	outcomes   map[string]status.Outcome
@@ -56,7 +57,7 @@ func (r *reloader) start(ctx context.Context) error {
 		return err
 	}
 	r.engine = rego.NewEngine(set, func(seen rego.Observation) { r.metrics.Decided(seen.Evaluations) })
-	r.generation = set.Hash() + documents.Generation()
+	r.generation, r.inFiles = set.Hash()+documents.Generation(), documents.InFiles()
 	r.took(documents, nil)
 	r.warn(slices.Concat(documents.Warnings, set.Warnings()))
 	return nil
@@ -177,6 +178,7 @@ func (r *reloader) load(ctx context.Context, read func(context.Context) (*wiring
 	// An unchanged set stays, with the answers it knows; no poll is worth a line.
 	generation := set.Hash() + documents.Generation()
 	changed := generation != r.generation
+	r.inFiles = documents.InFiles()
 	// A KMS that stops to answer changes no policy, and is worth a line.
 	warnings := slices.Concat(documents.Warnings, set.Warnings())
 	news := changed || r.failure != nil || !slices.Equal(warnings, r.warned)
@@ -212,21 +214,26 @@ func (r *reloader) compiled(ctx context.Context, read func(context.Context) (*wi
 	if set, err = r.wiring.Compile(ctx, documents); err != nil {
 		return nil, nil, err
 	}
-	return documents, set, r.emptied(set)
+	return documents, set, r.emptied(set, documents)
 }
 
 // emptied refuses to go on without any policy where that would admit everything: a
 // directory that lost its files, as a mount may for a moment, is no decision of
 // whoever wrote them. Where images without a policy are denied it is obeyed. Policies in
-// Rego are no such match: without any of them less is denied, whatever is set.
-func (r *reloader) emptied(set *rego.Set) error {
+// Rego are no such match: without any of them less is denied, whatever is set. So it is
+// where policies of the cluster are left.
+func (r *reloader) emptied(set *rego.Set, documents *wiring.Documents) error {
 	if before := len(r.engine.Set().Raw()); before > 0 && len(set.Raw()) == 0 {
 		return fmt.Errorf("got no policies in Rego, and %d serve: what they deny would not be denied any more; start anew to serve none", before)
 	}
-	// The API server says what was deleted there, and by whom.
-	if before := len(r.engine.Set().Policies()); r.cluster == nil && before > 0 && len(set.Policies()) == 0 && r.wiring.Flags.NoMatch != "deny" {
+	// What was deleted in the cluster, and by whom, the API server says.
+	lost := r.inFiles > 0 && documents.InFiles() == 0
+	switch noMatch := set.Source().Config.NoMatch; {
+	case lost && len(set.Policies()) > 0:
+		return fmt.Errorf("got no policies in files, and %d serve: what they deny others may admit; start anew to serve none", r.inFiles)
+	case lost && noMatch != "deny":
 		return fmt.Errorf("got no policies, and %d serve: with --no-match %s nothing would be denied any more; start anew to serve none",
-			before, r.wiring.Flags.NoMatch)
+			r.inFiles, noMatch)
 	}
 	return nil
 }

@@ -10,9 +10,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
+	"github.com/assay-dev/assay/kube/watch"
+	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/server"
 )
 
@@ -146,5 +150,56 @@ func TestPanicsWhileLoadingAreRefusals(t *testing.T) {
 	set, _ := r.load(t.Context(), func(context.Context) (*wiring.Documents, error) { panic("over a policy") })
 	if set != nil || r.engine.Set() != before || r.failure == nil {
 		t.Errorf("got %v and failure %v, want a refusal, and what served to serve", set, r.failure)
+	}
+}
+
+// TestPoliciesOfFilesThatAreAllGone go on to serve beside those of a cluster: a mount that is
+// empty for a moment withdraws nothing, whatever else admits the images.
+func TestPoliciesOfFilesThatAreAllGone(t *testing.T) {
+	t.Parallel()
+	const policy = `{"apiVersion": "policy.sigstore.dev/v1beta1", "kind": "ClusterImagePolicy", "metadata": {"name": "p"}, "spec": {
+		"images": [{"glob": "**"}], "authorities": [{"static": {"action": "fail"}}]}}`
+	parsed, err := cip.Parse([]byte(strings.ReplaceAll(policy, `"p"`, `"q"`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name    string
+		objects watch.Objects
+		want    []string
+	}{
+		{"beside a policy of the cluster", watch.Objects{Policies: parsed.Policies}, []string{"p", "q"}},
+		{"where settings admit what nothing matches", watch.Objects{Settings: watch.Settings{NoMatch: "allow"}}, []string{"p"}},
+		{"where nothing is left, and that is denied", watch.Objects{}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			file := filepath.Join(dir, "policy.yaml")
+			if err := os.WriteFile(file, []byte(policy), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			flags := wiring.Defaults()
+			flags.Policies, flags.TUF.Cache, flags.Cluster = []string{dir}, t.TempDir(), true
+			w, err := wiring.New(flags, "deny", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &reloader{
+				wiring: w, log: slog.New(slog.DiscardHandler), metrics: server.NewMetrics("test"), wake: make(chan struct{}, 1), cluster: &cluster{},
+			}
+			if err := r.start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			read := func(ctx context.Context) (*wiring.Documents, error) { return w.ReadCluster(ctx, tt.objects) }
+			r.load(t.Context(), read)
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+			r.load(t.Context(), read)
+			if diff := cmp.Diff(tt.want, r.engine.Set().Policies()); diff != "" {
+				t.Errorf("policies (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

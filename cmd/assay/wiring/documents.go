@@ -106,6 +106,16 @@ func (d *Documents) read(file string) error {
 	return nil
 }
 
+// InFiles counts the policies that files have.
+func (d *Documents) InFiles() (n int) {
+	for _, policy := range d.Policies {
+		if d.names["ClusterImagePolicy "+policy.Name] != "" {
+			n++
+		}
+	}
+	return n
+}
+
 // Resolve puts in place what the policies refer to. What cannot be read is a gap
 // of its policy, and no reason to leave the policy out.
 func (d *Documents) Resolve(ctx context.Context, resolver *keys.Resolver) {
