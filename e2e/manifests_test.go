@@ -131,11 +131,9 @@ func serveAs(t *testing.T, c *cluster.Cluster, assay string, front *service.Serv
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- command.Wait() }()
 	t.Cleanup(func() {
 		_ = command.Process.Kill()
-		<-ended
+		_ = command.Wait() // it was killed
 	})
 	front.Add(address)
 	eventually(t, said, "ready", "1", func() string { return fmt.Sprint(front.Ready()) })

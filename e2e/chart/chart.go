@@ -3,10 +3,7 @@
 package chart
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 	"slices"
@@ -16,9 +13,7 @@ import (
 	"helm.sh/helm/v4/pkg/chart/common/util"
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
 	"helm.sh/helm/v4/pkg/engine"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/yaml"
-	kyaml "sigs.k8s.io/yaml"
+	"sigs.k8s.io/yaml"
 )
 
 // Release says where the chart is installed. The zero value is what the manifests are for.
@@ -36,7 +31,7 @@ func Render(dir string, release Release) (map[string]string, error) {
 		return nil, err
 	}
 	var values map[string]any
-	if err := kyaml.UnmarshalStrict([]byte(release.Values), &values); err != nil {
+	if err := yaml.UnmarshalStrict([]byte(release.Values), &values); err != nil {
 		return nil, fmt.Errorf("values: %w", err)
 	}
 	options := common.ReleaseOptions{Name: release.Name, Namespace: release.Namespace, Revision: 1, IsInstall: true}
@@ -63,24 +58,25 @@ func Render(dir string, release Release) (map[string]string, error) {
 	return out, nil
 }
 
+// Object is what was rendered, as it would be sent to an API server.
+type Object map[string]any
+
+// ID is the kind and the name of an object: Deployment/assay.
+func (o Object) ID() string {
+	metadata, _ := o["metadata"].(map[string]any)
+	return fmt.Sprintf("%v/%v", o["kind"], metadata["name"])
+}
+
 // Objects reads what was rendered, in the order of the names of the templates.
-func Objects(rendered map[string]string) ([]*unstructured.Unstructured, error) {
-	var out []*unstructured.Unstructured
+func Objects(rendered map[string]string) ([]Object, error) {
+	var out []Object
 	for _, name := range slices.Sorted(maps.Keys(rendered)) {
-		documents := yaml.NewYAMLReader(bufio.NewReader(strings.NewReader(rendered[name])))
-		for {
-			document, err := documents.Read()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-			object := &unstructured.Unstructured{}
-			if err := kyaml.UnmarshalStrict(document, &object.Object); err != nil {
+		for document := range strings.SplitSeq("\n"+rendered[name], "\n---\n") {
+			var object Object
+			if err := yaml.UnmarshalStrict([]byte(document), &object); err != nil {
 				return nil, fmt.Errorf("%s: %w\n%s", name, err, document)
 			}
-			if len(object.Object) > 0 {
+			if len(object) > 0 {
 				out = append(out, object)
 			}
 		}

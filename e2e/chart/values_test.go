@@ -6,13 +6,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/assay-dev/assay/e2e/chart"
 )
 
 // render gives the objects that are made of values, as kind/name.
-func render(t *testing.T, values string) map[string]*unstructured.Unstructured {
+func render(t *testing.T, values string) map[string]chart.Object {
 	t.Helper()
 	rendered, err := chart.Render(dir, chart.Release{Values: values})
 	if err != nil {
@@ -22,9 +21,9 @@ func render(t *testing.T, values string) map[string]*unstructured.Unstructured {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := map[string]*unstructured.Unstructured{}
+	out := map[string]chart.Object{}
 	for _, object := range objects {
-		name := object.GetKind() + "/" + object.GetName()
+		name := object.ID()
 		if out[name] != nil {
 			t.Errorf("%s: got two", name)
 		}
@@ -34,11 +33,8 @@ func render(t *testing.T, values string) map[string]*unstructured.Unstructured {
 }
 
 // at is what a path leads to; numbers are indices of lists.
-func at(object *unstructured.Unstructured, path ...any) any {
-	if object == nil {
-		return nil
-	}
-	var value any = object.Object
+func at(object chart.Object, path ...any) any {
+	var value any = map[string]any(object)
 	for _, step := range path {
 		switch step := step.(type) {
 		case string:
@@ -98,7 +94,7 @@ func TestRulesOfWebhooks(t *testing.T) {
 }
 
 // resources are those of a configuration's rules, which are for creations and updates.
-func resources(t *testing.T, configuration *unstructured.Unstructured) []string {
+func resources(t *testing.T, configuration chart.Object) []string {
 	t.Helper()
 	var out []string
 	rules, _ := at(configuration, "webhooks", 0, "rules").([]any)

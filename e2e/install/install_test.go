@@ -112,6 +112,7 @@ func TestManifests(t *testing.T) {
 	t.Run("Pods are restricted", func(t *testing.T) { restricted(t, c) })
 	t.Run("rights", func(t *testing.T) { rights(t, c) })
 	t.Run("rules", func(t *testing.T) { rules(t, c) })
+	t.Run("broken glass", func(t *testing.T) { glass(t, c, log) })
 	t.Run("labels", func(t *testing.T) { labels(t, c, log) })
 	t.Run("what the chart has besides", func(t *testing.T) {
 		all := `{autoscaling: {enabled: true}, dashboard: {enabled: true}, mutate: all,

@@ -93,15 +93,16 @@ func labels(t *testing.T, c *cluster.Cluster, log string) {
 }
 
 // try makes an attempt until it ends as it should: policies of admission come into force a moment
-// after they are applied, and what they refuse leaves nothing behind.
+// after they are applied. What should be denied is a dry run, so that it changes nothing until then.
 func (a attempt) try(t *testing.T, c *cluster.Cluster) {
 	t.Helper()
-	want := ""
+	want, args := "", append([]string{"--as=" + a.as}, a.args...)
 	if a.denied {
 		want = "which takes the right to update clusterimagepolicies.policy.sigstore.dev"
+		args = append(args, "--dry-run=server")
 	}
 	until(t, func() string {
-		return wanted(a.name, refusal(c, t, "", append([]string{"--as=" + a.as}, a.args...)...), want)
+		return wanted(a.name, refusal(c, t, "", args...), want)
 	})
 }
 
