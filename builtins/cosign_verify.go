@@ -2,7 +2,6 @@ package builtins
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -90,7 +89,7 @@ func (s *Session) evidenceQuestion(operands []*ast.Term,
 	if p != nil {
 		return question{}, p
 	}
-	place, named, p := placeOf(a)
+	place, named, p := authority.Place(a)
 	if p != nil {
 		return question{}, p
 	}
@@ -98,32 +97,6 @@ func (s *Session) evidenceQuestion(operands []*ast.Term,
 		get: func(ctx context.Context, as oci.Credentials) (any, time.Time, *declare.Problem) {
 			return get(ctx, origin{image: image, place: place, credentials: as}, a)
 		}}, nil
-}
-
-// placeOf reads the source of an authority: where its evidence is, and the Secrets of
-// who asks for it, nil where that is the workload. Credentials of the source take the
-// place of the workload's and never stand beside them (AUTH-4): without any the source
-// is asked anonymously.
-func placeOf(a cip.Authority) (place oci.Place, named []string, _ *declare.Problem) {
-	switch len(a.Sources) {
-	case 0:
-		return place, nil, nil
-	case 1:
-	default:
-		return place, nil, declare.Refuse(declare.Malformed, fmt.Sprintf("authority: source: got %d, want at most 1", len(a.Sources)))
-	}
-	source, prefix := a.Sources[0], ""
-	if source.TagPrefix != nil {
-		prefix = *source.TagPrefix
-	}
-	place, err := oci.ParsePlace(source.OCI, prefix)
-	if err != nil {
-		return place, nil, declare.Refuse(declare.Malformed, "authority: source[0]: "+problemOf(err).Message)
-	}
-	for _, secret := range source.SignaturePullSecrets {
-		named = append(named, secret.Name)
-	}
-	return place, named, nil
 }
 
 // evidenceLives is how long a verdict serves without looking for new evidence.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/keep"
+	"github.com/assay-dev/assay/builtins/observe"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/builtins/sigstore/miss"
@@ -26,9 +27,11 @@ type origin struct {
 // verified fetches the evidence of an image and verifies it for an authority:
 // its attestations, or else its signatures. seen is what was looked at.
 func (f *Facts) verified(ctx context.Context, s *Session, o origin, a cip.Authority, attestations bool) (found []sigstore.Signature, seen evidence, _ *declare.Problem) {
+	_, end := observe.Begin(ctx, f.options.Observer, observe.Work{Stage: observe.Trust})
 	check, refusal := sigstore.NewCheck(a, s.roots, sigstore.Options{
 		AnchoredIdentities: f.options.AnchoredIdentities, Now: s.now,
 	})
+	end(string(refusal.Reason()))
 	if refusal != nil {
 		return nil, seen, problemOf(refusal)
 	}
@@ -44,12 +47,15 @@ func (f *Facts) verified(ctx context.Context, s *Session, o origin, a cip.Author
 		seen.misses = known.misses
 		return known.found, seen, nil
 	}
+	f.options.Looked.Verdicts.Miss()
+	_, end = observe.Begin(ctx, f.options.Observer, observe.Work{Stage: observe.Verify})
 	// Verification waits for nothing, so it has no context.
 	if attestations {
 		found, seen.misses, refusal = check.AttestationsAndMisses(o.image.Digest, seen.lists) //nolint:contextcheck // see above
 	} else {
 		found, refusal = check.Signatures(o.image.Digest, seen.lists) //nolint:contextcheck // see above
 	}
+	end(string(refusal.Reason()))
 	if refusal != nil {
 		p := problemOf(refusal)
 		seen.misses = refusal.Misses

@@ -13,6 +13,7 @@ import (
 	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/exchange"
 	"github.com/assay-dev/assay/builtins/keep"
+	"github.com/assay-dev/assay/builtins/observe"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/builtins/tenant"
@@ -44,6 +45,9 @@ type Options struct {
 	CUE *cue.Evaluator
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
+	// Observer is told of what takes time, and Looked counts what need not; nil is nobody.
+	Observer observe.Observer
+	Looked   *Looked
 	// Record keeps with each answer what registries said to it, for the [Session.Tape]
 	// of every decision that the answer serves.
 	Record bool
@@ -53,10 +57,15 @@ type Options struct {
 	Given func(question string) *exchange.Given
 }
 
+// Looked counts what was looked for among the answers of all decisions, the verdicts, and
+// the answers about admitted images.
+type Looked struct{ Answers, Verdicts, Admitted keep.Looked }
+
 // answered is an answer with what it was made from, nil unless that is recorded.
 type answered struct {
 	term *ast.Term
 	from *exchange.Log
+	code declare.Code // why there is no better one
 	// What updates may make of it that leave an image as it is.
 	standing admitted.Standing
 	until    time.Time // when it could change by time alone, zero for never
@@ -99,13 +108,17 @@ func New(registry Registry, roots func() trust.Roots, options Options) (*Facts, 
 		}
 		options.CUE = evaluator
 	}
+	if options.Looked == nil {
+		options.Looked = &Looked{}
+	}
 	if options.Record {
 		registry = exchange.Recording(registry)
 	}
 	return &Facts{
 		registry: registry, roots: roots, options: options,
-		answers: keep.New[answered](mostAnswerBytes), verdicts: keep.New[verdict](mostVerdictBytes),
-		admitted: admitted.New[answered](),
+		answers:  keep.New[answered](mostAnswerBytes).Counted(&options.Looked.Answers),
+		verdicts: keep.New[verdict](mostVerdictBytes).Counted(&options.Looked.Verdicts),
+		admitted: admitted.New[answered](&options.Looked.Admitted),
 	}, nil
 }
 
@@ -143,6 +156,7 @@ func (f *Facts) get(ctx context.Context, key string, as oci.Credentials, q quest
 	if answer, ok := f.known(key); ok { // who asks may not have been known before
 		return answer
 	}
+	f.options.Looked.Answers.Miss()
 	within := f.within(ctx)
 	flight := f.flights.DoChan(fmt.Sprint(within.Round(time.Second), key), func() (any, error) {
 		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
@@ -189,7 +203,7 @@ func (f *Facts) fetch(ctx context.Context, key string, as oci.Credentials, q que
 	value, until, p := q.get(ctx, as)
 	lives := q.lives
 	if p != nil {
-		value = q.refusal(value, p)
+		value, out.code = q.refusal(value, p), p.Code
 	}
 	out.standing = admitted.StandingOf(p)
 	switch {

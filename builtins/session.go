@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/assay-dev/assay/builtins/budget"
 	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/exchange"
+	"github.com/assay-dev/assay/builtins/observe"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/builtins/tenant"
@@ -228,7 +230,10 @@ func (s *Session) batch(scope []string) (out []question) {
 // settle gets one answer and keeps it for the decision. The first answer to a
 // question stays.
 func (s *Session) settle(ctx context.Context, q question) answered {
+	builtin, _, _ := strings.Cut(q.name, "\x00")
+	ctx, end := observe.Begin(ctx, s.facts.options.Observer, observe.Work{Stage: observe.Fact, Name: builtin, Host: q.host})
 	answer := s.answer(ctx, q)
+	end(string(answer.code))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if first, ok := s.answers[q.name]; ok {

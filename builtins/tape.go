@@ -42,7 +42,7 @@ func (s *Session) pulled(asker tenant.Asker, credentials oci.Credentials, err er
 
 // gave answers a question without asking anybody.
 func (f *Facts) gave(q question, p *declare.Problem) answered {
-	out := answered{term: declare.Term(q.blank(p))}
+	out := answered{term: declare.Term(q.blank(p)), code: p.Code}
 	if f.options.Record {
 		out.from = exchange.Gave(q.name, string(p.Code), p.Message)
 	}

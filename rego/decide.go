@@ -30,6 +30,12 @@ type Observation struct {
 	Blocked bool
 }
 
+// Pass is one evaluation of the policies.
+type Pass struct {
+	Began time.Time
+	Took  time.Duration
+}
+
 // Made is a decision with all that it was made from.
 type Made struct {
 	// Set are the policies that judged.
@@ -43,6 +49,8 @@ type Made struct {
 	// Decision is what was answered, unless Err says why there is no decision.
 	Decision Decision
 	Err      error
+	// Passes are the evaluations, in order. Only the last one is the decision.
+	Passes []Pass
 }
 
 // Engine serves decisions of one policy set, and takes another at any time. It
@@ -51,6 +59,7 @@ type Engine struct {
 	set     atomic.Pointer[Set]
 	observe func(Observation)
 	record  func(Made)
+	watch   func(context.Context, Made)
 }
 
 // NewEngine serves a set. observe is told of every decision and may be nil.
@@ -67,6 +76,11 @@ func NewEngine(set *Set, observe func(Observation)) *Engine {
 // leave before it returns. It is to be called before the first decision.
 func (e *Engine) Record(record func(Made)) { e.record = record }
 
+// Watch has every decision told to watch, with the context in which it was asked for and
+// also where there is none because of an error. Like [Engine.Record] it is to be called
+// before the first decision, and what it calls must not wait.
+func (e *Engine) Watch(watch func(context.Context, Made)) { e.watch = watch }
+
 // Swap puts another set in place. Decisions under way end with the one they
 // began with.
 func (e *Engine) Swap(set *Set) { e.set.Store(set) }
@@ -79,14 +93,14 @@ func (e *Engine) Set() *Set { return e.set.Load() }
 func (e *Engine) Decide(ctx context.Context, review []byte) (Decision, error) {
 	made := Made{Set: e.set.Load(), Review: review}
 	made.Decision, made.Err = made.Set.whole(decisionOf(e.run(ctx, &made, &made.Set.decision, false)))
-	return e.told(made)
+	return e.told(ctx, made)
 }
 
 // Mutate gives the patch that pins the tags of an AdmissionReview to digests.
 func (e *Engine) Mutate(ctx context.Context, review []byte) (Decision, error) {
 	made := Made{Set: e.set.Load(), Review: review, Mutation: true}
 	made.Decision, made.Err = decisionOf(e.run(ctx, &made, &made.Set.mutation, false))
-	return e.told(made)
+	return e.told(ctx, made)
 }
 
 // Explain is Decide, and why the decision fell as it did. It asks registries for
@@ -105,7 +119,7 @@ func (e *Engine) Explain(ctx context.Context, review []byte) (Decision, Explanat
 	if made.Err = decode(results, err, &out); made.Err == nil {
 		made.Decision, made.Err = made.Set.whole(out.Decision, nil)
 	}
-	decision, err := e.told(made)
+	decision, err := e.told(ctx, made)
 	return decision, out.Explanation, err
 }
 
@@ -118,8 +132,11 @@ func (s *Set) whole(out Decision, err error) (Decision, error) {
 	return out, err
 }
 
-// told has a decision recorded. A review that could not be read is none.
-func (e *Engine) told(made Made) (Decision, error) {
+// told has a decision watched and recorded. A review that could not be read is none to record.
+func (e *Engine) told(ctx context.Context, made Made) (Decision, error) {
+	if e.watch != nil {
+		e.watch(ctx, made)
+	}
 	if made.Err == nil && !made.Mutation {
 		made.Answers.Decided(made.Set.hash, made.Decision.Allowed, made.Decision.references())
 	}
@@ -158,7 +175,9 @@ func (e *Engine) run(ctx context.Context, made *Made, query *rego.PreparedEvalQu
 			seen.Blocked = true
 			answers.Block()
 		}
+		began := time.Now()
 		results, err := evaluate(ctx, query, append(options, rego.EvalSeed(seed(answers.Now()))))
+		made.Passes = append(made.Passes, Pass{Began: began, Took: time.Since(began)})
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("decide: %w", context.Cause(ctx))
 		}

@@ -59,15 +59,24 @@ func StandingOf(p *declare.Problem) Standing {
 
 // Store keeps answers in bounded memory, the most recently used ones. It is safe for
 // concurrent use.
-type Store[V any] struct{ answers *keep.Cache[V] }
+type Store[V any] struct {
+	answers *keep.Cache[V]
+	looked  *keep.Looked
+}
 
-// New makes an empty store.
-func New[V any]() *Store[V] { return &Store[V]{keep.New[V](most)} }
+// New makes an empty store. looked counts what is recalled; nil does not.
+func New[V any](looked *keep.Looked) *Store[V] {
+	return &Store[V]{keep.New[V](most).Counted(looked), looked}
+}
 
 // Recall gives what a question was answered when the image that it is about was admitted.
 // question names all else that the answer depends on.
 func (s *Store[V]) Recall(scope Scope, question string, now time.Time) (V, bool) {
-	return s.answers.Get(scope.key(question), now)
+	value, ok := s.answers.Get(scope.key(question), now)
+	if !ok {
+		s.looked.Miss()
+	}
+	return value, ok
 }
 
 // Learn takes in what a decision was answered to a question, anew: about an image that it

@@ -53,7 +53,7 @@ func TestAnswerServesOnlyWhatWasAdmitted(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			store := admitted.New[string]()
+			store := admitted.New[string](nil)
 			for _, learn := range tt.learn {
 				learn(store)
 			}

@@ -4,6 +4,7 @@ package keep
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -16,6 +17,32 @@ type Cache[V any] struct {
 	lru  *simplelru.LRU[string, Lasting[V]]
 	most int64
 	cost int64
+
+	looked *Looked
+}
+
+// Looked counts what came of looking for something. It may be that of several caches, and
+// outlive them. The zero value counts from nothing; nil does not count.
+type Looked struct{ hits, misses atomic.Uint64 }
+
+// Hits is how often it was there, and still served.
+func (l *Looked) Hits() uint64 { return l.hits.Load() }
+
+// Misses is how often it was not, and had to be made.
+func (l *Looked) Misses() uint64 { return l.misses.Load() }
+
+// Miss is called by who makes what was not there: a cache does not know whether it is
+// looked for twice.
+func (l *Looked) Miss() {
+	if l != nil {
+		l.misses.Add(1)
+	}
+}
+
+func (l *Looked) hit() {
+	if l != nil {
+		l.hits.Add(1)
+	}
 }
 
 // Lasting is a value that serves until its time; zero is for ever.
@@ -33,6 +60,12 @@ func New[V any](most int64) *Cache[V] {
 	return k
 }
 
+// Counted counts what is found from now on, and gives the cache back.
+func (k *Cache[V]) Counted(looked *Looked) *Cache[V] {
+	k.looked = looked
+	return k
+}
+
 // Get gives the value of a key, if it still serves.
 func (k *Cache[V]) Get(key string, now time.Time) (out V, ok bool) {
 	k.mu.Lock()
@@ -45,6 +78,7 @@ func (k *Cache[V]) Get(key string, now time.Time) (out V, ok bool) {
 		k.lru.Remove(key)
 		return out, false
 	}
+	k.looked.hit()
 	return entry.Value, true
 }
 

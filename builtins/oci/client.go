@@ -42,6 +42,7 @@ type options struct {
 	concurrency int
 	maxImage    int64
 	unpacking   layers.Limits
+	heard       func(Code)
 }
 
 func defaults() options {
@@ -149,6 +150,12 @@ func WithMaxImage(bytes int64) Option {
 // WithUnpacking bounds what the layers of such an image are once they are decompressed.
 func WithUnpacking(limits layers.Limits) Option {
 	return func(o *options) error { o.unpacking = limits; return nil }
+}
+
+// WithHeard has each answer to a request told, those to pings and for tokens included: its code, and none for one that
+// is no refusal. heard must not wait.
+func WithHeard(heard func(Code)) Option {
+	return func(o *options) error { o.heard = heard; return nil }
 }
 
 func positive(what string, n int64, set func(*options)) Option {

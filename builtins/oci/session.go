@@ -115,7 +115,7 @@ func (c *Client) begin(ctx context.Context, cred Credentials, repo name.Reposito
 	if network == nil {
 		network = c.network.Over(repo.RegistryStr())
 	}
-	e := edge.NewSession(network, c.guard)
+	e := edge.NewSession(edge.Heard(network, c.heard), c.guard)
 	rt, err := transport.NewWithContext(ctx, repo.Registry, auth, e, []string{repo.Scope(transport.PullScope)})
 	if err != nil {
 		r := edge.Refusal(what, err)

@@ -59,6 +59,14 @@ type Refusal struct {
 	Misses []miss.Miss
 }
 
+// Reason is the code of a refusal, and of none the empty one.
+func (r *Refusal) Reason() Code {
+	if r == nil {
+		return ""
+	}
+	return r.Code
+}
+
 // Error makes a Refusal usable where an error is expected.
 func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Message }
 
