@@ -15,11 +15,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/assay-dev/assay/builtins"
 	mounted "github.com/assay-dev/assay/cmd/assay/opa"
-	"github.com/assay-dev/assay/server"
 )
 
 // The tests of this file hold the documents to the program: what it has is
@@ -160,34 +157,6 @@ func TestDocsListOPAsCommands(t *testing.T) {
 		}
 	}
 	same(t, path, codeSpans(section), present)
-}
-
-func TestDocsListEveryMetric(t *testing.T) {
-	t.Parallel()
-	gatherer, ok := server.NewMetrics("test").Registerer().(prometheus.Gatherer)
-	if !ok {
-		t.Fatal("metrics: got a registerer that does not gather")
-	}
-	families, err := gatherer.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var present []string
-	for _, family := range families {
-		name, labels := family.GetName(), []string{}
-		if !strings.HasPrefix(name, "assay_") {
-			continue
-		}
-		for _, label := range family.GetMetric()[0].GetLabel() {
-			labels = append(labels, label.GetName())
-		}
-		slices.Sort(labels)
-		if len(labels) > 0 {
-			name += "{" + strings.Join(labels, ",") + "}"
-		}
-		present = append(present, name)
-	}
-	same(t, "docs/serve.md", matching(codeSpans(read(t, "docs/serve.md")), `^assay_`), present)
 }
 
 func TestDocsListEveryBuiltin(t *testing.T) {

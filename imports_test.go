@@ -120,9 +120,13 @@ func rooms() []room {
 		owns: []string{opa + "plugins/...", opa + "storage/..."},
 	}, {
 		name:  "builtins", // what Rego may call
-		ours:  []string{"rego/cip", "builtins/cue", "builtins/declare", "builtins/exchange", "builtins/oci", "builtins/pure", "builtins/sigstore", "predicate"},
+		ours:  []string{"rego/cip", "builtins/cue", "builtins/declare", "builtins/exchange", "builtins/observe", "builtins/oci", "builtins/pure", "builtins/sigstore", "predicate"},
 		owns:  []string{opa + "ast", opa + "types", opa + "topdown/..."},
 		never: []string{"net/http/..."},
+	}, {
+		name:  "builtins/observe", // who is told of work, and the registry that tells
+		ours:  []string{"builtins/exchange", "builtins/oci"},
+		never: []string{"net", "net/http/...", "os/..."},
 	}, {
 		name:  "builtins/exchange", // what registries said, written and read again
 		ours:  []string{"builtins/oci"},
@@ -195,6 +199,14 @@ func rooms() []room {
 		name: "kube",
 		ours: []string{"rego", "rego/cip"},
 		owns: []string{"k8s.io/...", "sigs.k8s.io/controller-runtime/...", "sigs.k8s.io/yaml"},
+	}, {
+		name: "telemetry", // metrics and traces of what others say: decides nothing, and is asked nothing
+		ours: []string{"builtins/observe", "rego"},
+		owns: []string{
+			"github.com/prometheus/client_golang/prometheus", "go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes",
+			"go.opentelemetry.io/otel/propagation", "go.opentelemetry.io/otel/trace", "go.opentelemetry.io/otel/sdk/...",
+			"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp",
+		},
 	}, {
 		name: "world", // for tests, the demo and policy authors: never part of a decision
 		ours: []string{"world/sigstore"},
@@ -330,6 +342,10 @@ func TestImportTableRefuses(t *testing.T) {
 		{"a replay opens no connection", "builtins/exchange", "net/http", false},
 		{"the registry edge sees nothing of ours", "builtins/oci", module + "rego/cip", false},
 		{"a package outside every room", "server", module + "util", false},
+		{"the engine knows no exporter", "rego", "go.opentelemetry.io/otel/trace", false},
+		{"nor do the builtins", "builtins", "go.opentelemetry.io/otel", false},
+		{"nor what they tell it to", "builtins/observe", module + "telemetry", false},
+		{"telemetry sees nobody's server", "telemetry", module + "server", false},
 		{"Echo belongs to the server", "server", "github.com/labstack/echo/v4", true},
 		{"Echo belongs to nobody else", "cmd/assay", "github.com/labstack/echo/v4", false},
 		{"the engine has OPA's evaluator", "rego", opa + "rego", true},

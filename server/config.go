@@ -118,6 +118,8 @@ type Config struct {
 	Ready func() []Check
 	// Logger gets one line per decision. The default discards.
 	Logger *slog.Logger
+	// Observer is told of reviews that are decided. The default is told nothing.
+	Observer Observer
 	// Metrics is where the server counts. The default is a new one.
 	Metrics *Metrics
 
@@ -156,6 +158,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Observer == nil {
+		c.Observer = unobserved{}
 	}
 	if c.Metrics == nil {
 		c.Metrics = NewMetrics("")

@@ -163,9 +163,15 @@ func (m *Metrics) TrustRefreshed(at time.Time, err error) {
 	}
 }
 
-func (m *Metrics) answered(path string, result outcome, took time.Duration) {
+// answered counts a request. trace is that of its decision, "" for none.
+func (m *Metrics) answered(path string, result outcome, took time.Duration, trace string) {
 	m.requests.WithLabelValues(path, string(result)).Inc()
-	m.duration.WithLabelValues(path).Observe(took.Seconds())
+	duration := m.duration.WithLabelValues(path)
+	if with, ok := duration.(prometheus.ExemplarObserver); ok && trace != "" {
+		with.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": trace})
+		return
+	}
+	duration.Observe(took.Seconds())
 }
 
 func (m *Metrics) certificateReloaded(err error) {
@@ -177,7 +183,8 @@ func (m *Metrics) certificateExpires(at time.Time) {
 }
 
 func (m *Metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	// Only OpenMetrics has room for exemplars; who does not ask for it gets text as before.
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }
 
 // succeeded is the label of something that ended with err.

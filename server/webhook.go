@@ -56,33 +56,33 @@ func (w *webhook) room(c echo.Context) (release func(), err error) {
 // serve answers one request, then counts it.
 func (w *webhook) serve(c echo.Context) error {
 	start := time.Now()
-	result, err := w.answer(c, start)
+	result, trace, err := w.answer(c, start)
 	if err != nil {
 		w.server.log.Warn("refused", "webhook", w.name, "remote", c.Request().RemoteAddr, "error", err)
 	}
-	w.server.metrics.answered(w.name, result, time.Since(start))
+	w.server.metrics.answered(w.name, result, time.Since(start), trace)
 	return err
 }
 
 // answer does what the package comment promises, in order of cost. An error is
-// an *echo.HTTPError; anything decided is not an error.
-func (w *webhook) answer(c echo.Context, start time.Time) (outcome, error) {
+// an *echo.HTTPError; anything decided is not an error. trace is the one of the decision.
+func (w *webhook) answer(c echo.Context, start time.Time) (result outcome, trace string, _ error) {
 	request := c.Request()
 	if err := w.authorize(request); err != nil {
-		return badRequest, err
+		return badRequest, "", err
 	}
 	timeout, err := w.timeout(request.URL)
 	if err != nil {
-		return badRequest, err
+		return badRequest, "", err
 	}
 	release, err := w.room(c)
 	if err != nil {
-		return overloaded, err
+		return overloaded, "", err
 	}
 	defer release()
 	body, err := w.read(c)
 	if err != nil {
-		return badRequest, err
+		return badRequest, "", err
 	}
 	// Not before the body is here: whoever sends it slowly would hold a slot.
 	select {
@@ -90,7 +90,7 @@ func (w *webhook) answer(c echo.Context, start time.Time) (outcome, error) {
 		w.server.metrics.inFlight.Inc()
 	default:
 		c.Response().Header().Set(echo.HeaderRetryAfter, "1")
-		return overloaded, refuse(http.StatusServiceUnavailable,
+		return overloaded, "", refuse(http.StatusServiceUnavailable,
 			"overloaded: got more than %d reviews at once", cap(w.slots))
 	}
 	defer func() {
@@ -101,16 +101,18 @@ func (w *webhook) answer(c echo.Context, start time.Time) (outcome, error) {
 	defer cancel()
 	review, err := admission.Decode(body)
 	if err != nil {
-		return badRequest, refuse(http.StatusBadRequest, "%v", err)
+		return badRequest, "", refuse(http.StatusBadRequest, "%v", err)
 	}
+	ctx, end := w.server.config.Observer.Deciding(ctx, w.askedBy(request))
 	decision, result := w.decide(ctx, review)
+	account := end(string(result))
 	decision.Verdict = decision.Bounded()
 	answer, err := admission.Respond(review, w.phase, decision.Verdict)
 	if err != nil {
-		return failed, refuse(http.StatusInternalServerError, "%v", err)
+		return failed, account.Trace, refuse(http.StatusInternalServerError, "%v", err)
 	}
-	w.record(review, decision, result, time.Since(start))
-	return result, c.Blob(http.StatusOK, echo.MIMEApplicationJSON, answer)
+	w.record(review, decision, result, account, time.Since(start))
+	return result, account.Trace, c.Blob(http.StatusOK, echo.MIMEApplicationJSON, answer)
 }
 
 // refuse is an answer that is not a decision.
@@ -216,24 +218,24 @@ func denied(reason string) Decision {
 }
 
 // record writes the one line of a decision: names and verdicts, never content.
-func (w *webhook) record(review admission.Review, decision Decision, result outcome, took time.Duration) {
+func (w *webhook) record(review admission.Review, decision Decision, result outcome, account Account, took time.Duration) {
 	level := slog.LevelInfo
 	if result == failed {
 		level = slog.LevelError
 	}
-	w.server.log.Log(context.Background(), level, "decided",
-		"webhook", w.name,
-		"uid", review.UID,
-		"kind", review.Kind.Kind,
-		"subresource", review.SubResource,
-		"namespace", review.Namespace,
-		"name", review.Name,
-		"operation", review.Operation,
-		"dry_run", review.DryRun,
-		"allowed", decision.Allowed,
-		"images", decision.Images,
-		"reasons", decision.Reasons,
-		"warnings", decision.Warnings,
-		"duration", took,
-	)
+	w.server.log.LogAttrs(context.Background(), level, "decided", append([]slog.Attr{
+		slog.String("webhook", w.name),
+		slog.String("uid", review.UID),
+		slog.String("kind", review.Kind.Kind),
+		slog.String("subresource", review.SubResource),
+		slog.String("namespace", review.Namespace),
+		slog.String("name", review.Name),
+		slog.String("operation", review.Operation),
+		slog.Bool("dry_run", review.DryRun),
+		slog.Bool("allowed", decision.Allowed),
+		slog.Int("images", decision.Images),
+		slog.Any("reasons", decision.Reasons),
+		slog.Any("warnings", decision.Warnings),
+		slog.Duration("duration", took),
+	}, account.attributes()...)...)
 }

@@ -358,6 +358,7 @@ func TestLogSaysWhatWasDecidedAndNothingElse(t *testing.T) {
 		"level": "INFO", "msg": "decided", "webhook": "validate", "uid": "u-1", "kind": "Pod", "subresource": "",
 		"namespace": "shop", "name": "web", "operation": "CREATE", "dry_run": false, "allowed": false,
 		"images": 3.0, "reasons": []any{"r"}, "warnings": nil,
+		"set": "", "codes": []any{}, "failed": []any{}, "evaluations": 0.0,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("log line (-want +got):\n%s", diff)

@@ -44,3 +44,24 @@ func TestKeptEndsAtItsTime(t *testing.T) {
 		t.Error("at the end: got a value")
 	}
 }
+
+// TestWhatIsFoundIsCounted, and what is made where it says so: looking twice for what is
+// not there is not two misses.
+func TestWhatIsFoundIsCounted(t *testing.T) {
+	t.Parallel()
+	looked, now := &Looked{}, time.Now()
+	first, second := New[int](64<<10).Counted(looked), New[int](64<<10).Counted(looked)
+	first.Put("a", Lasting[int]{Until: now.Add(time.Second)})
+	second.Put("b", Lasting[int]{})
+	first.Get("a", now)
+	second.Get("b", now)
+	first.Get("a", now.Add(time.Minute))
+	second.Get("a", now)
+	looked.Miss()
+	if looked.Hits() != 2 || looked.Misses() != 1 {
+		t.Errorf("got %d hits and %d misses, want 2 and 1", looked.Hits(), looked.Misses())
+	}
+	var nobody *Looked
+	nobody.Miss()
+	New[int](64<<10).Counted(nobody).Get("a", now)
+}

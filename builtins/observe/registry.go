@@ -29,12 +29,13 @@ func Asking(from exchange.Registry, by Observer) exchange.Registry {
 func asked[V any](ctx context.Context, by Observer, call string, ask func(context.Context) (V, error)) (V, error) {
 	ctx, end := by.Begin(ctx, Work{Stage: Registry, Name: call})
 	answer, err := ask(ctx)
-	end(codeOf(err))
+	end(CodeOf(err))
 	return answer, err
 }
 
-// codeOf is the code of an error as the builtins read it.
-func codeOf(err error) string {
+// CodeOf is the code of an error of a registry or of credentials, as the builtins read it;
+// of none it is the empty one.
+func CodeOf(err error) string {
 	var refused *oci.Error
 	switch {
 	case err == nil:

@@ -62,9 +62,12 @@ func OpenArchive(r cip.Repository, now time.Time) (out *Archive, err error) {
 	if out.root, err = FromRepository(client, r.TrustedRootTarget); err != nil {
 		return nil, fmt.Errorf("spec.repository: %w", err)
 	}
-	out.what, out.until = firstExpiry(client)
+	out.what, out.until = FirstExpiry(client)
 	return out, nil
 }
+
+// Expires is when the first of the metadata does.
+func (a *Archive) Expires() time.Time { return a.until }
 
 // Serving gives the root, or says since when there is none.
 func (a *Archive) Serving(now time.Time) (root *Root, cause string) {
@@ -113,7 +116,7 @@ func (f files) explained(err error, client *updater.Updater) error {
 	if !errors.Is(err, &metadata.ErrExpiredMetadata{}) {
 		return err
 	}
-	what, when := firstExpiry(client)
+	what, when := FirstExpiry(client)
 	if strings.Contains(err.Error(), "new targets") {
 		what, when = "targets.json", f.targetsExpiry()
 	}
@@ -143,8 +146,8 @@ func (f files) targetsExpiry() (when time.Time) {
 	return when
 }
 
-// firstExpiry is which of the metadata that verified expires first.
-func firstExpiry(client *updater.Updater) (what string, when time.Time) {
+// FirstExpiry is which of the metadata that verified expires first.
+func FirstExpiry(client *updater.Updater) (what string, when time.Time) {
 	set := client.GetTrustedMetadataSet()
 	consider := func(name string, expires time.Time) {
 		if when.IsZero() || expires.Before(when) {

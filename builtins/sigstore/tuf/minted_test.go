@@ -178,3 +178,28 @@ func TestFailedRefreshKeepsTheLastRoot(t *testing.T) {
 		t.Errorf("got %v, %q, want the last good root", after, cause)
 	}
 }
+
+// TestAge is that of the metadata that was read last, and the first end of it.
+func TestAge(t *testing.T) {
+	t.Parallel()
+	expires := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	m := mint(t, expires)
+	r := m.open(t)
+	if read, end := r.Age(); !read.IsZero() || !end.IsZero() {
+		t.Errorf("before: got %s and %s, want none", read, end)
+	}
+	if err := r.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	read, end := r.Age()
+	if time.Since(read) > time.Minute || !end.Equal(expires) {
+		t.Errorf("got read at %s and the end at %s, want now and %s", read, end, expires)
+	}
+	if err := os.RemoveAll(m.dir); err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Refresh(t.Context())
+	if again, end := r.Age(); !again.Equal(read) || !end.Equal(expires) {
+		t.Errorf("after a failure: got %s and %s, want what they were", again, end)
+	}
+}

@@ -59,10 +59,12 @@ type Repository struct {
 	failure atomic.Pointer[error]
 }
 
-// refreshed is a root and when its repository last said that it is the one.
+// refreshed is a root, when its repository last said that it is the one, and when the first
+// of the metadata that says so expires.
 type refreshed struct {
-	root *trust.Root
-	at   time.Time
+	root    *trust.Root
+	at      time.Time
+	expires time.Time
 }
 
 // New checks the options. The root is there after the first [Repository.Refresh].
@@ -97,42 +99,53 @@ func New(options Options) (*Repository, error) {
 func (r *Repository) Refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
-	root, err := r.fetch(ctx, false)
+	root, expires, err := r.fetch(ctx, false)
 	if err == nil {
-		r.current.Store(&refreshed{root, r.options.Now()})
+		r.current.Store(&refreshed{root, r.options.Now(), expires})
 		r.failure.Store(nil)
 		return nil
 	}
 	err = fmt.Errorf("TUF repository %s: %w", r.options.Mirror, err)
 	r.failure.Store(&err)
 	if r.current.Load() == nil {
-		if root, cached := r.fetch(ctx, true); cached == nil {
-			r.current.Store(&refreshed{root, r.cachedAt()})
+		if root, expires, cached := r.fetch(ctx, true); cached == nil {
+			r.current.Store(&refreshed{root, r.cachedAt(), expires})
 		}
 	}
 	return err
 }
 
-func (r *Repository) fetch(ctx context.Context, fromCache bool) (out *trust.Root, err error) {
+// Age is when the repository was last read, and when the first of the metadata that was
+// read then expires; zero times for never.
+func (r *Repository) Age() (read, expires time.Time) {
+	current := r.current.Load()
+	if current == nil {
+		return read, expires
+	}
+	return current.at, current.expires
+}
+
+func (r *Repository) fetch(ctx context.Context, fromCache bool) (out *trust.Root, expires time.Time, err error) {
 	defer func() { // what a library does with metadata that nobody has seen before
 		if cause := recover(); cause != nil {
-			out, err = nil, fmt.Errorf("reading it panicked: %.80v", cause)
+			out, expires, err = nil, time.Time{}, fmt.Errorf("reading it panicked: %.80v", cause)
 		}
 	}()
 	client, err := r.client(ctx, fromCache)
 	if err != nil {
-		return nil, err
+		return nil, expires, err
 	}
 	if err := client.Refresh(); err != nil {
-		return nil, err
+		return nil, expires, err
 	}
+	_, expires = trust.FirstExpiry(client)
 	if out, err = trust.FromRepository(client, r.options.Target); err != nil || fromCache {
-		return out, err
+		return out, expires, err
 	}
 	// A restart that does not find the time here takes the cache for too old, which
 	// is no reason to do without the root now.
 	_ = (&tuf.Config{LastTimestamp: r.options.Now()}).Persist(r.cache() + ".json")
-	return out, nil
+	return out, expires, nil
 }
 
 // client reads the repository, or only what the cache has of it.

@@ -16,6 +16,7 @@ import (
 	"github.com/assay-dev/assay/kube/watch"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/server"
+	"github.com/assay-dev/assay/telemetry"
 )
 
 // reloader keeps the engine's policy set equal to the files, and to the objects of the
@@ -26,8 +27,10 @@ type reloader struct {
 	log     *slog.Logger
 	metrics *server.Metrics
 	engine  *rego.Engine
-	cluster *cluster      // nil where all policies are in files
-	wake    chan struct{} // tells keepTrust that other roots are wanted now
+	// telemetry is told of decisions; nil is nobody.
+	telemetry *telemetry.Telemetry
+	cluster   *cluster      // nil where all policies are in files
+	wake      chan struct{} // tells keepTrust that other roots are wanted now
 
 	loading    sync.Mutex // held while policies are read: files and objects change beside each other
 	inFiles    int        // policies of files among those that serve
@@ -57,6 +60,10 @@ func (r *reloader) start(ctx context.Context) error {
 		return err
 	}
 	r.engine = rego.NewEngine(set, func(seen rego.Observation) { r.metrics.Decided(seen.Evaluations) })
+	if r.telemetry != nil {
+		r.engine.Watch(r.telemetry.Decided)
+	}
+	r.serves(set)
 	r.generation, r.inFiles = set.Hash()+documents.Generation(), documents.InFiles()
 	r.took(documents, nil)
 	r.warn(slices.Concat(documents.Warnings, set.Warnings()))
@@ -185,6 +192,7 @@ func (r *reloader) load(ctx context.Context, read func(context.Context) (*wiring
 	if changed {
 		r.generation = generation
 		r.engine.Swap(set)
+		r.serves(set)
 	}
 	if r.took(documents, nil) {
 		select {

@@ -22,6 +22,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/server/admission"
+	"github.com/assay-dev/assay/telemetry"
 )
 
 // refreshTrust is how often a trust root is refreshed. Sigstore's
@@ -36,6 +37,7 @@ func Command(version string) *cobra.Command {
 	var flags wiring.Flags
 	var in clusterFlags
 	var config server.Config
+	export := telemetry.Export{Version: version}
 	cmd := &cobra.Command{
 		Use:   "serve {--policy DIR | --cluster} --tls-cert FILE --tls-key FILE",
 		Short: "Answer Kubernetes admission reviews",
@@ -43,7 +45,7 @@ func Command(version string) *cobra.Command {
 			"they change; a policy set that does not compile leaves the last good one in place.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return serve(cmd.Context(), flags, in, config, version, cmd.ErrOrStderr())
+			return serve(cmd.Context(), flags, in, config, export, cmd.ErrOrStderr())
 		},
 	}
 	// Whoever may create a Pod chooses which hosts the webhook dials.
@@ -61,12 +63,13 @@ func Command(version string) *cobra.Command {
 	f.IntVar(&config.MaxInFlight, "max-in-flight", 256, "reviews that are decided at once; more are turned away")
 	f.DurationVar(&config.DrainDelay, "drain-delay", 5*time.Second, "how long /readyz fails before the listener closes")
 	f.DurationVar(&config.DrainTimeout, "drain-timeout", 30*time.Second, "how long requests under way may take after that")
+	f.StringVar(&export.Endpoint, "otlp-endpoint", "", "`URL` of a collector of traces that takes OTLP over HTTP (default OTEL_EXPORTER_OTLP_ENDPOINT; without either there are none)")
 	return cmd
 }
 
-func serve(ctx context.Context, flags wiring.Flags, in clusterFlags, config server.Config, version string, stderr io.Writer) error {
+func serve(ctx context.Context, flags wiring.Flags, in clusterFlags, config server.Config, export telemetry.Export, stderr io.Writer) error {
 	config.Logger = slog.New(slog.NewJSONHandler(stderr, nil))
-	running, err := listen(ctx, flags, in, config, version)
+	running, err := listen(ctx, flags, in, config, export)
 	if err != nil {
 		return err
 	}
@@ -79,20 +82,22 @@ func serve(ctx context.Context, flags wiring.Flags, in clusterFlags, config serv
 
 // Webhook is the webhook with its socket open.
 type Webhook struct {
-	server   *server.Server
-	reloader *reloader
-	watch    *server.Watch
-	recorder *recording.Recorder // nil when nothing is recorded
-	cluster  *cluster            // nil where all policies are in files
+	server    *server.Server
+	reloader  *reloader
+	watch     *server.Watch
+	recorder  *recording.Recorder // nil when nothing is recorded
+	cluster   *cluster            // nil where all policies are in files
+	endTraces func()
 }
 
 // Listen reads policies and certificates and opens the socket.
 func Listen(ctx context.Context, flags wiring.Flags, config server.Config, version string) (*Webhook, error) {
-	return listen(ctx, flags, clusterFlags{}, config, version)
+	nobody := func(string) string { return "" } // the environment is that of serve
+	return listen(ctx, flags, clusterFlags{}, config, telemetry.Export{Version: version, Getenv: nobody})
 }
 
-func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, config server.Config, version string) (*Webhook, error) {
-	config.Metrics = server.NewMetrics(version)
+func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, config server.Config, export telemetry.Export) (*Webhook, error) {
+	config.Metrics = server.NewMetrics(export.Version)
 	tags, err := flags.Tags()
 	if err != nil {
 		return nil, err
@@ -107,7 +112,7 @@ func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, config ser
 	config.Metrics.WatchCUE(w.CUE.Abandoned)
 	r := &reloader{wiring: w, log: config.Logger, metrics: config.Metrics, wake: make(chan struct{}, 1)}
 	if in.wanted() {
-		if r.cluster, err = in.open(version, config.Logger); err != nil {
+		if r.cluster, err = in.open(export.Version, config.Logger); err != nil {
 			return nil, err
 		}
 		w.Tenants = r.cluster.tenants
@@ -115,14 +120,19 @@ func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, config ser
 			config.TLS.Source = r.cluster.keeper
 		}
 	}
+	export.Log = config.Logger
+	endTraces, err := r.observed(ctx, &config, export)
+	if err != nil {
+		return nil, err
+	}
 	// Watched before they are read: no change falls in between.
 	watch := server.NewWatch(config.Logger, directories(append(append([]string{}, flags.Policies...), flags.TrustRoots...)))
 	if err := r.start(ctx); err != nil {
 		return nil, err
 	}
-	out := &Webhook{reloader: r, watch: watch, cluster: r.cluster}
+	out := &Webhook{reloader: r, watch: watch, cluster: r.cluster, endTraces: endTraces}
 	if flags.Record.Dir != "" {
-		out.recorder = recording.NewRecorder(flags.Record, w.Sealer(version), config.Logger, func(result recording.Result) {
+		out.recorder = recording.NewRecorder(flags.Record, w.Sealer(export.Version), config.Logger, func(result recording.Result) {
 			config.Metrics.Recorded(string(result))
 		})
 		r.engine.Record(out.recorder.Take)
@@ -167,6 +177,7 @@ func (w *Webhook) Run(ctx context.Context) error {
 	err := w.server.Run(ctx)
 	stop()
 	background.Wait()
+	w.endTraces()
 	return err
 }
 

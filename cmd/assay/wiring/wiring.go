@@ -15,6 +15,7 @@ import (
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/keys"
+	"github.com/assay-dev/assay/builtins/observe"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/oci/edge"
 	"github.com/assay-dev/assay/builtins/oci/registries"
@@ -112,9 +113,9 @@ func (f *Flags) check() error {
 // server's own default is the same.
 const Timeout = 10 * time.Second
 
-// registry makes the client of all registries.
-func (f *Flags) registry(timeout time.Duration) (*oci.Client, error) {
-	options := []oci.Option{oci.WithTimeout(timeout)}
+// registry makes the client of all registries. heard is told each of their answers.
+func (f *Flags) registry(timeout time.Duration, heard func(oci.Code)) (*oci.Client, error) {
+	options := []oci.Option{oci.WithTimeout(timeout), oci.WithHeard(heard)}
 	if f.PrivateRegistries {
 		options = append(options, oci.WithPrivateRegistries())
 	}
@@ -142,6 +143,9 @@ type Wiring struct {
 	// Root is the default trust root.
 	Root     RootSource
 	Explains bool // see rego.Source
+	// Watched is who is told of the work, if anybody is. It is set before the first policy
+	// set is compiled.
+	Watched Watched
 
 	tags     string
 	timeout  time.Duration
@@ -160,7 +164,8 @@ func New(flags Flags, tags string, timeout time.Duration) (*Wiring, error) {
 	if timeout == 0 {
 		timeout = Timeout
 	}
-	registry, err := flags.registry(timeout)
+	w := &Wiring{Flags: flags, tags: tags, timeout: timeout, Credentials: oci.LocalCredentials()}
+	registry, err := flags.registry(timeout, func(code oci.Code) { w.Watched.heard(string(code)) })
 	if err != nil {
 		return nil, err
 	}
@@ -168,11 +173,9 @@ func New(flags Flags, tags string, timeout time.Duration) (*Wiring, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Wiring{
-		Flags: flags, tags: tags, timeout: timeout, Credentials: oci.LocalCredentials(), registry: registry, CUE: evaluator,
-		Resolver: keys.New(keys.Options{Transport: edge.Guarded(flags.PrivateRegistries, nil)}),
-		outgoing: edge.Outgoing(flags.PrivateRegistries),
-	}
+	w.registry, w.CUE = registry, evaluator
+	w.Resolver = keys.New(keys.Options{Transport: edge.Guarded(flags.PrivateRegistries, nil)})
+	w.outgoing = edge.Outgoing(flags.PrivateRegistries)
 	if flags.TrustedRoot != "" {
 		w.Root, err = fixedRoot(flags.TrustedRoot)
 	} else {
@@ -211,9 +214,10 @@ func (w *Wiring) Compile(ctx context.Context, d *Documents) (*rego.Set, error) {
 		roots.Default, roots.DefaultCause = w.Root.Serving()
 		return roots
 	}
-	facts, err := builtins.New(w.registry, roots, builtins.Options{
+	facts, err := builtins.New(observe.Asking(w.registry, w.Watched.Observer), roots, builtins.Options{
 		AnchoredIdentities: w.Flags.IdentityRegexp == "anchored", FetchTimeout: w.timeout, CUE: w.CUE,
-		Tenants: w.tenants(d), Record: w.Flags.Record.Dir != "",
+		Tenants: w.Watched.tenants(w.tenants(d)), Observer: w.Watched.Observer, Looked: w.Watched.Looked,
+		Record: w.Flags.Record.Dir != "",
 	})
 	if err != nil {
 		return nil, err
