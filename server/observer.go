@@ -70,7 +70,7 @@ func (a Account) attributes() []slog.Attr {
 	}
 	out := []slog.Attr{
 		slog.String("set", a.Set), slog.Any("codes", list(a.Codes)), slog.Any("failed", list(a.Failed)),
-		slog.Int("evaluations", a.Evaluations), slog.Attr{Key: "stages", Value: slog.GroupValue(stages...)},
+		slog.Int("evaluations", a.Evaluations), {Key: "stages", Value: slog.GroupValue(stages...)},
 	}
 	if a.Trace != "" {
 		out = append(out, slog.String("trace", a.Trace))
