@@ -65,6 +65,7 @@ type replica struct {
 	command *exec.Cmd
 	log     *log
 	ended   chan error
+	address string
 }
 
 // issue writes a new certificate for a replica, over the one that it has.
@@ -80,7 +81,7 @@ func startReplica(ts *testscript.TestScript, s *story, args []string) {
 	name := args[0]
 	issue(ts, s, args)
 	address := s.cluster.Service(webhook+1+len(s.replicas)) + ":8443"
-	r := &replica{log: newLog(), ended: make(chan error, 1)}
+	r := &replica{log: newLog(), ended: make(chan error, 1), address: address}
 	r.command = exec.Command(s.assay, append([]string{
 		"serve", "--addr", address, "--tls-cert", name + ".crt", "--tls-key", name + ".key",
 		"--allow-private-registries", "--drain-delay", "500ms",

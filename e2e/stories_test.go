@@ -41,6 +41,7 @@ import (
 //	terminate NAME          send a replica SIGTERM, want exit code 0
 //	crash NAME              send it SIGKILL
 //	waitfor NAME REGEXP     wait for a line of its log, later than those awaited before
+//	metric NAME REGEXP      wait for a metric of a replica, a line that matches
 //	apiserver stop|start    stop the API server, or start it again
 //	kubectl ARG…            run kubectl as an administrator
 //	assay ARG…              run assay
@@ -90,6 +91,7 @@ func TestStories(t *testing.T) {
 			"terminate":  told("NAME", 1, terminate),
 			"crash":      told("NAME", 1, crash),
 			"waitfor":    told("NAME REGEXP", 2, waitFor),
+			"metric":     told("NAME REGEXP", 2, metric),
 			"apiserver":  told("stop|start", 1, switchAPIServer),
 			"kubectl":    program("kubectl"),
 			"assay":      program("assay"),
