@@ -62,20 +62,20 @@ func (w *webhook) askedBy(request *http.Request) Asked {
 	return out
 }
 
-// attributes are the members of the log line.
-func (a Account) attributes() []slog.Attr {
+// attributes adds its members to those of the log line.
+func (a Account) attributes(line []slog.Attr) []slog.Attr {
 	stages := make([]slog.Attr, len(a.Stages))
 	for i, spent := range a.Stages {
 		stages[i] = slog.Duration(spent.Stage, spent.Took)
 	}
-	out := []slog.Attr{
+	line = append(line,
 		slog.String("set", a.Set), slog.Any("codes", list(a.Codes)), slog.Any("failed", list(a.Failed)),
-		slog.Int("evaluations", a.Evaluations), {Key: "stages", Value: slog.GroupValue(stages...)},
-	}
+		slog.Int("evaluations", a.Evaluations), slog.Attr{Key: "stages", Value: slog.GroupValue(stages...)},
+	)
 	if a.Trace != "" {
-		out = append(out, slog.String("trace", a.Trace))
+		line = append(line, slog.String("trace", a.Trace))
 	}
-	return out
+	return line
 }
 
 // list is never null in JSON.

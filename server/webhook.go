@@ -223,7 +223,8 @@ func (w *webhook) record(review admission.Review, decision Decision, result outc
 	if result == failed {
 		level = slog.LevelError
 	}
-	w.server.log.LogAttrs(context.Background(), level, "decided", append([]slog.Attr{
+	const members = 20
+	line := append(make([]slog.Attr, 0, members),
 		slog.String("webhook", w.name),
 		slog.String("uid", review.UID),
 		slog.String("kind", review.Kind.Kind),
@@ -237,5 +238,6 @@ func (w *webhook) record(review admission.Review, decision Decision, result outc
 		slog.Any("reasons", decision.Reasons),
 		slog.Any("warnings", decision.Warnings),
 		slog.Duration("duration", took),
-	}, account.attributes()...)...)
+	)
+	w.server.log.LogAttrs(context.Background(), level, "decided", account.attributes(line)...)
 }

@@ -302,15 +302,25 @@ func TestAWarmDecisionAllocatesLittle(t *testing.T) {
 	}
 }
 
+// BenchmarkWarmDecision is what a decision costs more that fetches nothing.
 func BenchmarkWarmDecision(b *testing.B) {
-	seen, _ := whole(b)
 	set := setOfPolicies(b, "a")
-	seen.Serves(set)
 	decision := made(set, "a", "enforce", "passed", "")
-	b.ReportAllocs()
-	for b.Loop() {
-		ctx, end := seen.Deciding(b.Context(), Asked{Webhook: "validate"})
-		seen.Decided(ctx, decision)
-		_ = end("allowed")
+	for name, traces := range map[string]bool{"metrics": false, "metrics and traces": true} {
+		b.Run(name, func(b *testing.B) {
+			seen, _ := whole(b)
+			if traces {
+				var end func()
+				seen, _, end = traced(b, collect(b).URL)
+				defer end()
+			}
+			seen.Serves(set)
+			b.ReportAllocs()
+			for b.Loop() {
+				ctx, end := seen.Deciding(b.Context(), Asked{Webhook: "validate"})
+				seen.Decided(ctx, decision)
+				_ = end("allowed")
+			}
+		})
 	}
 }
