@@ -60,7 +60,7 @@ func TestManifestsHaveFlagsOfTheProgram(t *testing.T) {
 func TestRightsAreThoseOfTheTable(t *testing.T) {
 	t.Parallel()
 	documented, granted := map[string]bool{}, map[string]bool{}
-	for _, row := range regexp.MustCompile("(?m)^\\| [^|]+ \\| ([^|]+) \\| ([^|]+) \\| ([^|]+) \\| (cluster|system namespace) \\|").FindAllStringSubmatch(section(read(t, "docs/cluster.md"), "Rights"), -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| [^|]+ \| ([^|]+) \| ([^|]+) \| ([^|]+) \| (cluster|system namespace) \|`).FindAllStringSubmatch(section(read(t, "docs/cluster.md"), "Rights"), -1) {
 		for resource := range strings.SplitSeq(row[2], ", ") {
 			for verb := range strings.SplitSeq(row[3], ", ") {
 				group := strings.Trim(row[1], "`")
