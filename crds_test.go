@@ -23,7 +23,7 @@ const crds = "deploy/crds"
 
 func TestDefinitionsAreMadeFromTheTypes(t *testing.T) {
 	t.Parallel()
-	comments := readComments(t, "rego/cip")
+	comments := readComments(t, "rego/cip", "rego/resource")
 	var written []string
 	for _, definition := range crd.Definitions(comments.description) {
 		path := filepath.Join(crds, definition.Metadata.Name+".yaml")
@@ -109,7 +109,7 @@ func TestBoundsOfDefinitionsAreThoseThatUsersRead(t *testing.T) {
 			t.Errorf("%s: got a bound of %q, want %q as in: %s", path, got, want, text)
 		}
 	}
-	comments := readComments(t, "rego/cip")
+	comments := readComments(t, "rego/cip", "rego/resource")
 	for _, definition := range crd.Definitions(comments.description) {
 		for _, version := range definition.Spec.Versions {
 			text, err := json.Marshal(version.Schema)

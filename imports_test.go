@@ -105,6 +105,10 @@ func rooms() []room {
 		owns:  []string{opa + "ast", opa + "topdown/...", opa + "storage/..."},
 		never: []string{"net", "net/http/...", "os/..."},
 	}, {
+		name:  "rego/resource", // the vocabulary of our own group
+		ours:  []string{"rego/cip"},
+		never: []string{"net", "net/http/...", "os/..."},
+	}, {
 		name:  "rego/schema", // what predicates look like, for the type checker
 		owns:  []string{opa + "ast"},
 		never: []string{"net", "net/http/...", "os/..."},
@@ -197,7 +201,7 @@ func rooms() []room {
 		never: []string{"net", "net/http/...", "os/..."},
 	}, {
 		name: "kube",
-		ours: []string{"rego", "rego/cip"},
+		ours: []string{"rego", "rego/cip", "rego/resource"},
 		owns: []string{"k8s.io/...", "sigs.k8s.io/controller-runtime/...", "sigs.k8s.io/yaml"},
 	}, {
 		name: "telemetry", // metrics and traces of what others say: decides nothing, and is asked nothing

@@ -101,11 +101,15 @@ func (r referenceRow) String() string {
 	return fmt.Sprintf("| `%s` | %s | %s | %s|\n", r.path, r.kind, r.meaning, r.preset)
 }
 
-func readComments(t *testing.T, dir string) comments {
+func readComments(t *testing.T, dirs ...string) comments {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil {
-		t.Fatal(err)
+	var paths []string
+	for _, dir := range dirs {
+		found, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, found...)
 	}
 	out := comments{texts: map[string]string{}, values: map[string][]value{}, fields: map[string]string{}}
 	for _, path := range paths {

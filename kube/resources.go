@@ -12,6 +12,11 @@ func TrustRoots() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: SigstoreGroup, Version: "v1alpha1", Resource: "trustroots"}
 }
 
+// RegoPolicies names the resource.
+func RegoPolicies() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: Group, Version: "v1alpha1", Resource: "regopolicies"}
+}
+
 // Secrets names the resource.
 func Secrets() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Version: "v1", Resource: "secrets"}

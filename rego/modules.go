@@ -151,6 +151,9 @@ func (t *Text) Failing() []*raw.Policy {
 	return slices.DeleteFunc(t.raw.All(), func(p *raw.Policy) bool { return p.Failure() == nil })
 }
 
+// PlainRego are all policies in plain Rego.
+func (t *Text) PlainRego() []*raw.Policy { return t.raw.All() }
+
 // Unasked are the files in Rego that read like policies and are none.
 func (t *Text) Unasked() []raw.Unasked { return t.raw.Unasked() }
 
@@ -161,7 +164,8 @@ func (t *Text) AddRaw(ctx context.Context, source Source) error {
 		return err
 	}
 	t.raw, err = raw.Compile(ctx, raw.Source{
-		Modules: source.Modules, V0: source.V0, Data: source.Data, Config: source.Config.document(), Library: library, Allow: source.Allow,
+		Modules: source.Modules, V0: source.V0, Data: source.Data, Objects: source.Objects,
+		Config: source.Config.document(), Library: library, Allow: source.Allow,
 	})
 	if err != nil {
 		return err

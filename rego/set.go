@@ -38,7 +38,10 @@ type Source struct {
 	V0 bool
 	// Data are the documents that those policies see below data.
 	Data map[string]any
-	// Allow turns on builtins that are off for them.
+	// Objects are policies in plain Rego that are each an object of its own: they see no
+	// Modules and no Data but theirs.
+	Objects []raw.Object
+	// Allow turns on builtins that are off for all of them.
 	Allow raw.Allow
 	// Registries are those that they may ask besides the review's own and those that
 	// ClusterImagePolicies name, spelled as oci.parse spells them.
@@ -213,7 +216,11 @@ func hashOf(text *Text, source Source) string {
 	for _, path := range slices.Sorted(maps.Keys(text.Modules)) {
 		fmt.Fprintf(hash, "%q %q\n", path, text.Modules[path])
 	}
-	if len(source.Modules) == 0 {
+	if len(source.Objects) > 0 {
+		objects, err := json.Marshal(source.Objects) // in the order of the names
+		fmt.Fprintf(hash, "%q %v\n", objects, err)
+	}
+	if len(source.Modules) == 0 && len(source.Objects) == 0 {
 		return hex.EncodeToString(hash.Sum(nil))
 	}
 	for _, path := range slices.Sorted(maps.Keys(source.Modules)) {

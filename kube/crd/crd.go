@@ -1,5 +1,5 @@
-// Package crd has the definitions of the resources, made from the types of rego/cip:
-// what a cluster accepts and what a policy may hold cannot differ.
+// Package crd has the definitions of the resources, made from the types of rego/cip and
+// rego/resource: what a cluster accepts and what a policy may hold cannot differ.
 //
 // The schema says types, and almost nothing else. What is required, which values there
 // are and what excludes what is policy-controller's to say, text for text, and the API
@@ -26,6 +26,7 @@ import (
 
 	"github.com/assay-dev/assay/kube"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/resource"
 )
 
 // Describe returns what users read about a field. Of a field without a name it is asked
@@ -96,7 +97,7 @@ type column struct {
 	Priority    int    `json:"priority,omitempty"`
 }
 
-// Definitions returns one for each resource of ours.
+// Definitions returns one for each resource: Sigstore's, and those of our own group.
 func Definitions(describe Describe) []Definition {
 	g := generator{describe: describe}
 	policy := g.resource(reflect.TypeFor[cip.Spec](), map[string]*schema{
@@ -106,7 +107,7 @@ func Definitions(describe Describe) []Definition {
 		},
 	})
 	return []Definition{
-		definition(names{
+		definition(kube.SigstoreGroup, names{
 			Kind: "ClusterImagePolicy", Plural: "clusterimagepolicies", Singular: "clusterimagepolicy", ShortNames: []string{"cip"},
 		}, []column{
 			{Name: "Mode", Type: "string", Path: ".spec.mode"}, ready(),
@@ -114,22 +115,28 @@ func Definitions(describe Describe) []Definition {
 			age(), message(),
 		}, version{Name: "v1alpha1", Served: true, Storage: true, Schema: root{policy}},
 			version{Name: "v1beta1", Served: true, Schema: root{policy}}),
-		definition(names{Kind: "TrustRoot", Plural: "trustroots", Singular: "trustroot"},
+		definition(kube.SigstoreGroup, names{Kind: "TrustRoot", Plural: "trustroots", Singular: "trustroot"},
 			[]column{ready(), age(), message()},
 			version{Name: "v1alpha1", Served: true, Storage: true, Schema: root{g.resource(reflect.TypeFor[cip.TrustRootSpec](), nil)}}),
+		definition(kube.Group, names{Kind: resource.RegoPolicyKind, Plural: "regopolicies", Singular: "regopolicy"},
+			[]column{ready(), age(), message()},
+			version{Name: "v1alpha1", Served: true, Storage: true, Schema: root{g.resource(reflect.TypeFor[resource.RegoPolicySpec](), nil)}}),
 	}
 }
 
-func definition(n names, columns []column, versions ...version) Definition {
+func definition(group string, n names, columns []column, versions ...version) Definition {
 	n.ListKind, n.Categories = n.Kind+"List", []string{"all", "sigstore"}
+	if group == kube.Group {
+		n.Categories = []string{"assay"}
+	}
 	for i := range versions {
 		versions[i].Columns = columns
 	}
 	return Definition{
 		APIVersion: "apiextensions.k8s.io/v1", Kind: "CustomResourceDefinition",
-		Metadata: metadata{Name: n.Plural + "." + kube.SigstoreGroup},
+		Metadata: metadata{Name: n.Plural + "." + group},
 		Spec: definitionSpec{
-			Group: kube.SigstoreGroup, Names: n, Scope: "Cluster", Conversion: conversion{Strategy: "None"}, Versions: versions,
+			Group: group, Names: n, Scope: "Cluster", Conversion: conversion{Strategy: "None"}, Versions: versions,
 		},
 	}
 }
@@ -151,5 +158,9 @@ func (d Definition) YAML() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append([]byte("# Made from the types of rego/cip, written by make golden.\n"), text...), nil
+	from := "rego/cip"
+	if d.Spec.Group == kube.Group {
+		from = "rego/resource"
+	}
+	return append([]byte("# Made from the types of "+from+", written by make golden.\n"), text...), nil
 }

@@ -92,7 +92,8 @@ func (g generator) object(of reflect.Type) *schema {
 	return out
 }
 
-// value returns the schema of a type. It knows the kinds that rego/cip decodes.
+// value returns the schema of a type. It knows the kinds that rego/cip and
+// rego/resource decode.
 func (g generator) value(of reflect.Type) *schema {
 	switch {
 	case of.Kind() == reflect.Pointer:
@@ -103,6 +104,8 @@ func (g generator) value(of reflect.Type) *schema {
 		return &schema{Type: "boolean"}
 	case of.Kind() == reflect.Slice:
 		return &schema{Type: "array", Items: g.value(of.Elem())}
+	case of.Kind() == reflect.Map && of.Elem().Kind() == reflect.Interface: // whatever its author puts there
+		return &schema{Type: "object", PreserveUnknown: true}
 	case of.Kind() == reflect.Map:
 		return &schema{Type: "object", AdditionalProperties: g.value(of.Elem())}
 	default:

@@ -1,4 +1,4 @@
-// Package hook judges ClusterImagePolicies and TrustRoots as they are applied.
+// Package hook judges policies of every kind and TrustRoots as they are applied.
 //
 // [Read] takes what matters of an AdmissionReview, [Judge.Validate] admits or refuses the
 // object in it, and [Judge.Default] says which defaults to write into it. What they say is
@@ -23,6 +23,7 @@ import (
 	"strings"
 
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/resource"
 )
 
 // Compiler compiles the policies that a ClusterImagePolicy carries, and the policy itself.
@@ -38,6 +39,8 @@ type Judge struct {
 	Settings cip.Settings
 	// Compiler is required.
 	Compiler Compiler
+	// Rego is required for policies in plain Rego.
+	Rego RegoCompiler
 	// Finder is asked what references lead to. Without it they are not followed.
 	Finder Finder
 }
@@ -95,6 +98,9 @@ func (j Judge) Validate(ctx context.Context, r Request) Verdict {
 
 // judge requires a request to store an object.
 func (j Judge) judge(ctx context.Context, r Request) Verdict {
+	if r.Kind == resource.RegoPolicyKind {
+		return j.judgeOwn(ctx, r)
+	}
 	docs, verdict := j.parse(r)
 	if docs == nil {
 		return verdict

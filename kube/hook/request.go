@@ -10,11 +10,12 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/assay-dev/assay/kube"
+	"github.com/assay-dev/assay/rego/resource"
 )
 
 // Request is what matters of an AdmissionReview about one of our resources.
 type Request struct {
-	// Kind is ClusterImagePolicy or TrustRoot.
+	// Kind is ClusterImagePolicy, TrustRoot or RegoPolicy.
 	Kind string
 	// Operation is CREATE, UPDATE, DELETE or CONNECT.
 	Operation string
@@ -53,13 +54,24 @@ func Read(review []byte) (Request, error) {
 	if r == nil {
 		return Request{}, errors.New("request: got none, want one")
 	}
-	if r.Kind.Group != kube.SigstoreGroup || r.Kind.Kind != "ClusterImagePolicy" && r.Kind.Kind != "TrustRoot" {
-		return Request{}, fmt.Errorf("kind: got %.64q of group %.64q, want ClusterImagePolicy or TrustRoot of %s",
-			r.Kind.Kind, r.Kind.Group, kube.SigstoreGroup)
+	if !known(r.Kind.Group, r.Kind.Kind) {
+		return Request{}, fmt.Errorf("kind: got %.64q of group %.64q, want ClusterImagePolicy or TrustRoot of %s, or RegoPolicy of %s",
+			r.Kind.Kind, r.Kind.Group, kube.SigstoreGroup, kube.Group)
 	}
 	return Request{
 		Kind: r.Kind.Kind, Operation: r.Operation, SubResource: r.SubResource, Object: given(r.Object), OldObject: given(r.OldObject),
 	}, nil
+}
+
+// known says whether the kind is judged here.
+func known(group, kind string) bool {
+	switch group {
+	case kube.SigstoreGroup:
+		return kind == "ClusterImagePolicy" || kind == "TrustRoot"
+	case kube.Group:
+		return kind == resource.RegoPolicyKind
+	}
+	return false
 }
 
 // given is nothing for null.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/assay-dev/assay/kube"
 	"github.com/assay-dev/assay/kube/watch"
+	"github.com/assay-dev/assay/rego/resource"
 )
 
 const (
@@ -81,9 +82,13 @@ func turned(seen watch.Seen, status map[string]any) (event, bool) {
 		if now == was || now == "True" && was == "" {
 			continue
 		}
+		group := kube.ClusterImagePolicies()
+		if seen.Kind == resource.RegoPolicyKind {
+			group = kube.RegoPolicies()
+		}
 		e := event{
 			regarding: Reference{
-				APIVersion: kube.ClusterImagePolicies().GroupVersion().String(), Kind: seen.Kind, Name: seen.Name, UID: seen.UID,
+				APIVersion: group.GroupVersion().String(), Kind: seen.Kind, Name: seen.Name, UID: seen.UID,
 			},
 			kind: "Warning", reason: text(is, "reason"), action: "Load", note: text(is, "message"),
 		}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/assay-dev/assay/kube"
 	"github.com/assay-dev/assay/kube/watch"
+	"github.com/assay-dev/assay/rego/resource"
 )
 
 const (
@@ -186,6 +187,8 @@ func (w *Writer) resource(kind string) (dynamic.ResourceInterface, error) {
 		return w.client.Resource(kube.ClusterImagePolicies()), nil
 	case "TrustRoot":
 		return w.client.Resource(kube.TrustRoots()), nil
+	case resource.RegoPolicyKind:
+		return w.client.Resource(kube.RegoPolicies()), nil
 	}
 	return nil, errors.New("got a kind without a status")
 }
@@ -198,23 +201,23 @@ func (w *Writer) patch(ctx context.Context, j Judged, status map[string]any) (*u
 	if err != nil {
 		return nil, err
 	}
-	resource, err := w.resource(j.Kind)
+	written, err := w.resource(j.Kind)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
-	return resource.Patch(ctx, j.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
+	return written.Patch(ctx, j.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
 }
 
 func (w *Writer) get(ctx context.Context, j Judged) (*unstructured.Unstructured, error) {
-	resource, err := w.resource(j.Kind)
+	written, err := w.resource(j.Kind)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
-	return resource.Get(ctx, j.Name, metav1.GetOptions{})
+	return written.Get(ctx, j.Name, metav1.GetOptions{})
 }
 
 func seen(before watch.Seen, object *unstructured.Unstructured) watch.Seen {

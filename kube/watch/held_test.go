@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +31,7 @@ func fill(t *testing.T, w *Watcher) *kept[dependency[cip.Secret]] {
 	key.lost = dependency[cip.Secret].lost
 	w.held.secrets["key"] = key
 	for _, err := range []error{
-		w.held.policies.Replace([]any{policy}, "1"), w.held.roots.Replace(nil, "1"),
+		w.held.policies.Replace([]any{policy}, "1"), w.held.roots.Replace(nil, "1"), w.held.rego.Replace(nil, "1"),
 		w.held.namespaces.Replace([]any{object(t, "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {tier: web}}")}, "1"),
 		w.held.settings.Replace(nil, "1"),
 	} {
@@ -262,4 +264,43 @@ func TestProblems(t *testing.T) {
 	close(stopped)
 	h.note(source{what: "Secret security/key", done: stopped}, "list", forbidden)
 	said()
+}
+
+const regoPolicy = "apiVersion: policy.assay.dev/v1alpha1\nkind: RegoPolicy\nmetadata: {name: labels, resourceVersion: \"1\"}\nspec: "
+
+// TestRegoPoliciesAreNotDropped: one that cannot be read fails, also where an earlier
+// version could be, and one that is deleted is gone.
+func TestRegoPoliciesAreNotDropped(t *testing.T) {
+	t.Parallel()
+	w := New(&kube.Client{Namespace: "security"}, slog.New(slog.DiscardHandler))
+	if err := fill(t, w).Replace(nil, "1"); err != nil {
+		t.Fatal(err)
+	}
+	change := func(want string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !w.publish() {
+			t.Errorf("%s: got no change", want)
+		}
+		got := ""
+		for _, p := range w.Objects().RegoPolicies {
+			got += p.Name + " " + strings.Join(slices.Sorted(maps.Keys(p.Modules())), " ") + p.Refused
+		}
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	change("labels cluster/regopolicies/labels/a.rego", w.held.rego.Add(object(t, regoPolicy+"{modules: {a.rego: package policies.a}}")))
+	change("labels the policy cannot be read: spec.modules: got none, want one policy in Rego", w.held.rego.Update(object(t, regoPolicy+"{}")))
+	refused := Refused{Kind: "RegoPolicy", Name: "labels", Cause: "spec.modules: got none, want one policy in Rego"}
+	if got := w.Objects().Refused; !slices.Contains(got, refused) {
+		t.Errorf("got %v, want %v among them", got, refused)
+	}
+	seen := w.Objects().Seen
+	if len(seen) != 2 || seen[1].Kind != "RegoPolicy" || seen[1].Name != "labels" {
+		t.Errorf("got %v, want it seen: its status is written", seen)
+	}
+	change("", w.held.rego.Delete(object(t, regoPolicy+"{}")))
 }

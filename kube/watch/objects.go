@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/resource"
 )
 
 // Objects is what the cluster held at one moment. It is shared: read it, and change
@@ -15,6 +16,9 @@ type Objects struct {
 	// Policies are sorted by name. One that could not be read is among them, as a policy
 	// that denies whatever its globs match, with the cause in its Gaps.
 	Policies []cip.Policy
+	// RegoPolicies are sorted by name. One that could not be read is among them, as one
+	// that fails.
+	RegoPolicies []resource.RegoPolicy
 	// TrustRoots are sorted by name. Of one that could not be read it is the last version
 	// that could, or none: whatever relies on it is then denied.
 	TrustRoots []cip.TrustRoot
@@ -70,6 +74,7 @@ type Seen struct {
 type held struct {
 	policies   *kept[policyItem]
 	roots      *kept[rootItem]
+	rego       *kept[own[resource.RegoPolicy]]
 	namespaces *kept[map[string]string]
 	settings   *kept[settingsItem]
 	secrets    map[string]*kept[dependency[cip.Secret]]
@@ -91,6 +96,11 @@ func (h *held) objects(revision uint64, forbidden func(Reference) string) Object
 		out.Policies = append(out.Policies, item.serves)
 		out.add(item.seen, Refused{Kind: policyKind, Name: name, Cause: item.cause}, item.warnings)
 	}
+	for _, name := range slices.Sorted(maps.Keys(h.rego.byName)) {
+		item := h.rego.byName[name]
+		out.RegoPolicies = append(out.RegoPolicies, item.serves)
+		out.add(item.seen, Refused{Kind: resource.RegoPolicyKind, Name: name, Cause: item.cause}, nil)
+	}
 	for _, name := range slices.Sorted(maps.Keys(h.roots.byName)) {
 		item := h.roots.byName[name]
 		if item.serves != nil {
@@ -106,6 +116,7 @@ func (h *held) objects(revision uint64, forbidden func(Reference) string) Object
 	for _, reference := range h.tooMany {
 		out.refuse(Refused{Kind: reference.Kind, Name: reference.Name, Cause: tooMany})
 	}
+	slices.SortStableFunc(out.Seen, func(a, b Seen) int { return strings.Compare(a.Kind, b.Kind) })
 	slices.SortStableFunc(out.Refused, func(a, b Refused) int {
 		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
 	})
@@ -147,7 +158,7 @@ func dependencies[T any](found map[string]*kept[dependency[T]], out *Objects, ki
 
 // synced says that everything was read once that may be.
 func (h *held) synced(forbidden func(Reference) string) bool {
-	return h.policies.synced && h.roots.synced && h.namespaces.synced && h.settings.synced &&
+	return h.policies.synced && h.roots.synced && h.rego.synced && h.namespaces.synced && h.settings.synced &&
 		len(h.unread(func(r Reference) bool { return forbidden(r) != "" })) == 0
 }
 

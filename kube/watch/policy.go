@@ -162,16 +162,21 @@ func parse(object *unstructured.Unstructured, settings cip.Settings, without ...
 			found, err = nil, errors.New("reading it panicked")
 		}
 	}()
+	data, err := written(object, without...)
+	if err != nil {
+		return nil, err
+	}
+	return settings.Parse(data)
+}
+
+// written is the object in JSON without status, managedFields and what else is left out.
+func written(object *unstructured.Unstructured, without ...string) ([]byte, error) {
 	object = object.DeepCopy()
 	unstructured.RemoveNestedField(object.Object, "status")
 	for _, field := range append(without, "managedFields") {
 		unstructured.RemoveNestedField(object.Object, "metadata", field)
 	}
-	data, err := object.MarshalJSON()
-	if err != nil {
-		return nil, err
-	}
-	return settings.Parse(data)
+	return object.MarshalJSON()
 }
 
 func seen(kind string, object *unstructured.Unstructured) Seen {

@@ -1,10 +1,10 @@
 // Package watch keeps what policies are made of in a cluster: ClusterImagePolicies,
-// TrustRoots, the Secrets and ConfigMaps that they refer to, settings, and the labels of
+// TrustRoots, RegoPolicies, the Secrets and ConfigMaps that they refer to, settings, and the labels of
 // namespaces.
 //
-// [Watcher.Objects] is one moment of all of it, as values of rego/cip. Nothing that cannot
+// [Watcher.Objects] is one moment of all of it, as values of rego/cip and rego/resource. Nothing that cannot
 // be read is left out: a policy becomes one that denies whatever its old and its new globs
-// match, a TrustRoot and a Secret serve as they last could be read, and all of them are
+// match, a RegoPolicy one that fails, a TrustRoot and a Secret serve as they last could be read, and all of them are
 // among [Objects.Refused] with the cause. While the API server cannot be reached all stays
 // as it was last seen, and [Watcher.Problems] says so.
 //
@@ -30,6 +30,7 @@ import (
 
 	"github.com/assay-dev/assay/kube"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/resource"
 )
 
 // Watcher keeps the objects of one cluster.
@@ -57,6 +58,7 @@ func New(client *kube.Client, log *slog.Logger) *Watcher {
 	w.held = held{
 		policies:   keep(w, readPolicy(client.Namespace), policyItem.same),
 		roots:      keep(w, readRoot, rootItem.same),
+		rego:       keep(w, readOwn(resource.RegoPolicyKind, resource.ParseRegoPolicy, refusedRego), own[resource.RegoPolicy].same),
 		namespaces: keep(w, readNamespace, maps.Equal[map[string]string]),
 		settings:   keep(w, readSettings, settingsItem.same),
 		secrets:    map[string]*kept[dependency[cip.Secret]]{},
@@ -91,6 +93,7 @@ func (w *Watcher) Run(ctx context.Context, changed func()) {
 	ctx = klog.NewContext(ctx, klog.New(nil))
 	w.start(ctx, kube.ClusterImagePolicies(), w.held.policies)
 	w.start(ctx, kube.TrustRoots(), w.held.roots)
+	w.start(ctx, kube.RegoPolicies(), w.held.rego)
 	w.start(ctx, kube.Namespaces(), w.held.namespaces)
 	w.startOne(ctx, Reference{Kind: configMapKind, Name: settingsName}, w.held.settings)
 
@@ -226,7 +229,7 @@ func (w *Watcher) publish() bool {
 	return before == nil || before.Revision != now.Revision || before.places != now.places || !slices.Equal(before.Refused, now.Refused)
 }
 
-// Synced says that policies, trust roots, namespaces, settings and what policies refer to
+// Synced says that policies of every kind, trust roots, namespaces, settings and what policies refer to
 // have all been read once, but for what we have no right to: one policy that names it must
 // not have everything denied. It stays so.
 func (w *Watcher) Synced() bool { return w.published.Load() != nil }

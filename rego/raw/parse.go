@@ -40,14 +40,14 @@ type parsed struct {
 }
 
 // parseAll parses every file, or says of each what is wrong with it.
-func parseAll(ctx context.Context, source Source) ([]file, error) {
+func parseAll(ctx context.Context, modules map[string]string, v0 bool) ([]file, error) {
 	ctx, cancel := context.WithTimeout(ctx, apart.CompileTimeout)
 	defer cancel()
 	var out []file
 	var errs []error
-	for _, path := range slices.Sorted(maps.Keys(source.Modules)) {
+	for _, path := range slices.Sorted(maps.Keys(modules)) {
 		parsed, err := apart.Beside(ctx, func() (out parsed, _ error) {
-			out.file, out.err = parse(path, source.Modules[path], source.V0)
+			out.file, out.err = parse(path, modules[path], v0)
 			return out, nil
 		})
 		switch {

@@ -36,7 +36,8 @@ type Policy struct {
 	Name     string
 	Metadata Metadata
 
-	warns   bool // mode := "warn", whatever is judged
+	objects []string // see Objects
+	warns   bool     // mode := "warn", whatever is judged
 	asks    bool
 	failure *apart.Failure
 	file    string // where the failure is

@@ -22,12 +22,10 @@ package raw
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/storage"
-	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/assay-dev/assay/rego/apart"
@@ -44,6 +42,8 @@ type Source struct {
 	Data map[string]any
 	// Config is what policies see as data.assay.config.
 	Config map[string]any
+	// Objects are policies that are each an object of its own.
+	Objects []Object
 	// Library are the modules of rego/lib by path.
 	Library map[string]string
 	// Allow turns on what is off.
@@ -79,51 +79,55 @@ func Compile(ctx context.Context, source Source) (*Policies, error) {
 	if err := checkData(source.Data); err != nil {
 		return nil, err
 	}
-	files, err := parseAll(ctx, source)
+	files, err := parseAll(ctx, source.Modules, source.V0)
 	if err != nil {
 		return nil, err
 	}
-	out := &Policies{files: files}
-	groups := byPolicy(files)
-	if len(groups) == 0 {
-		out.unasked = unaskedIn(files, nil)
-		return out, nil // most sets: parsing the library takes longer than compiling a policy
+	lots := []*lot{{files: files, data: source.Data}}
+	for _, object := range source.Objects {
+		lots = append(lots, lotOf(ctx, object, source.V0))
 	}
-	library, err := libraryOf(source)
-	if err != nil {
-		return nil, err
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx) // no fault of a policy
 	}
-	data := maps.Clone(source.Data)
-	if data == nil {
-		data = map[string]any{}
+	out, asked := &Policies{}, map[string]bool{}
+	for _, l := range lots {
+		out.files = append(out.files, l.files...)
 	}
-	names := map[string]any{} // the library asks whether there are any
-	for name := range groups {
-		names[name] = map[string]any{}
-	}
-	data["assay"] = map[string]any{"config": source.Config, "raw_policies": names}
-	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
-	shared, asked := append(library, libraries(files)...), map[string]bool{}
-	for name, own := range groups {
-		p := &Policy{Name: name, Metadata: metadataOf(own), warns: warns(own), allow: source.Allow}
-		w := workshop{policy: own[0].policy, own: own, files: closure(own, shared), data: data, store: store, allow: source.Allow}
-		for _, f := range w.files {
-			asked[f.path] = true
+	if groups := contenders(lots); len(groups) > 0 { // parsing the library takes longer than compiling a policy
+		names := map[string]any{} // the library asks whether there are any
+		for name := range groups {
+			names[name] = map[string]any{}
 		}
-		made, err := compileOne(ctx, w)
-		p.program, p.asks = made.program, made.asks
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("policy %s: %w", name, context.Cause(ctx)) // no fault of the policy
+		for _, l := range lots {
+			l.prepare(map[string]any{"config": source.Config, "raw_policies": names})
 		}
-		if err != nil {
-			p.failure = &apart.Failure{Code: Unresolved, Message: cause(err)}
-			p.file, p.line = place(err, own[0])
+		if err := out.compile(ctx, source, groups, asked); err != nil {
+			return nil, err
 		}
-		out.list = append(out.list, p)
 	}
-	out.unasked = unaskedIn(files, asked)
+	out.unasked = unaskedIn(out.files, asked)
 	slices.SortFunc(out.list, func(a, b *Policy) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
+}
+
+// compile makes the policies, and notes the paths of what they consist of.
+func (p *Policies) compile(ctx context.Context, source Source, groups map[string][]contender, asked map[string]bool) error {
+	library, err := libraryOf(source)
+	if err != nil {
+		return err
+	}
+	for name, group := range groups {
+		made := contested(name, group)
+		if len(group) == 1 {
+			made = group[0].policy(ctx, name, library, source.Allow, asked)
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("policy %s: %w", name, context.Cause(ctx)) // no fault of the policy
+		}
+		p.list = append(p.list, made)
+	}
+	return nil
 }
 
 func compileOne(ctx context.Context, w workshop) (built, error) {

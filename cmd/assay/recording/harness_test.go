@@ -20,6 +20,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/recording"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/raw"
 	"github.com/assay-dev/assay/world"
 )
 
@@ -64,6 +65,7 @@ type setup struct {
 	policies    string
 	modules     map[string]string
 	data        map[string]any
+	objects     []raw.Object
 	record      bool
 	credentials oci.Credentials
 	tenants     tenant.Source
@@ -130,7 +132,7 @@ func compiled(t testing.TB, w *world.World, s setup) *rego.Set {
 		t.Fatal(err)
 	}
 	set, err := rego.Compile(t.Context(), rego.Source{
-		Policies: documents.Policies, Modules: s.modules, Data: s.data, Config: rego.Config{Tags: "resolve"},
+		Policies: documents.Policies, Modules: s.modules, Data: s.data, Objects: s.objects, Config: rego.Config{Tags: "resolve"},
 		Open: func(about rego.Workload) rego.Answers { return facts.Open(s.credentials, tenant.Workload(about)) },
 	})
 	if err != nil {

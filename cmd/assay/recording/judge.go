@@ -116,14 +116,22 @@ func closed(source rego.Source, off []string) (out rego.Source, cut []string) {
 			kept = append(kept, name)
 			continue
 		}
-		for _, path := range slices.Sorted(maps.Keys(source.Modules)) {
-			if strings.Contains(source.Modules[path], name) {
-				cut = append(cut, name+" of "+path+", which no capsule turns on")
-			}
+		cut = append(cut, calling(name, source.Modules)...)
+		for _, object := range source.Objects {
+			cut = append(cut, calling(name, object.Modules)...)
 		}
 	}
 	source.Allow = raw.Allow{Builtins: kept}
 	return source, cut
+}
+
+func calling(name string, modules map[string]string) (cut []string) {
+	for _, path := range slices.Sorted(maps.Keys(modules)) {
+		if strings.Contains(modules[path], name) {
+			cut = append(cut, name+" of "+path+", which no capsule turns on")
+		}
+	}
+	return cut
 }
 
 func decide(ctx context.Context, set *rego.Set, c *capsule.Capsule) (Judged, error) {

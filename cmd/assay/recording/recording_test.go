@@ -20,6 +20,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/recording"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/raw"
 )
 
 // TestRecordingAsksNoRegistryAnything counts the requests of a cold and of a warm
@@ -224,9 +225,15 @@ func TestNumbersOfDataStayAsTheyAre(t *testing.T) {
 	r := open(t, setup{
 		record: true, data: map[string]any{"large": json.Number(large)},
 		modules: map[string]string{"p.rego": "package policies.p\n\ndeny contains sprintf(\"got %v\", [data.large])\n"},
+		objects: []raw.Object{{
+			Name: "RegoPolicy own", Data: map[string]any{"large": json.Number(large)},
+			Modules: map[string]string{"own.rego": "package policies.own\n\ndeny contains sprintf(\"own %v\", [data.large])\n"},
+		}, {Name: "RegoPolicy unread", Refused: "it cannot be read"}},
 	})
-	if d := r.decide(t, r.image("app")); !slices.ContainsFunc(d.Reasons, func(reason string) bool { return strings.Contains(reason, large) }) {
-		t.Fatalf("got %q, want the number in it", d.Reasons)
+	for _, want := range []string{"got " + large, "own " + large, "RegoPolicy unread: it cannot be read"} {
+		if d := r.decide(t, r.image("app")); !slices.ContainsFunc(d.Reasons, func(reason string) bool { return strings.Contains(reason, want) }) {
+			t.Fatalf("got %q, want %q in it", d.Reasons, want)
+		}
 	}
 	c, _ := r.last(t)
 	same(t, c)

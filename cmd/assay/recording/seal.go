@@ -20,6 +20,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/plain"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/raw"
 )
 
 // The kinds of documents in a capsule.
@@ -27,6 +28,7 @@ const (
 	kindPolicy = "ClusterImagePolicy"
 	kindModule = "Module"
 	kindData   = "Data"
+	kindObject = "RegoPolicy"
 	// kindPermissions is what policies in Rego may do.
 	kindPermissions = "Permissions"
 )
@@ -183,6 +185,13 @@ func documentsOf(source rego.Source) ([]capsule.Document, error) {
 		}
 		out = append(out, capsule.Document{Kind: kindData, Name: name, Value: value})
 	}
+	for _, object := range source.Objects {
+		value, err := json.Marshal(object)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", object.Name, err)
+		}
+		out = append(out, capsule.Document{Kind: kindObject, Name: object.Name, Value: value})
+	}
 	may := permissions{source.V0, source.Registries, source.Allow.Builtins, source.Allow.Hosts}
 	value, err := json.Marshal(may)
 	if string(value) != "{}" {
@@ -202,16 +211,17 @@ func sourceOf(documents []capsule.Document) (out rego.Source, err error) {
 			out.Modules[d.Name] = d.Text
 		case kindData:
 			var value any
-			decoder := json.NewDecoder(bytes.NewReader(d.Value))
-			decoder.UseNumber() // as data documents are read: policies see the same numbers
-			err = decoder.Decode(&value)
+			err = strictly(d.Value, &value)
 			out.Data[d.Name] = value
+		case kindObject:
+			out.Objects = append(out.Objects, raw.Object{})
+			err = strictly(d.Value, &out.Objects[len(out.Objects)-1])
 		case kindPermissions:
 			var may permissions
 			err = strictly(d.Value, &may)
 			out.V0, out.Registries, out.Allow.Builtins, out.Allow.Hosts = may.V0, may.Registries, may.Builtins, may.Hosts
 		default:
-			err = fmt.Errorf("kind: got %.100q, want %s, %s, %s or %s", d.Kind, kindPolicy, kindModule, kindData, kindPermissions)
+			err = fmt.Errorf("kind: got %.100q, want %s, %s, %s, %s or %s", d.Kind, kindPolicy, kindModule, kindData, kindObject, kindPermissions)
 		}
 		if err != nil {
 			return out, fmt.Errorf("policies[%d]: %w", i, err)
@@ -223,6 +233,7 @@ func sourceOf(documents []capsule.Document) (out rego.Source, err error) {
 func strictly(text []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
+	decoder.UseNumber() // as data documents are read: policies see the same numbers
 	return decoder.Decode(into)
 }
 

@@ -208,7 +208,8 @@ func (c *cluster) denied(review []byte, reasons []string) {
 // policies answers the webhooks of policies as they are applied, one after the other: a
 // policy may have thousands of expressions, and reading those ends by no deadline. Reviews of
 // workloads go on beside it.
-func (c *cluster) policies(verdict func(hook.Judge, context.Context, hook.Request) hook.Verdict) server.DeciderFunc {
+func (r *reloader) policies(verdict func(hook.Judge, context.Context, hook.Request) hook.Verdict) server.DeciderFunc {
+	c := r.cluster
 	return func(ctx context.Context, review []byte) (server.Decision, error) {
 		request, err := hook.Read(review)
 		if err != nil {
@@ -220,9 +221,10 @@ func (c *cluster) policies(verdict func(hook.Judge, context.Context, hook.Reques
 		case <-ctx.Done():
 			return server.Decision{Verdict: admission.Verdict{Reasons: []string{"another policy is being judged: try again"}}}, nil
 		}
+		compiler := wiring.Compiler{Serving: r.engine.Set()}
 		judge := hook.Judge{
 			Settings: cip.Settings{Namespace: c.client.Namespace, EmptyAuthorities: c.watcher.Objects().Settings.EmptyAuthorities},
-			Compiler: wiring.Compiler{}, Finder: hook.Live{Client: c.client},
+			Compiler: compiler, Rego: compiler, Finder: hook.Live{Client: c.client},
 		}
 		said := verdict(judge, ctx, request)
 		out := admission.Verdict{Allowed: said.Allowed, Undecoded: said.Undecoded, Reasons: said.Reasons, Warnings: said.Warnings}
@@ -234,12 +236,12 @@ func (c *cluster) policies(verdict func(hook.Judge, context.Context, hook.Reques
 }
 
 // validatePolicies admits or refuses policies, and defaultPolicies completes them.
-func (c *cluster) validatePolicies() server.DeciderFunc {
-	return c.policies(func(j hook.Judge, ctx context.Context, r hook.Request) hook.Verdict { return j.Validate(ctx, r) })
+func (r *reloader) validatePolicies() server.DeciderFunc {
+	return r.policies(func(j hook.Judge, ctx context.Context, r hook.Request) hook.Verdict { return j.Validate(ctx, r) })
 }
 
-func (c *cluster) defaultPolicies() server.DeciderFunc {
-	return c.policies(func(j hook.Judge, _ context.Context, r hook.Request) hook.Verdict {
+func (r *reloader) defaultPolicies() server.DeciderFunc {
+	return r.policies(func(j hook.Judge, _ context.Context, r hook.Request) hook.Verdict {
 		said := j.Default(r)
 		said.Allowed = true // whether it may be applied is the other webhook's to say
 		return said

@@ -11,11 +11,13 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/kube"
 	"github.com/assay-dev/assay/kube/hook"
 	"github.com/assay-dev/assay/kube/status"
 	"github.com/assay-dev/assay/kube/watch"
 	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/raw"
 )
 
 // TestNothingIsAdmittedBeforeThePoliciesAreLoaded: a policy that is not there yet cannot
@@ -101,6 +103,35 @@ func TestClusterFlagsThatContradict(t *testing.T) {
 	}
 }
 
+// TestRegoPoliciesThatAreAllGone: those of files go on to serve where they are all gone at
+// once, and those of the cluster are gone when they are deleted.
+func TestRegoPoliciesThatAreAllGone(t *testing.T) {
+	t.Parallel()
+	const text = "package policies.p\n\ndeny := false\n"
+	file := rego.Source{Modules: map[string]string{"p.rego": text}}
+	object := rego.Source{Objects: []raw.Object{{Name: "RegoPolicy p", Modules: map[string]string{"cluster/p.rego": text}}}}
+	both := rego.Source{Modules: file.Modules, Objects: object.Objects} // a contested one
+	for name, tt := range map[string]struct {
+		before, after rego.Source
+		refused       bool
+	}{
+		"the last file":                     {file, rego.Source{}, true},
+		"the last object":                   {object, rego.Source{}, false},
+		"the last file, beside an object":   {both, object, true},
+		"the object beside a file":          {both, file, false},
+		"a file that an object was put for": {file, object, true},
+		"an object that a file was put for": {object, file, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &reloader{engine: rego.NewEngine(compiled(t, tt.before), nil), wiring: &wiring.Wiring{Flags: wiring.Defaults()}}
+			if err := r.emptied(compiled(t, tt.after), &wiring.Documents{}); (err != nil) != tt.refused {
+				t.Errorf("got %v, want it refused: %t", err, tt.refused)
+			}
+		})
+	}
+}
+
 // TestWhatARefusedChangeBroughtIsNotInForce, though nothing is wrong with it: another file
 // may be broken.
 func TestWhatARefusedChangeBroughtIsNotInForce(t *testing.T) {
@@ -136,7 +167,8 @@ func TestPoliciesAreJudgedOneAfterTheOther(t *testing.T) {
 	client := &kube.Client{Interface: dynamic.NewForConfigOrDie(&rest.Config{Host: "127.0.0.1:1"})}
 	c := &cluster{client: client, watcher: watch.New(client, log), judging: make(chan struct{}, 1)}
 	begun, end := make(chan struct{}), make(chan struct{})
-	decide := c.policies(func(hook.Judge, context.Context, hook.Request) hook.Verdict {
+	r := &reloader{cluster: c, engine: rego.NewEngine(compiled(t, rego.Source{}), nil)}
+	decide := r.policies(func(hook.Judge, context.Context, hook.Request) hook.Verdict {
 		begun <- struct{}{}
 		<-end
 		return hook.Verdict{Allowed: true}
@@ -157,4 +189,14 @@ func TestPoliciesAreJudgedOneAfterTheOther(t *testing.T) {
 	if !<-first {
 		t.Error("the first was not admitted")
 	}
+}
+
+func compiled(t *testing.T, source rego.Source) *rego.Set {
+	t.Helper()
+	source.Open = func(rego.Workload) rego.Answers { return nil }
+	set, err := rego.Compile(t.Context(), source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
 }

@@ -229,12 +229,12 @@ func (r *reloader) compiled(ctx context.Context, read func(context.Context) (*wi
 // directory that lost its files, as a mount may for a moment, is no decision of
 // whoever wrote them. Where images without a policy are denied it is obeyed. Policies in
 // Rego are no such match: without any of them less is denied, whatever is set. So it is
-// where policies of the cluster are left.
+// where policies of the cluster are left. What was deleted there, and by whom, the API
+// server says.
 func (r *reloader) emptied(set *rego.Set, documents *wiring.Documents) error {
-	if before := len(r.engine.Set().Raw()); before > 0 && len(set.Raw()) == 0 {
+	if before := ofFiles(r.engine.Set()); before > 0 && ofFiles(set) == 0 {
 		return fmt.Errorf("got no policies in Rego, and %d serve: what they deny would not be denied any more; start anew to serve none", before)
 	}
-	// What was deleted in the cluster, and by whom, the API server says.
 	lost := r.inFiles > 0 && documents.InFiles() == 0
 	switch noMatch := set.Source().Config.NoMatch; {
 	case lost && len(set.Policies()) > 0:
@@ -244,6 +244,16 @@ func (r *reloader) emptied(set *rego.Set, documents *wiring.Documents) error {
 			r.inFiles, noMatch)
 	}
 	return nil
+}
+
+// ofFiles counts the policies in Rego that files have.
+func ofFiles(set *rego.Set) (count int) {
+	for _, policy := range set.Raw() {
+		if slices.Contains(policy.Objects(), "") {
+			count++
+		}
+	}
+	return count
 }
 
 // took notes what became of reading the files, and reports whether policies rely on

@@ -153,7 +153,7 @@ func (r *reloader) answers(config *server.Config) {
 	}
 	config.Validate = decider(r.cluster.told(r.gated(r.engine.Decide)))
 	config.Mutate = decider(r.gated(r.engine.Mutate))
-	config.PolicyValidate, config.PolicyDefault = r.cluster.validatePolicies(), r.cluster.defaultPolicies()
+	config.PolicyValidate, config.PolicyDefault = r.validatePolicies(), r.defaultPolicies()
 }
 
 // Addr is where it listens.

@@ -11,8 +11,6 @@ import (
 	"github.com/assay-dev/assay/kube/watch"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
-	"github.com/assay-dev/assay/rego/compile"
-	"github.com/assay-dev/assay/rego/inline"
 )
 
 // ReadCluster reads the files that the flags name, as [Wiring.Read] does, and with them
@@ -45,6 +43,9 @@ func (d *Documents) join(objects watch.Objects) {
 			continue
 		}
 		d.roots = append(d.roots, root)
+	}
+	for _, policy := range objects.RegoPolicies {
+		d.objects = append(d.objects, regoObject(policy))
 	}
 	for _, secret := range objects.Secrets {
 		if slices.ContainsFunc(d.sources.Secrets, func(of cip.Secret) bool { return of.System() && of.Name == secret.Name }) {
@@ -101,35 +102,19 @@ func (d *Documents) Outcomes(set *rego.Set) map[string]status.Outcome {
 		}
 		out["ClusterImagePolicy "+policy.Name] = outcome
 	}
+	for _, policy := range set.Raw() {
+		for _, object := range policy.Objects() {
+			if failure := policy.Failure(); failure != nil && object != "" {
+				out[object] = status.Outcome{Uncompiled: map[string]string{"spec.modules": failure.Message}}
+			}
+		}
+	}
 	for name, source := range d.Named {
 		if root, cause := source.Serving(); root == nil {
 			out["TrustRoot "+name] = status.Outcome{Unresolved: map[string]string{"spec": cause}}
 		}
 	}
 	return out
-}
-
-// Compiler compiles policies as they are applied. It satisfies hook.Compiler.
-type Compiler struct{}
-
-// Check compiles what the policy brings along. What it refers to is somewhere else.
-func (Compiler) Check(ctx context.Context, policy cip.Policy) (problems, warnings []string) {
-	for _, source := range compile.Sources(policy) {
-		if source.Text == "" {
-			continue
-		}
-		module, err := inline.Compile(ctx, source.Package, source.Text)
-		if err != nil {
-			problems = append(problems, source.Field+": "+err.Error())
-		} else if !module.Answers() {
-			warnings = append(warnings, source.Field+": no rule isCompliant: it fails whatever it judges")
-		}
-	}
-	unread := unreadCUE(policy)
-	for _, path := range slices.Sorted(maps.Keys(unread)) {
-		problems = append(problems, path+": "+unread[path])
-	}
-	return problems, warnings
 }
 
 // unreadCUE says which CUE of a policy cannot be read, and why, by its path.

@@ -1,15 +1,25 @@
 package wiring
 
 import (
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/keys"
 	"github.com/assay-dev/assay/kube/watch"
+	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/raw"
+	"github.com/assay-dev/assay/rego/resource"
 )
+
+func TestMain(m *testing.M) {
+	builtins.Register() // rego/lib calls them
+	os.Exit(m.Run())
+}
 
 // policyNamed is a policy about one glob that any image of it satisfies.
 func policyNamed(t *testing.T, name, glob, spec string) cip.Policy {
@@ -112,6 +122,71 @@ func TestCompilerNamesFieldAndLine(t *testing.T) {
 				if !strings.Contains(got, want) {
 					t.Errorf("got %q, want %q in it", got, want)
 				}
+			}
+		})
+	}
+}
+
+// TestRegoPoliciesOfTheCluster are objects of the set beside the files, and what became of
+// each is told by its name.
+func TestRegoPoliciesOfTheCluster(t *testing.T) {
+	t.Parallel()
+	d := &Documents{modules: map[string]string{"a.rego": "package policies.a\n\ndeny := false\n"}}
+	d.join(watch.Objects{RegoPolicies: []resource.RegoPolicy{
+		regoPolicy("good", "package policies.good\n\ndeny := false"), regoPolicy("bad", "package policies.bad\n\ndeny := x"),
+		regoPolicy("taken", "package policies.a\n\ndeny := false"), {Name: "unread", Refused: "it cannot be read"},
+	}})
+	set := compileSet(t, d.Source(Defaults().Rego))
+	got := map[string]string{}
+	for name, outcome := range d.Outcomes(set) {
+		got[name], _, _ = strings.Cut(outcome.Uncompiled["spec.modules"], ": rego_")
+	}
+	want := map[string]string{
+		"RegoPolicy bad":    "cluster/regopolicies/bad/p.rego:3",
+		"RegoPolicy taken":  "there are 2 policies of that name, in RegoPolicy taken and in the files: want one",
+		"RegoPolicy unread": "it cannot be read",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func regoPolicy(name, text string) resource.RegoPolicy {
+	return resource.RegoPolicy{Name: name, Spec: resource.RegoPolicySpec{Modules: map[string]string{"p.rego": text}}}
+}
+
+func compileSet(t *testing.T, source rego.Source) *rego.Set {
+	t.Helper()
+	source.Open = func(rego.Workload) rego.Answers { return nil }
+	set, err := rego.Compile(t.Context(), source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// TestCompilerRefusesRego that would fail, or would have another policy of its package fail.
+func TestCompilerRefusesRego(t *testing.T) {
+	t.Parallel()
+	serving := compileSet(t, rego.Source{
+		Modules: map[string]string{"a.rego": "package policies.filed\n\ndeny := false\n"},
+		Objects: []raw.Object{regoObject(regoPolicy("other", "package policies.taken\n\ndeny := false")), regoObject(regoPolicy("p", "package policies.mine\n\ndeny := false"))},
+	})
+	for name, tt := range map[string]struct{ text, problem, warning string }{
+		"it compiles":                    {"package policies.new\n\ndeny := false", "", ""},
+		"it has the package that it had": {"package policies.mine\n\ndeny := false", "", ""},
+		"it does not compile":            {"package policies.new\n\ndeny := x", "spec.modules: cluster/regopolicies/p/p.rego:3: ", ""},
+		"it is no Rego":                  {"package", "spec.modules: cluster/regopolicies/p/p.rego:1: ", ""},
+		"another has its package":        {"package policies.taken.below\n\nx := false", "got no rule deny", ""},
+		"another object is it":           {"package policies.taken\n\ndeny := false", "spec.modules: the policy taken is RegoPolicy other already", ""},
+		"a file is it":                   {"package policies.filed\n\ndeny := false", "spec.modules: the policy filed is a file already", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			problems, warnings := Compiler{Serving: serving}.CheckRego(t.Context(), regoPolicy("p", tt.text))
+			got := strings.Join(problems, "\n")
+			if (got == "") != (tt.problem == "") || !strings.Contains(got, tt.problem) || strings.Join(warnings, "") != tt.warning {
+				t.Errorf("got %q and the warnings %q, want %q", problems, warnings, tt.problem)
 			}
 		})
 	}

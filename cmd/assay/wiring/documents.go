@@ -13,6 +13,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/raw"
 )
 
 // Documents are all resources of the files given with --policy and --trustroot.
@@ -27,6 +28,8 @@ type Documents struct {
 	// modules are the policies in Rego by file, and data the documents beside them.
 	modules map[string]string
 	Data    map[string]any
+	// objects are the policies in Rego that are objects of the cluster.
+	objects []raw.Object
 	// names is the file of each resource, by kind and name.
 	names map[string]string
 	// cluster says that objects of a cluster are among them, and noMatch what its
@@ -170,7 +173,7 @@ func (d *Documents) Generation() string {
 
 // Source are the policies of a set, with what they may do.
 func (d *Documents) Source(flags allow.Flags) rego.Source {
-	out := rego.Source{Policies: d.Policies, Modules: d.modules, Data: d.Data}
+	out := rego.Source{Policies: d.Policies, Modules: d.modules, Data: d.Data, Objects: d.objects}
 	flags.Into(&out)
 	return out
 }

@@ -1,0 +1,85 @@
+package wiring
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/assay-dev/assay/cmd/assay/compiled"
+	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/compile"
+	"github.com/assay-dev/assay/rego/inline"
+	"github.com/assay-dev/assay/rego/raw"
+	"github.com/assay-dev/assay/rego/resource"
+)
+
+// Compiler compiles policies as they are applied. It satisfies hook.Compiler and
+// hook.RegoCompiler.
+type Compiler struct {
+	// Serving is the set that serves.
+	Serving *rego.Set
+}
+
+// Check compiles what the policy brings along. What it refers to is somewhere else.
+func (Compiler) Check(ctx context.Context, policy cip.Policy) (problems, warnings []string) {
+	for _, source := range compile.Sources(policy) {
+		if source.Text == "" {
+			continue
+		}
+		module, err := inline.Compile(ctx, source.Package, source.Text)
+		if err != nil {
+			problems = append(problems, source.Field+": "+err.Error())
+		} else if !module.Answers() {
+			warnings = append(warnings, source.Field+": no rule isCompliant: it fails whatever it judges")
+		}
+	}
+	unread := unreadCUE(policy)
+	for _, path := range slices.Sorted(maps.Keys(unread)) {
+		problems = append(problems, path+": "+unread[path])
+	}
+	return problems, warnings
+}
+
+// CheckRego compiles a policy in plain Rego as the set that serves would, and looks there
+// for another of its package.
+func (c Compiler) CheckRego(ctx context.Context, policy resource.RegoPolicy) (problems, warnings []string) {
+	var source rego.Source
+	var serving []*raw.Policy
+	if c.Serving != nil {
+		of := c.Serving.Source()
+		source.Config, source.V0, source.Allow, serving = of.Config, of.V0, of.Allow, c.Serving.Raw()
+	}
+	object := regoObject(policy)
+	source.Objects = []raw.Object{object}
+	text, err := compiled.Text(ctx, source)
+	if err != nil {
+		return []string{err.Error()}, nil
+	}
+	for _, made := range text.PlainRego() {
+		if failure := made.Failure(); failure != nil {
+			problems = append(problems, "spec.modules: "+failure.Message)
+			continue
+		}
+		for _, other := range serving {
+			owners := slices.DeleteFunc(other.Objects(), func(name string) bool { return name == object.Name })
+			if other.Name != made.Name || len(owners) == 0 {
+				continue
+			}
+			if owners[0] == "" {
+				owners[0] = "a file"
+			}
+			problems = append(problems, fmt.Sprintf("spec.modules: the policy %s is %s already: want a package of its own", made.Name, owners[0]))
+		}
+	}
+	for _, u := range text.Unasked() {
+		warnings = append(warnings, fmt.Sprintf("%s:%d: nobody asks %s of package %s: it is a library that the policy does not import", u.File, u.Line, u.Rule, u.Package))
+	}
+	return problems, warnings
+}
+
+// regoObject is the policy as the engine takes it.
+func regoObject(p resource.RegoPolicy) raw.Object {
+	return raw.Object{Name: p.String(), Modules: p.Modules(), Data: p.Spec.Data, Refused: p.Refused}
+}
