@@ -17,6 +17,11 @@ func RegoPolicies() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: Group, Version: "v1alpha1", Resource: "regopolicies"}
 }
 
+// WorkloadPaths names the resource.
+func WorkloadPaths() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: Group, Version: "v1alpha1", Resource: "workloadpaths"}
+}
+
 // Secrets names the resource.
 func Secrets() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Version: "v1", Resource: "secrets"}

@@ -18,6 +18,7 @@ import (
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/rego/raw"
+	"github.com/assay-dev/assay/rego/resource"
 	"github.com/assay-dev/assay/world"
 )
 
@@ -103,6 +104,7 @@ type setup struct {
 	facts       *builtins.Facts   // the default is new facts
 	modules     map[string]string // policies in Rego, or with query modules of the test's own
 	data        map[string]any    // of policies in Rego
+	workloads   []resource.WorkloadPaths
 	allow       raw.Allow
 	registries  []string
 	query       string // another decision
@@ -137,7 +139,7 @@ func open(t testing.TB, w *world.World, s setup) *rig {
 	}
 	r := &rig{facts: s.facts, source: rego.Source{
 		Policies: documents.Policies, Config: s.config, Modules: s.modules,
-		Data: s.data, Allow: s.allow, Registries: s.registries, Explains: s.explains,
+		Data: s.data, Workloads: s.workloads, Allow: s.allow, Registries: s.registries, Explains: s.explains,
 		Open: func(about rego.Workload) rego.Answers { return s.facts.Open(s.credentials, tenant.Workload(about)) },
 	}}
 	set, err := rego.Compile(t.Context(), r.source)

@@ -165,7 +165,7 @@ func (t *Text) AddRaw(ctx context.Context, source Source) error {
 	}
 	t.raw, err = raw.Compile(ctx, raw.Source{
 		Modules: source.Modules, V0: source.V0, Data: source.Data, Objects: source.Objects,
-		Config: source.Config.document(), Library: library, Allow: source.Allow,
+		Config: source.config(), Library: library, Allow: source.Allow,
 	})
 	if err != nil {
 		return err

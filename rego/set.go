@@ -19,6 +19,7 @@ import (
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/rego/inline"
 	"github.com/assay-dev/assay/rego/raw"
+	"github.com/assay-dev/assay/rego/resource"
 	"github.com/assay-dev/assay/rego/schema"
 )
 
@@ -41,6 +42,8 @@ type Source struct {
 	// Objects are policies in plain Rego that are each an object of its own: they see no
 	// Modules and no Data but theirs.
 	Objects []raw.Object
+	// Workloads say where the images of custom kinds stand.
+	Workloads []resource.WorkloadPaths
 	// Allow turns on builtins that are off for all of them.
 	Allow raw.Allow
 	// Registries are those that they may ask besides the review's own and those that
@@ -49,6 +52,19 @@ type Source struct {
 	// Explains makes [Engine.Explain] possible. It changes no decision; what it needs of
 	// the library takes a quarter of the time to compile a small set.
 	Explains bool
+}
+
+// config is the configuration as policies see it.
+func (s Source) config() map[string]any {
+	out := s.Config.document()
+	if len(s.Workloads) > 0 {
+		workloads := make([]any, len(s.Workloads))
+		for i, w := range s.Workloads {
+			workloads[i] = w.Document()
+		}
+		out["workloads"] = workloads
+	}
+	return out
 }
 
 // Set is a policy set, compiled and ready. It is immutable and safe for
@@ -110,7 +126,7 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 		uncompiled: text.Uncompiled, inline: text.inline, raw: text.raw, reachable: source.Registries,
 		open: source.Open, expressions: expressions(ctx, source.Policies),
 	}
-	about := map[string]any{"config": source.Config.document(), "raw_policies": rawIndex(text.raw)}
+	about := map[string]any{"config": source.config(), "raw_policies": rawIndex(text.raw)}
 	queries := map[string]*rego.PreparedEvalQuery{
 		"data.assay.admission.decision": &set.decision,
 		"data.assay.mutation.decision":  &set.mutation,
@@ -215,6 +231,9 @@ func hashOf(text *Text, source Source) string {
 	fmt.Fprintf(hash, "%q\n", source.Config)
 	for _, path := range slices.Sorted(maps.Keys(text.Modules)) {
 		fmt.Fprintf(hash, "%q %q\n", path, text.Modules[path])
+	}
+	if len(source.Workloads) > 0 {
+		fmt.Fprintf(hash, "%q\n", source.Workloads)
 	}
 	if len(source.Objects) > 0 {
 		objects, err := json.Marshal(source.Objects) // in the order of the names

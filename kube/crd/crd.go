@@ -121,6 +121,9 @@ func Definitions(describe Describe) []Definition {
 		definition(kube.Group, names{Kind: resource.RegoPolicyKind, Plural: "regopolicies", Singular: "regopolicy"},
 			[]column{ready(), age(), message()},
 			version{Name: "v1alpha1", Served: true, Storage: true, Schema: root{g.resource(reflect.TypeFor[resource.RegoPolicySpec](), nil)}}),
+		definition(kube.Group, names{Kind: resource.WorkloadPathsKind, Plural: "workloadpaths", Singular: "workloadpath"},
+			[]column{{Name: "Group", Type: "string", Path: ".spec.group"}, {Name: "Kind", Type: "string", Path: ".spec.kind"}, ready(), age(), message()},
+			version{Name: "v1alpha1", Served: true, Storage: true, Schema: root{g.resource(reflect.TypeFor[resource.WorkloadPathsSpec](), nil)}}),
 	}
 }
 

@@ -113,13 +113,17 @@ func (g generator) value(of reflect.Type) *schema {
 	}
 }
 
-// maxItems are the bounds of rego/cip, 0 for none.
+// maxItems are the bounds of rego/cip and rego/resource, 0 for none.
 func maxItems(of reflect.Type, field string) int {
 	switch of.Name() + "." + field {
 	case "Spec.Images", "KeylessRef.Identities":
 		return 10_000
 	case "Spec.Authorities", "Authority.Attestations":
 		return 256
+	case "WorkloadPathsSpec.Versions":
+		return 16
+	case "WorkloadPathsSpec.PodSpecs", "WorkloadPathsSpec.Images", "WorkloadPathsSpec.Elsewhere":
+		return 64
 	case "Spec.Match":
 		return 1_000
 	}

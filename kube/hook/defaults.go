@@ -7,8 +7,6 @@ import (
 	"strconv"
 
 	utiljson "k8s.io/apimachinery/pkg/util/json"
-
-	"github.com/assay-dev/assay/rego/resource"
 )
 
 // Operation is one of a JSON patch (RFC 6902). It always adds.
@@ -26,7 +24,7 @@ type Operation struct {
 // the API server then refuses (VAL-12). Here a patch adds texts, and nothing else.
 func (j Judge) Default(r Request) Verdict {
 	verdict := Verdict{Allowed: true}
-	if r.Kind == resource.RegoPolicyKind { // it has none
+	if isOwn(r.Kind) { // it has none
 		return verdict
 	}
 	if r.SubResource != "" || r.Operation != "CREATE" && r.Operation != "UPDATE" || r.unchanged() {

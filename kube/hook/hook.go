@@ -23,7 +23,6 @@ import (
 	"strings"
 
 	"github.com/assay-dev/assay/rego/cip"
-	"github.com/assay-dev/assay/rego/resource"
 )
 
 // Compiler compiles the policies that a ClusterImagePolicy carries, and the policy itself.
@@ -39,8 +38,8 @@ type Judge struct {
 	Settings cip.Settings
 	// Compiler is required.
 	Compiler Compiler
-	// Rego is required for policies in plain Rego.
-	Rego RegoCompiler
+	// Own is required for objects of our own group.
+	Own OwnCompiler
 	// Finder is asked what references lead to. Without it they are not followed.
 	Finder Finder
 }
@@ -98,7 +97,7 @@ func (j Judge) Validate(ctx context.Context, r Request) Verdict {
 
 // judge requires a request to store an object.
 func (j Judge) judge(ctx context.Context, r Request) Verdict {
-	if r.Kind == resource.RegoPolicyKind {
+	if isOwn(r.Kind) {
 		return j.judgeOwn(ctx, r)
 	}
 	docs, verdict := j.parse(r)

@@ -24,10 +24,22 @@ func (texts) CheckRego(_ context.Context, p resource.RegoPolicy) (problems, warn
 	return problems, warnings
 }
 
+// CheckPaths refuses those of one kind.
+func (texts) CheckPaths(p resource.WorkloadPaths) []string {
+	if p.Spec.Kind == "Taken" {
+		return []string{"spec.kind: it is taken"}
+	}
+	return nil
+}
+
 func ownRequest(t *testing.T, operation, object, old string) hook.Request {
 	t.Helper()
-	review := fmt.Sprintf(`{"request": {"kind": {"group": "policy.assay.dev", "version": "v1alpha1", "kind": "RegoPolicy"}, "operation": %q, "object": %s, "oldObject": %s}}`,
-		operation, asJSON(t, object), asJSON(t, old))
+	kind := "RegoPolicy"
+	if strings.Contains(object+old, "kind: WorkloadPaths") {
+		kind = "WorkloadPaths"
+	}
+	review := fmt.Sprintf(`{"request": {"kind": {"group": "policy.assay.dev", "version": "v1alpha1", "kind": %q}, "operation": %q, "object": %s, "oldObject": %s}}`,
+		kind, operation, asJSON(t, object), asJSON(t, old))
 	r, err := hook.Read([]byte(review))
 	if err != nil {
 		t.Fatal(err)
@@ -39,6 +51,9 @@ func TestRegoPoliciesAsTheyAreApplied(t *testing.T) {
 	t.Parallel()
 	of := func(spec string) string {
 		return "{apiVersion: policy.assay.dev/v1alpha1, kind: RegoPolicy, metadata: {name: p}, spec: " + spec + "}"
+	}
+	paths := func(spec string) string {
+		return "{apiVersion: policy.assay.dev/v1alpha1, kind: WorkloadPaths, metadata: {name: p}, spec: {group: a.io, " + spec + "}}"
 	}
 	good, bad := of("{modules: {a.rego: good}}"), of("{modules: {a.rego: bad}}")
 	for name, tt := range map[string]struct {
@@ -54,11 +69,14 @@ func TestRegoPoliciesAsTheyAreApplied(t *testing.T) {
 		"it has no modules":                       {"CREATE", of("{}"), "null", false, "validation failed: spec.modules: got none", ""},
 		"a field is unknown":                      {"CREATE", of("{modules: {a.rego: good}, mode: warn}"), "null", false, "spec.mode: json: unknown field", ""},
 		"it is of another kind than the request":  {"CREATE", policy(valid), "null", false, "kind: got \"ClusterImagePolicy\", want RegoPolicy", ""},
+		"paths":                                   {"CREATE", paths("kind: A, images: [a]"), "null", true, "", ""},
+		"paths of a kind that has some":           {"CREATE", paths("kind: Taken, images: [a]"), "null", false, "validation failed: spec.kind: it is taken", ""},
+		"paths that are none":                     {"UPDATE", paths("kind: A, images: [.a]"), paths("kind: A, images: [a]"), false, "validation failed: spec.images[0]: got", ""},
 		"it has a name that is to be made for it": {"CREATE", strings.Replace(good, "name: p", "generateName: p-", 1), "null", true, "", "good"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			j := hook.Judge{Compiler: compiler{}, Rego: texts{}}
+			j := hook.Judge{Compiler: compiler{}, Own: texts{}}
 			r := ownRequest(t, tt.operation, tt.object, tt.old)
 			got := j.Validate(t.Context(), r)
 			if got.Allowed != tt.allowed || !strings.Contains(got.Message(), tt.message) || !strings.Contains(strings.Join(got.Warnings, "\n"), tt.warning) {
@@ -77,7 +95,7 @@ func TestRegoPoliciesAsTheyAreApplied(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if got := (hook.Judge{Rego: texts{}}).Validate(ctx, r); got.Allowed {
+		if got := (hook.Judge{Own: texts{}}).Validate(ctx, r); got.Allowed {
 			t.Errorf("got %+v after the time, want it refused", got)
 		}
 	})

@@ -10,12 +10,11 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/assay-dev/assay/kube"
-	"github.com/assay-dev/assay/rego/resource"
 )
 
 // Request is what matters of an AdmissionReview about one of our resources.
 type Request struct {
-	// Kind is ClusterImagePolicy, TrustRoot or RegoPolicy.
+	// Kind is ClusterImagePolicy, TrustRoot, RegoPolicy or WorkloadPaths.
 	Kind string
 	// Operation is CREATE, UPDATE, DELETE or CONNECT.
 	Operation string
@@ -55,7 +54,7 @@ func Read(review []byte) (Request, error) {
 		return Request{}, errors.New("request: got none, want one")
 	}
 	if !known(r.Kind.Group, r.Kind.Kind) {
-		return Request{}, fmt.Errorf("kind: got %.64q of group %.64q, want ClusterImagePolicy or TrustRoot of %s, or RegoPolicy of %s",
+		return Request{}, fmt.Errorf("kind: got %.64q of group %.64q, want ClusterImagePolicy or TrustRoot of %s, or RegoPolicy or WorkloadPaths of %s",
 			r.Kind.Kind, r.Kind.Group, kube.SigstoreGroup, kube.Group)
 	}
 	return Request{
@@ -69,7 +68,7 @@ func known(group, kind string) bool {
 	case kube.SigstoreGroup:
 		return kind == "ClusterImagePolicy" || kind == "TrustRoot"
 	case kube.Group:
-		return kind == resource.RegoPolicyKind
+		return isOwn(kind)
 	}
 	return false
 }

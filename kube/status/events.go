@@ -83,7 +83,7 @@ func turned(seen watch.Seen, status map[string]any) (event, bool) {
 			continue
 		}
 		group := kube.ClusterImagePolicies()
-		if seen.Kind == resource.RegoPolicyKind {
+		if seen.Kind == resource.RegoPolicyKind || seen.Kind == resource.WorkloadPathsKind {
 			group = kube.RegoPolicies()
 		}
 		e := event{

@@ -189,6 +189,8 @@ func (w *Writer) resource(kind string) (dynamic.ResourceInterface, error) {
 		return w.client.Resource(kube.TrustRoots()), nil
 	case resource.RegoPolicyKind:
 		return w.client.Resource(kube.RegoPolicies()), nil
+	case resource.WorkloadPathsKind:
+		return w.client.Resource(kube.WorkloadPaths()), nil
 	}
 	return nil, errors.New("got a kind without a status")
 }

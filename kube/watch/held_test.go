@@ -16,6 +16,7 @@ import (
 
 	"github.com/assay-dev/assay/kube"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/resource"
 )
 
 func secretObject(t *testing.T, data string) *unstructured.Unstructured {
@@ -31,7 +32,7 @@ func fill(t *testing.T, w *Watcher) *kept[dependency[cip.Secret]] {
 	key.lost = dependency[cip.Secret].lost
 	w.held.secrets["key"] = key
 	for _, err := range []error{
-		w.held.policies.Replace([]any{policy}, "1"), w.held.roots.Replace(nil, "1"), w.held.rego.Replace(nil, "1"),
+		w.held.policies.Replace([]any{policy}, "1"), w.held.roots.Replace(nil, "1"), w.held.rego.Replace(nil, "1"), w.held.paths.Replace(nil, "1"),
 		w.held.namespaces.Replace([]any{object(t, "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {tier: web}}")}, "1"),
 		w.held.settings.Replace(nil, "1"),
 	} {
@@ -303,4 +304,40 @@ func TestRegoPoliciesAreNotDropped(t *testing.T) {
 		t.Errorf("got %v, want it seen: its status is written", seen)
 	}
 	change("", w.held.rego.Delete(object(t, regoPolicy+"{}")))
+}
+
+// TestWorkloadPathsThatCannotBeReadNameTheirKind, so that its objects are denied with the cause.
+func TestWorkloadPathsThatCannotBeReadNameTheirKind(t *testing.T) {
+	t.Parallel()
+	w := New(&kube.Client{Namespace: "security"}, slog.New(slog.DiscardHandler))
+	if err := fill(t, w).Replace(nil, "1"); err != nil {
+		t.Fatal(err)
+	}
+	const head = "apiVersion: policy.assay.dev/v1alpha1\nkind: WorkloadPaths\nmetadata: {name: rollouts}\nspec: {group: argoproj.io, kind: Rollout"
+	step := func(text string, want resource.WorkloadPaths) {
+		t.Helper()
+		if err := w.held.paths.Update(object(t, head+text)); err != nil {
+			t.Fatal(err)
+		}
+		if !w.publish() {
+			t.Error("got no change")
+		}
+		if diff := cmp.Diff([]resource.WorkloadPaths{want}, w.Objects().WorkloadPaths); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+	spec := resource.WorkloadPathsSpec{Group: "argoproj.io", Kind: "Rollout", PodSpecs: []string{"spec"}}
+	step(", podSpecs: [spec]}", resource.WorkloadPaths{Name: "rollouts", Spec: spec})
+	spec.PodSpecs = nil
+	step("}", resource.WorkloadPaths{Name: "rollouts", Spec: spec, Refused: "they cannot be read: spec.podSpecs, spec.images: got none, want at least one path"})
+}
+
+// TestOwnObjectThatPanics is refused, and stands for what denies.
+func TestOwnObjectThatPanics(t *testing.T) {
+	t.Parallel()
+	read := readOwn(resource.RegoPolicyKind, func([]byte) (resource.RegoPolicy, error) { panic("over what it says") }, refusedRego)
+	got := read(object(t, regoPolicy+"{}"), own[resource.RegoPolicy]{})
+	if got.cause != "reading it panicked" || got.serves.Name != "labels" || got.serves.Refused == "" {
+		t.Errorf("got %+v, want it refused", got)
+	}
 }

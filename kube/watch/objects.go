@@ -19,6 +19,8 @@ type Objects struct {
 	// RegoPolicies are sorted by name. One that could not be read is among them, as one
 	// that fails.
 	RegoPolicies []resource.RegoPolicy
+	// WorkloadPaths are sorted by name. Those that could not be read are among them.
+	WorkloadPaths []resource.WorkloadPaths
 	// TrustRoots are sorted by name. Of one that could not be read it is the last version
 	// that could, or none: whatever relies on it is then denied.
 	TrustRoots []cip.TrustRoot
@@ -75,6 +77,7 @@ type held struct {
 	policies   *kept[policyItem]
 	roots      *kept[rootItem]
 	rego       *kept[own[resource.RegoPolicy]]
+	paths      *kept[own[resource.WorkloadPaths]]
 	namespaces *kept[map[string]string]
 	settings   *kept[settingsItem]
 	secrets    map[string]*kept[dependency[cip.Secret]]
@@ -96,11 +99,8 @@ func (h *held) objects(revision uint64, forbidden func(Reference) string) Object
 		out.Policies = append(out.Policies, item.serves)
 		out.add(item.seen, Refused{Kind: policyKind, Name: name, Cause: item.cause}, item.warnings)
 	}
-	for _, name := range slices.Sorted(maps.Keys(h.rego.byName)) {
-		item := h.rego.byName[name]
-		out.RegoPolicies = append(out.RegoPolicies, item.serves)
-		out.add(item.seen, Refused{Kind: resource.RegoPolicyKind, Name: name, Cause: item.cause}, nil)
-	}
+	out.RegoPolicies = owned(h.rego, &out)
+	out.WorkloadPaths = owned(h.paths, &out)
 	for _, name := range slices.Sorted(maps.Keys(h.roots.byName)) {
 		item := h.roots.byName[name]
 		if item.serves != nil {
@@ -141,6 +141,16 @@ func (o *Objects) warn(what string, warnings []string) {
 	}
 }
 
+// owned are the objects of a kind of our own, by name.
+func owned[T any](found *kept[own[T]], out *Objects) (values []T) {
+	for _, name := range slices.Sorted(maps.Keys(found.byName)) {
+		item := found.byName[name]
+		values = append(values, item.serves)
+		out.add(item.seen, Refused{Kind: item.seen.Kind, Name: name, Cause: item.cause}, nil)
+	}
+	return values
+}
+
 // dependencies are the values of what is referred to, by name.
 func dependencies[T any](found map[string]*kept[dependency[T]], out *Objects, kind string) (values []T) {
 	for _, name := range slices.Sorted(maps.Keys(found)) {
@@ -158,7 +168,7 @@ func dependencies[T any](found map[string]*kept[dependency[T]], out *Objects, ki
 
 // synced says that everything was read once that may be.
 func (h *held) synced(forbidden func(Reference) string) bool {
-	return h.policies.synced && h.roots.synced && h.rego.synced && h.namespaces.synced && h.settings.synced &&
+	return h.policies.synced && h.roots.synced && h.rego.synced && h.paths.synced && h.namespaces.synced && h.settings.synced &&
 		len(h.unread(func(r Reference) bool { return forbidden(r) != "" })) == 0
 }
 

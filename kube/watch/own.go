@@ -22,13 +22,13 @@ func (o own[T]) same(other own[T]) bool {
 }
 
 // readOwn reads objects of a kind. It never fails: what cannot be read denies.
-func readOwn[T any](kind string, parse func([]byte) (T, error), standIn func(name, cause string) T) func(*unstructured.Unstructured, own[T]) own[T] {
+func readOwn[T any](kind string, parse func([]byte) (T, error), standIn func(read T, name, cause string) T) func(*unstructured.Unstructured, own[T]) own[T] {
 	return func(object *unstructured.Unstructured, _ own[T]) own[T] {
 		out := own[T]{seen: seen(kind, object)}
 		var err error
 		if out.serves, err = guarded(object, parse); err != nil {
 			out.cause = cause(err)
-			out.serves = standIn(object.GetName(), out.cause)
+			out.serves = standIn(out.serves, object.GetName(), out.cause)
 		}
 		return out
 	}
@@ -50,6 +50,13 @@ func guarded[T any](object *unstructured.Unstructured, parse func([]byte) (T, er
 
 // refusedRego is a policy that judges every review, and fails: nobody can say what it
 // demands. That its text warned before is no matter.
-func refusedRego(name, cause string) resource.RegoPolicy {
+func refusedRego(_ resource.RegoPolicy, name, cause string) resource.RegoPolicy {
 	return resource.RegoPolicy{Name: name, Refused: "the policy cannot be read: " + cause}
+}
+
+// refusedPaths has objects of the kind denied, as far as it says which that is. Otherwise
+// nobody knows the kind, and they are denied as well.
+func refusedPaths(read resource.WorkloadPaths, name, cause string) resource.WorkloadPaths {
+	read.Name, read.Refused = name, "they cannot be read: "+cause
+	return read
 }

@@ -1,5 +1,5 @@
 // Package watch keeps what policies are made of in a cluster: ClusterImagePolicies,
-// TrustRoots, RegoPolicies, the Secrets and ConfigMaps that they refer to, settings, and the labels of
+// TrustRoots, RegoPolicies, WorkloadPaths, the Secrets and ConfigMaps that they refer to, settings, and the labels of
 // namespaces.
 //
 // [Watcher.Objects] is one moment of all of it, as values of rego/cip and rego/resource. Nothing that cannot
@@ -59,6 +59,7 @@ func New(client *kube.Client, log *slog.Logger) *Watcher {
 		policies:   keep(w, readPolicy(client.Namespace), policyItem.same),
 		roots:      keep(w, readRoot, rootItem.same),
 		rego:       keep(w, readOwn(resource.RegoPolicyKind, resource.ParseRegoPolicy, refusedRego), own[resource.RegoPolicy].same),
+		paths:      keep(w, readOwn(resource.WorkloadPathsKind, resource.ParseWorkloadPaths, refusedPaths), own[resource.WorkloadPaths].same),
 		namespaces: keep(w, readNamespace, maps.Equal[map[string]string]),
 		settings:   keep(w, readSettings, settingsItem.same),
 		secrets:    map[string]*kept[dependency[cip.Secret]]{},
@@ -94,6 +95,7 @@ func (w *Watcher) Run(ctx context.Context, changed func()) {
 	w.start(ctx, kube.ClusterImagePolicies(), w.held.policies)
 	w.start(ctx, kube.TrustRoots(), w.held.roots)
 	w.start(ctx, kube.RegoPolicies(), w.held.rego)
+	w.start(ctx, kube.WorkloadPaths(), w.held.paths)
 	w.start(ctx, kube.Namespaces(), w.held.namespaces)
 	w.startOne(ctx, Reference{Kind: configMapKind, Name: settingsName}, w.held.settings)
 

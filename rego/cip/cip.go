@@ -27,8 +27,16 @@ type Documents struct {
 	// Secrets and ConfigMaps are what policies refer to.
 	Secrets    []Secret
 	ConfigMaps []ConfigMap
+	// Others are the documents of policy.assay.dev, which are not read here.
+	Others []Other
 	// Warnings are what a user should know and nobody is refused for.
 	Warnings []string
+}
+
+// Other is a document of another vocabulary; its Tree is one of rego/cip/strict.
+type Other struct {
+	Kind, Name string
+	Tree       any
 }
 
 // Policy is a ClusterImagePolicy: for images that any of its patterns match,

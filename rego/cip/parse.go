@@ -102,12 +102,20 @@ type parser struct {
 	found map[string]any
 }
 
-const group = "policy.sigstore.dev"
+const (
+	group = "policy.sigstore.dev"
+	// othersGroup is that of rego/resource.
+	othersGroup = "policy.assay.dev"
+)
 
 func (p *parser) document(index int, tree any) error {
 	h, failure := readHeader(index, tree)
 	if err := failure.orNil(); err != nil {
 		return err
+	}
+	if strings.HasPrefix(h.apiVersion, othersGroup+"/") {
+		p.docs.Others = append(p.docs.Others, Other{Kind: h.kind, Name: h.name, Tree: tree})
+		return nil
 	}
 	switch h.apiVersion + " " + h.kind {
 	case group + "/v1alpha1 ClusterImagePolicy", group + "/v1beta1 ClusterImagePolicy":

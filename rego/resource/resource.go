@@ -2,6 +2,7 @@
 // strict bytes to values that cannot be wrong.
 //
 //   - [RegoPolicy] is a policy in plain Rego with its libraries and data
+//   - [WorkloadPaths] say where the images of a custom kind stand
 //
 // What Rego says is not read here: a RegoPolicy that does not compile is read, and fails.
 package resource

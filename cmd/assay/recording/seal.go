@@ -21,6 +21,7 @@ import (
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/rego/raw"
+	"github.com/assay-dev/assay/rego/resource"
 )
 
 // The kinds of documents in a capsule.
@@ -29,6 +30,7 @@ const (
 	kindModule = "Module"
 	kindData   = "Data"
 	kindObject = "RegoPolicy"
+	kindPaths  = "WorkloadPaths"
 	// kindPermissions is what policies in Rego may do.
 	kindPermissions = "Permissions"
 )
@@ -192,6 +194,13 @@ func documentsOf(source rego.Source) ([]capsule.Document, error) {
 		}
 		out = append(out, capsule.Document{Kind: kindObject, Name: object.Name, Value: value})
 	}
+	for _, paths := range source.Workloads {
+		value, err := json.Marshal(paths)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", paths, err)
+		}
+		out = append(out, capsule.Document{Kind: kindPaths, Name: paths.Name, Value: value})
+	}
 	may := permissions{source.V0, source.Registries, source.Allow.Builtins, source.Allow.Hosts}
 	value, err := json.Marshal(may)
 	if string(value) != "{}" {
@@ -216,12 +225,16 @@ func sourceOf(documents []capsule.Document) (out rego.Source, err error) {
 		case kindObject:
 			out.Objects = append(out.Objects, raw.Object{})
 			err = strictly(d.Value, &out.Objects[len(out.Objects)-1])
+		case kindPaths:
+			out.Workloads = append(out.Workloads, resource.WorkloadPaths{})
+			err = strictly(d.Value, &out.Workloads[len(out.Workloads)-1])
 		case kindPermissions:
 			var may permissions
 			err = strictly(d.Value, &may)
 			out.V0, out.Registries, out.Allow.Builtins, out.Allow.Hosts = may.V0, may.Registries, may.Builtins, may.Hosts
 		default:
-			err = fmt.Errorf("kind: got %.100q, want %s, %s, %s, %s or %s", d.Kind, kindPolicy, kindModule, kindData, kindObject, kindPermissions)
+			err = fmt.Errorf("kind: got %.100q, want %s, %s, %s, %s, %s or %s",
+				d.Kind, kindPolicy, kindModule, kindData, kindObject, kindPaths, kindPermissions)
 		}
 		if err != nil {
 			return out, fmt.Errorf("policies[%d]: %w", i, err)

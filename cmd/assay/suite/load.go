@@ -20,6 +20,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/cmd/assay/suite/fixture"
 	"github.com/assay-dev/assay/rego/cip/strict"
+	"github.com/assay-dev/assay/rego/resource"
 )
 
 // loaded is what the paths hold.
@@ -180,16 +181,19 @@ var likeFixture = regexp.MustCompile(`(?s)(?:^|\n|\{)\s*"?cases"?\s*:.*\bwant"?\
 // are made of. Data may have a kind, too.
 func holdsResources(data []byte) bool {
 	text := string(data)
-	if !slices.ContainsFunc(append(resourceKinds(), sigstoreGroup), func(word string) bool { return strings.Contains(text, word) }) {
+	if !slices.ContainsFunc(append(resourceKinds(), sigstoreGroup, ownGroup), func(word string) bool { return strings.Contains(text, word) }) {
 		return false
 	}
 	return slices.ContainsFunc(strict.Locate(data).Resources(), func(r strict.Resource) bool {
-		return slices.Contains(resourceKinds(), r.Kind) && r.Name != "" || strings.HasPrefix(r.APIVersion, sigstoreGroup)
+		return slices.Contains(resourceKinds(), r.Kind) && r.Name != "" || strings.HasPrefix(r.APIVersion, sigstoreGroup) || strings.HasPrefix(r.APIVersion, ownGroup)
 	})
 }
 
-// sigstoreGroup is that of policies: what is in it is no data, whatever is wrong with it.
-const sigstoreGroup = "policy.sigstore.dev/"
+// The groups of policies: what is in them is no data, whatever is wrong with it.
+const (
+	sigstoreGroup = "policy.sigstore.dev/"
+	ownGroup      = resource.Group + "/"
+)
 
 func resourceKinds() []string {
 	return []string{"ClusterImagePolicy", "TrustRoot", "Secret", "ConfigMap"}

@@ -10,7 +10,9 @@ import (
 	"github.com/assay-dev/assay/builtins/keys"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/cmd/assay/suite/fixture"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/resource"
 	"github.com/assay-dev/assay/world"
 )
 
@@ -26,6 +28,8 @@ type policies struct {
 	modules map[string]string
 	data    map[string]any
 	v0      bool // modules may be Rego v0
+	// workloads say where the images of custom kinds stand.
+	workloads []resource.WorkloadPaths
 
 	from map[string]string // the file by kind and name
 }
@@ -87,6 +91,11 @@ func (p *policies) add(file string, parsed *cip.Documents) error {
 		}
 		p.from[id] = file
 	}
+	workloads, err := wiring.Workloads(parsed)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("%s: %w", file, err))
+	}
+	p.workloads = append(p.workloads, workloads...)
 	p.cips = append(p.cips, parsed.Policies...)
 	p.roots = append(p.roots, parsed.TrustRoots...)
 	p.sources.Secrets = append(p.sources.Secrets, parsed.Secrets...)
@@ -115,6 +124,9 @@ func idsOf(parsed *cip.Documents) (out []string) {
 	for _, resource := range parsed.ConfigMaps {
 		out = append(out, configMapID(resource))
 	}
+	for _, other := range parsed.Others {
+		out = append(out, other.Kind+" "+other.Name)
+	}
 	return out
 }
 
@@ -127,11 +139,12 @@ func (p *policies) replacedBy(own *policies) *policies {
 			Secrets:    replaced(p.sources.Secrets, own.sources.Secrets, secretID, own.from),
 			ConfigMaps: replaced(p.sources.ConfigMaps, own.sources.ConfigMaps, configMapID, own.from),
 		},
-		roots:    own.roots,
-		warnings: own.warnings,
-		modules:  p.modules,
-		data:     p.data,
-		v0:       p.v0,
+		roots:     own.roots,
+		warnings:  own.warnings,
+		modules:   p.modules,
+		data:      p.data,
+		v0:        p.v0,
+		workloads: replaced(p.workloads, own.workloads, resource.WorkloadPaths.String, own.from),
 	}
 }
 

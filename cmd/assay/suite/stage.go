@@ -170,7 +170,7 @@ func (s *stage) newEngine(ctx context.Context, key engineKey, file *fixture.File
 		return nil, err
 	}
 	set, err := rego.Compile(ctx, rego.Source{
-		Policies: resolved, Modules: found.modules, V0: found.v0, Data: found.data,
+		Policies: resolved, Modules: found.modules, V0: found.v0, Data: found.data, Workloads: found.workloads,
 		Config: rego.Config{NoMatch: or(config.NoMatch, "deny"), Tags: or(config.Tags, "resolve"), Policies: or(config.InlinePolicies, "upstream")},
 		Open:   func(about rego.Workload) rego.Answers { return facts.Open(oci.Credentials{}, tenant.Workload(about)) },
 	})

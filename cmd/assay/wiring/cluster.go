@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/kube/status"
@@ -47,6 +48,7 @@ func (d *Documents) join(objects watch.Objects) {
 	for _, policy := range objects.RegoPolicies {
 		d.objects = append(d.objects, regoObject(policy))
 	}
+	d.workloads = append(d.workloads, objects.WorkloadPaths...)
 	for _, secret := range objects.Secrets {
 		if slices.ContainsFunc(d.sources.Secrets, func(of cip.Secret) bool { return of.System() && of.Name == secret.Name }) {
 			d.unused("Secret", secret.Name)
@@ -107,6 +109,11 @@ func (d *Documents) Outcomes(set *rego.Set) map[string]status.Outcome {
 			if failure := policy.Failure(); failure != nil && object != "" {
 				out[object] = status.Outcome{Uncompiled: map[string]string{"spec.modules": failure.Message}}
 			}
+		}
+	}
+	for _, paths := range d.workloads {
+		if problems := meeting(paths, d.workloads); len(problems) > 0 {
+			out[paths.String()] = status.Outcome{Uncompiled: map[string]string{"spec.kind": strings.Join(problems, "; ")}}
 		}
 	}
 	for name, source := range d.Named {

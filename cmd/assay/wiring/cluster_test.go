@@ -2,6 +2,7 @@ package wiring
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -189,5 +190,40 @@ func TestCompilerRefusesRego(t *testing.T) {
 				t.Errorf("got %q and the warnings %q, want %q", problems, warnings, tt.problem)
 			}
 		})
+	}
+}
+
+// TestWorkloadPathsOfOneKind are refused beside those that serve, and both say so where they
+// are in the cluster.
+func TestWorkloadPathsOfOneKind(t *testing.T) {
+	t.Parallel()
+	of := func(name, kind string, versions ...string) resource.WorkloadPaths {
+		return resource.WorkloadPaths{Name: name, Spec: resource.WorkloadPathsSpec{Group: "a.io", Kind: kind, Versions: versions, Images: []string{"image"}}}
+	}
+	d := &Documents{workloads: []resource.WorkloadPaths{of("file", "A", "v1")}}
+	d.join(watch.Objects{WorkloadPaths: []resource.WorkloadPaths{of("object", "A"), of("other", "B", "v1")}})
+	set := compileSet(t, d.Source(Defaults().Rego))
+	var got []string
+	for name, outcome := range d.Outcomes(set) {
+		if strings.Contains(outcome.Uncompiled["spec.kind"], "of two its objects are denied") {
+			got = append(got, name)
+		}
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff([]string{"WorkloadPaths file", "WorkloadPaths object"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, tt := range []struct {
+		paths   resource.WorkloadPaths
+		problem string
+	}{
+		{of("new", "C"), ""}, {of("other", "B"), ""}, {of("new", "B", "v2"), ""},
+		{of("new", "B"), "spec.kind: WorkloadPaths other are about B of a.io already"},
+		{of("other", "A", "v1"), "spec.kind: WorkloadPaths file are about A of a.io already"},
+	} {
+		problems := strings.Join(Compiler{Serving: set}.CheckPaths(tt.paths), "\n")
+		if (problems == "") != (tt.problem == "") || !strings.HasPrefix(problems, tt.problem) {
+			t.Errorf("%s: got %q, want %q", tt.paths, problems, tt.problem)
+		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // Compiler compiles policies as they are applied. It satisfies hook.Compiler and
-// hook.RegoCompiler.
+// hook.OwnCompiler.
 type Compiler struct {
 	// Serving is the set that serves.
 	Serving *rego.Set
@@ -82,4 +82,25 @@ func (c Compiler) CheckRego(ctx context.Context, policy resource.RegoPolicy) (pr
 // regoObject is the policy as the engine takes it.
 func regoObject(p resource.RegoPolicy) raw.Object {
 	return raw.Object{Name: p.String(), Modules: p.Modules(), Data: p.Spec.Data, Refused: p.Refused}
+}
+
+// CheckPaths says which others are about the kind.
+func (c Compiler) CheckPaths(paths resource.WorkloadPaths) (problems []string) {
+	if c.Serving == nil {
+		return nil
+	}
+	for _, problem := range meeting(paths, c.Serving.Source().Workloads) {
+		problems = append(problems, "spec.kind: "+problem)
+	}
+	return problems
+}
+
+// meeting says which of all are about the kind of some, but for those of that name.
+func meeting(paths resource.WorkloadPaths, all []resource.WorkloadPaths) (problems []string) {
+	for _, other := range all {
+		if other.Name != paths.Name && paths.Meets(other) {
+			problems = append(problems, fmt.Sprintf("%s are about %s of %s already: of two its objects are denied", other, paths.Spec.Kind, paths.Spec.Group))
+		}
+	}
+	return problems
 }

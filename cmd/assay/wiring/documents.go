@@ -14,6 +14,7 @@ import (
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/rego/raw"
+	"github.com/assay-dev/assay/rego/resource"
 )
 
 // Documents are all resources of the files given with --policy and --trustroot.
@@ -30,6 +31,8 @@ type Documents struct {
 	Data    map[string]any
 	// objects are the policies in Rego that are objects of the cluster.
 	objects []raw.Object
+	// workloads say where the images of custom kinds stand.
+	workloads []resource.WorkloadPaths
 	// names is the file of each resource, by kind and name.
 	names map[string]string
 	// cluster says that objects of a cluster are among them, and noMatch what its
@@ -103,6 +106,16 @@ func (d *Documents) read(file string) error {
 		}
 		d.sources.ConfigMaps = append(d.sources.ConfigMaps, configMap)
 	}
+	for _, other := range parsed.Others {
+		if err := once(other.Kind, other.Name); err != nil {
+			return err
+		}
+	}
+	workloads, err := Workloads(parsed)
+	if err != nil {
+		return err
+	}
+	d.workloads = append(d.workloads, workloads...)
 	for _, warning := range parsed.Warnings {
 		d.Warnings = append(d.Warnings, file+": "+warning)
 	}
@@ -117,6 +130,22 @@ func (d *Documents) InFiles() (n int) {
 		}
 	}
 	return n
+}
+
+// Workloads are the WorkloadPaths among documents. It refuses what else our own group has:
+// policies in Rego are files of their own.
+func Workloads(parsed *cip.Documents) (out []resource.WorkloadPaths, err error) {
+	for _, other := range parsed.Others {
+		if other.Kind == resource.RegoPolicyKind {
+			return nil, fmt.Errorf("%s %s: want its modules as files of their own, for it is an object of a cluster", other.Kind, other.Name)
+		}
+		read, err := resource.ReadWorkloadPaths(other.Tree)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", other.Kind, other.Name, err)
+		}
+		out = append(out, read)
+	}
+	return out, nil
 }
 
 // Resolve puts in place what the policies refer to. What cannot be read is a gap
@@ -173,7 +202,7 @@ func (d *Documents) Generation() string {
 
 // Source are the policies of a set, with what they may do.
 func (d *Documents) Source(flags allow.Flags) rego.Source {
-	out := rego.Source{Policies: d.Policies, Modules: d.modules, Data: d.Data, Objects: d.objects}
+	out := rego.Source{Policies: d.Policies, Modules: d.modules, Data: d.Data, Objects: d.objects, Workloads: d.workloads}
 	flags.Into(&out)
 	return out
 }

@@ -7,6 +7,7 @@
 package assay.images
 
 import data.assay.kinds
+import data.assay.workloads
 
 # METADATA
 # title: Object under review
@@ -66,6 +67,9 @@ template if {
 	not pod
 }
 
+# Custom kinds run nothing themselves either: a controller makes Pods of them.
+template if workloads.understood
+
 _kind[part] := object.get(input, ["request", "kind", part], "") if some part in ["group", "version", "kind"]
 
 # METADATA
@@ -85,13 +89,15 @@ _most := 256
 _too_many if _total > _most
 
 # How many `of` would find. Finding takes longer than counting.
-_total := count(containers) + count(volumes) if {
+_total := (count(containers) + count(volumes)) + count(workloads.images(object_under_review)) if {
 	containers := [1 |
+		some lists in _lists
 		some group in ["initContainers", "containers", "ephemeralContainers"]
-		some _ in _lists[group]
+		some _ in lists[group]
 	]
 	volumes := [1 |
-		some volume in _lists.volumes
+		some lists in _lists
+		some volume in lists.volumes
 		reference := volume.image.reference
 		not reference in {"", null}
 	]
@@ -100,18 +106,30 @@ _total := count(containers) + count(volumes) if {
 # METADATA
 # title: Images of an object
 # description: The images of any object of the reviewed kind, for comparing the old one with the new.
-of(obj) := array.concat(containers, volumes) if {
-	spec := _object(object.get(_object(obj), pod_spec_path, {}))
+of(obj) := array.concat(
+	[entry | some spec in _pod_specs(obj); some entry in _within(obj, spec)],
+	workloads.images(_object(obj)),
+)
+
+# Where the Pod specs of an object stand: one in kinds of Kubernetes.
+_pod_specs(obj) := array.concat(_built_in, workloads.pod_specs(_object(obj)))
+
+default _built_in := []
+
+_built_in := [{"at": pod_spec_path, "dotted": concat(".", pod_spec_path), "pointer": concat("/", pod_spec_path)}]
+
+_within(obj, place) := array.concat(containers, volumes) if {
+	spec := _object(object.get(_object(obj), place.at, {}))
 	containers := [entry |
 		some group in ["initContainers", "containers", "ephemeralContainers"]
 		some i, container in object.get(spec, group, [])
-		entry := _entry([group, i, "image"], object.get(_object(container), "image", ""))
+		entry := _entry(place, [group, i, "image"], object.get(_object(container), "image", ""))
 	]
 	volumes := [entry |
 		some i, volume in object.get(spec, "volumes", [])
 		reference := object.get(_object(volume), ["image", "reference"], "")
 		not reference in {"", null}
-		entry := _volume_entry(i, reference)
+		entry := _volume_entry(place, i, reference)
 	]
 }
 
@@ -119,29 +137,32 @@ of(obj) := array.concat(containers, volumes) if {
 # title: Places of images
 # description: |
 #   The container or volume at each path of `found`: the list it stands in, its
-#   index there and its name.
+#   index there and its name. Outside of Pod specs there is neither.
 # scope: document
 places[path] := {"list": group, "index": i, "name": object.get(_object(item), "name", "")} if {
-	some group, list in _lists
+	some dotted, lists in _lists
+	some group, list in lists
 	some i, item in list
-	path := sprintf("%s.%s[%v].image", [concat(".", pod_spec_path), group, i])
+	path := sprintf("%s.%s[%v].image", [dotted, group, i])
 }
+
+places[entry.path] := {"list": "", "index": 0, "name": ""} if some entry in workloads.images(object_under_review)
 
 # What is no object has no fields; `malformed` reports it.
 _object(value) := value if {
 	is_object(value)
 } else := {}
 
-_entry([group, i, field], image) := {
-	"path": sprintf("%s.%s[%v].%s", [concat(".", pod_spec_path), group, i, field]),
-	"pointer": sprintf("/%s/%s/%v/%s", [concat("/", pod_spec_path), group, i, field]),
+_entry(place, [group, i, field], image) := {
+	"path": sprintf("%s.%s[%v].%s", [place.dotted, group, i, field]),
+	"pointer": sprintf("/%s/%s/%v/%s", [place.pointer, group, i, field]),
 	"image": _text(image),
 }
 
 # policy-controller names the image of a volume without the last field (RES-8).
-_volume_entry(i, reference) := {
-	"path": sprintf("%s.volumes[%v].image", [concat(".", pod_spec_path), i]),
-	"pointer": sprintf("/%s/volumes/%v/image/reference", [concat("/", pod_spec_path), i]),
+_volume_entry(place, i, reference) := {
+	"path": sprintf("%s.volumes[%v].image", [place.dotted, i]),
+	"pointer": sprintf("/%s/volumes/%v/image/reference", [place.pointer, i]),
 	"image": _text(reference),
 }
 
@@ -159,6 +180,7 @@ _text(image) := image if {
 # scope: document
 malformed contains {"message": "unhandled kind", "path": path} if {
 	not pod_spec_path
+	not workloads.known
 	not kinds.imageless(_kind)
 	path := sprintf("%v/%v, Kind=%v", [_kind.group, _kind.version, _kind.kind])
 }
@@ -167,39 +189,46 @@ malformed contains {"message": "missing field(s)", "path": concat(".", pod_spec_
 	not is_object(object.get(object_under_review, pod_spec_path, null))
 }
 
-malformed contains {"message": message, "path": concat(".", pod_spec_path)} if {
+malformed contains entry if some entry in workloads.malformed
+
+malformed contains {"message": message, "path": path} if {
 	_too_many
 	message := sprintf("too many images: got %d, want at most %d", [_total, _most])
+	path := concat(", ", [place.dotted | some place in _pod_specs(object_under_review)])
 }
 
 malformed contains {"message": "invalid value: must be a list", "path": path} if {
-	some group, list in _lists
+	some dotted, lists in _lists
+	some group, list in lists
 	not is_array(list)
-	path := concat(".", array.concat(pod_spec_path, [group]))
+	path := concat(".", [dotted, group])
 }
 
 malformed contains {"message": "invalid value: must be an object", "path": path} if {
 	not _too_many
-	some group, list in _lists
+	some dotted, lists in _lists
+	some group, list in lists
 	some i, item in list
 	not is_object(item)
-	path := sprintf("%s.%s[%v]", [concat(".", pod_spec_path), group, i])
+	path := sprintf("%s.%s[%v]", [dotted, group, i])
 }
 
 malformed contains {"message": "invalid value: must be an object", "path": path} if {
 	not _too_many
-	some i, volume in _lists.volumes
+	some dotted, lists in _lists
+	some i, volume in lists.volumes
 	is_object(volume)
 	source := object.get(volume, "image", null)
 	not source == null
 	not is_object(source)
-	path := sprintf("%s.volumes[%v].image", [concat(".", pod_spec_path), i])
+	path := sprintf("%s.volumes[%v].image", [dotted, i])
 }
 
-# The fields of the Pod spec that hold images. A list that is null is empty.
-_lists[group] := list if {
+# The fields of each Pod spec that hold images. A list that is null is empty.
+_lists[place.dotted][group] := list if {
+	some place in _pod_specs(object_under_review)
 	some group in ["initContainers", "containers", "ephemeralContainers", "volumes"]
-	list := object.get(object_under_review, array.concat(pod_spec_path, [group]), null)
+	list := object.get(object_under_review, array.concat(place.at, [group]), null)
 	not list == null
 }
 
