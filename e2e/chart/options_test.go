@@ -23,6 +23,7 @@ func TestObjectsOfValues(t *testing.T) {
 		{"an issuer that is there", "{certManager: {enabled: true, issuerRef: {kind: ClusterIssuer, name: corporate}}}", []string{"Certificate/assay-webhook"}, []string{"Secret/webhook-certs"}},
 		{"nothing that can be left out", "{installCRDs: false, namespaces: {protectLabels: false}, networkPolicy: {enabled: false}, webhook: {podDisruptionBudget: {enabled: false}, serviceAccount: {create: false, name: mine}}}", nil, []string{
 			"CustomResourceDefinition/clusterimagepolicies.policy.sigstore.dev", "CustomResourceDefinition/trustroots.policy.sigstore.dev",
+			"CustomResourceDefinition/regopolicies.policy.assay.dev", "CustomResourceDefinition/workloadpaths.policy.assay.dev",
 			"ValidatingAdmissionPolicy/namespaces.policy.sigstore.dev", "ValidatingAdmissionPolicyBinding/namespaces.policy.sigstore.dev",
 			"NetworkPolicy/assay", "PodDisruptionBudget/assay", "ServiceAccount/assay",
 		}},

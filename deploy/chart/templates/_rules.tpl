@@ -43,6 +43,14 @@
   scope: Cluster
 {{- end }}
 
+{{- define "assay.ownRules" -}}
+- apiGroups: [policy.assay.dev]
+  apiVersions: [v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [regopolicies, workloadpaths]
+  scope: Cluster
+{{- end }}
+
 {{- /* CEL: whether labels, the name of a variable, are those of a covered namespace. Keys and values of labels
      cannot end a literal: the schema holds them to their alphabet. */ -}}
 {{- define "assay.coveredExpression" -}}

@@ -236,7 +236,7 @@ _lists[place.dotted][group] := list if {
 # title: Workload
 # description: |
 #   Whose credentials registries are asked with: the namespace of the review, the
-#   ServiceAccount of the Pod spec and the names in its imagePullSecrets. What is
+#   ServiceAccount of the one Pod spec and the names in its imagePullSecrets. What is
 #   no name is left out: it can only lead to fewer credentials. The namespace is the
 #   request's, which the API server wrote, and never one that the object claims.
 workload := {
@@ -252,11 +252,17 @@ workload := {
 
 default _pod_spec := {}
 
-_pod_spec := _object(object.get(object_under_review, pod_spec_path, {}))
+_pod_spec := _object(object.get(object_under_review, _own_place.at, {}))
 
 default _path := ""
 
-_path := concat(".", pod_spec_path)
+_path := _own_place.dotted
+
+# With several Pod specs nobody can say whose credentials are meant: there are fewer then.
+_own_place := specs[0] if {
+	specs := _pod_specs(object_under_review)
+	count(specs) == 1
+}
 
 _service_account(name) := name if {
 	_is_name(name)

@@ -180,3 +180,16 @@ test_old_objects_are_compared if {
 	count(found) == 8
 	workloads.known with input as review with data.assay.config.workloads as [_rollout]
 }
+
+# Whose credentials are meant, where there is one Pod spec.
+test_workload_of_one_pod_spec if {
+	spec := {"serviceAccountName": "shop", "imagePullSecrets": [{"name": "pull"}]}
+	one := {"spec": {"template": {"spec": spec}}}
+	review := object.union(given.review("CREATE", _kind, one), {"request": {"namespace": "ns"}})
+	got := images.workload with input as review with data.assay.config.workloads as [_rollout]
+	got == {"namespace": "ns", "serviceAccount": "shop", "pullSecrets": ["pull"], "path": "spec.template.spec"}
+	two := {"spec": {"template": {"spec": spec}, "jobs": [{"spec": spec}]}}
+	neither := images.workload with input as given.review("CREATE", _kind, two)
+		with data.assay.config.workloads as [_rollout]
+	neither == {"namespace": "", "serviceAccount": "default", "pullSecrets": [], "path": ""}
+}
