@@ -18,7 +18,7 @@ type One struct{ source source }
 func NewOne(resource dynamic.ResourceInterface, what, name string, log *slog.Logger) *One {
 	return &One{source: source{
 		what: what, resource: resource, name: name,
-		health: &health{log: log, now: time.Now, failing: map[string]failure{}},
+		health: &health{log: log, now: time.Now, poke: func() {}, failing: map[string]failure{}}, // who asks for problems asks
 	}}
 }
 

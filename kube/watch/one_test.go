@@ -1,39 +1,32 @@
 package watch
 
 import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
 )
 
-func TestOneObject(t *testing.T) {
+// unreachable is a resource of an API server that is not there.
+type unreachable struct{ dynamic.ResourceInterface }
+
+func (unreachable) List(context.Context, metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+	return nil, errors.New("connection refused")
+}
+
+// TestOneSaysThatItCannotBeRead, and ends nothing.
+func TestOneSaysThatItCannotBeRead(t *testing.T) {
 	t.Parallel()
-	var got []string
-	store := latest(func(object *unstructured.Unstructured) {
-		if object == nil {
-			got = append(got, "none")
-			return
-		}
-		got = append(got, object.GetName())
-	})
-	named := func(name string) *unstructured.Unstructured {
-		object := &unstructured.Unstructured{Object: map[string]any{}}
-		object.SetName(name)
-		return object
+	one := NewOne(unreachable{}, "Secret a/b", "b", slog.New(slog.DiscardHandler))
+	if _, err := one.source.ListWithContext(t.Context(), metav1.ListOptions{}); err == nil {
+		t.Error("got a list, want the cause")
 	}
-	for what, err := range map[string]error{
-		"nothing listed": store.Replace(nil, "1"), "listed": store.Replace([]any{named("a")}, "2"),
-		"changed": store.Update(named("b")), "deleted": store.Delete(named("b")), "created": store.Add(named("c")),
-	} {
-		if err != nil {
-			t.Errorf("%s: %v", what, err)
-		}
-	}
-	if diff := cmp.Diff([]string{"none", "a", "b", "none", "c"}, got); diff != "" {
-		t.Errorf("what was passed on (-want +got):\n%s", diff)
-	}
-	if store.Replace([]any{named("a"), named("b")}, "3") == nil || store.Update("text") == nil {
-		t.Error("two objects, and no object: got no errors")
+	if got := one.Problems(); len(got) != 1 || !strings.Contains(got[0].String(), "Secret a/b: stale since") || !strings.Contains(got[0].Cause, "connection refused") {
+		t.Errorf("got %v, want what cannot be read and why", got)
 	}
 }

@@ -108,7 +108,7 @@ func (p Problem) String() string {
 type health struct {
 	log  *slog.Logger
 	now  func() time.Time
-	poke func() // called when something is wrong that was not
+	poke func() // called when something is wrong that was not; required
 
 	lock    sync.Mutex
 	failing map[string]failure
