@@ -81,7 +81,7 @@ func TestDefinitionsOfPolicyControllerAreReplaced(t *testing.T) {
 			// Whose finalizer it is, is gone with policy-controller.
 			c.Kubectl(t, "patch", "cip", "stored", "--type=json", "-p", `[{"op": "remove", "path": "/metadata/finalizers"}]`)
 			c.Kubectl(t, "delete", "cip", "stored", "--timeout=60s")
-			c.Kubectl(t, "delete", "-f", definitions, "--timeout=60s")
+			c.Kubectl(t, "delete", "-f", definitions, "--timeout=5m") // an API server looks again after a minute where it was busy
 		})
 	}
 }
