@@ -119,13 +119,14 @@ func recorded(t *testing.T) (records exchange.Records, blobs map[string][]byte, 
 func replayOf(t *testing.T, records exchange.Records, blobs map[string][]byte) *exchange.Replay {
 	t.Helper()
 	text, err := json.Marshal(records) // as it is written and read
+	var read exchange.Records          // its own: JSON is read into the bytes that a slice has
 	if err == nil {
-		err = json.Unmarshal(text, &records)
+		err = json.Unmarshal(text, &read)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := exchange.NewReplay(records, func(digest string) ([]byte, error) {
+	r, err := exchange.NewReplay(read, func(digest string) ([]byte, error) {
 		if content, ok := blobs[digest]; ok {
 			return content, nil
 		}
