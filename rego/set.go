@@ -174,6 +174,9 @@ func expressions(ctx context.Context, policies []cip.Policy) cache.InterQueryVal
 func sourceRegistries(ctx context.Context, compiler *ast.Compiler, policies []cip.Policy) ([]string, error) {
 	sources := []any{}
 	for _, p := range policies {
+		if p.Namespace != "" { // who writes it widens nobody's reach
+			continue
+		}
 		for _, authority := range p.Spec.Authorities {
 			for _, source := range authority.Sources {
 				if source.OCI != "" {

@@ -2,8 +2,9 @@ package cip
 
 import (
 	"fmt"
-	"regexp/syntax"
 	"strings"
+
+	bounded "github.com/assay-dev/assay/rego/cip/expression"
 )
 
 // This file bounds what one policy may hold. Upstream has no such bounds but that
@@ -17,16 +18,9 @@ const (
 	mostMatch        = 1_000
 	// mostIdentities go along with each question: a fifth of a second.
 	mostIdentities = 10_000
-	// maxExpression is read and compiled in milliseconds.
-	maxExpression = 64 << 10
-	// mostInstructions are executed for each character of an identity.
-	mostInstructions = 1 << 16
 	// mostTogether are the instructions of all expressions of a policy: all of them are
 	// compiled for each question, and lie in memory beside each other.
 	mostTogether = 1 << 21
-	// mostPositions are what Go notes during a match, for each instruction the
-	// beginning and the end of each group: 32 MiB.
-	mostPositions = 1 << 22
 	// maxExcerpt is how much of a value, or of what a library says about it, is
 	// repeated in an error.
 	maxExcerpt = 512
@@ -54,36 +48,11 @@ func (v *validation) expression(expression, path string) {
 	if expression == "" || v.instructions > mostTogether {
 		return
 	}
-	instructions, err := checkExpression(expression)
+	instructions, err := bounded.Check(expression)
 	if err != nil {
 		v.invalid(expression, path, "regex is invalid: "+err.Error())
 	}
 	if v.instructions += instructions; v.instructions > mostTogether {
 		v.add(fmt.Sprintf("too many instructions: got more than %d in all expressions of the policy", mostTogether), "", path)
 	}
-}
-
-// checkExpression refuses what is no expression of RE2, or one that costs more
-// than a match may, and says what it costs. RE2 is linear in the text, times an
-// expression in which x{1000} counts a thousand times.
-func checkExpression(expression string) (instructions int, err error) {
-	if len(expression) > maxExpression {
-		return 0, fmt.Errorf("got %d characters, want at most %d", len(expression), maxExpression)
-	}
-	parsed, err := syntax.Parse(expression, syntax.Perl)
-	if err != nil {
-		return 0, err
-	}
-	program, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		return 0, err
-	}
-	instructions = len(program.Inst)
-	switch groups := program.NumCap/2 - 1; {
-	case instructions > mostInstructions:
-		return instructions, fmt.Errorf("got an expression of %d instructions, want at most %d", instructions, mostInstructions)
-	case instructions*program.NumCap > mostPositions:
-		return instructions, fmt.Errorf("got %d groups in an expression of %d instructions, want fewer, or (?:…) that capture nothing", groups, instructions)
-	}
-	return instructions, nil
 }

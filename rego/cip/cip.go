@@ -39,11 +39,14 @@ type Other struct {
 	Tree       any
 }
 
-// Policy is a ClusterImagePolicy: for images that any of its patterns match,
-// one of its authorities and then its policy have to be satisfied.
+// Policy is a ClusterImagePolicy or an ImagePolicy: for images that any of its patterns
+// match, one of its authorities and then its policy have to be satisfied.
 type Policy struct {
-	// Name is a lower-case RFC 1123 subdomain.
+	// Name is a lower-case RFC 1123 subdomain; that of an ImagePolicy is NAMESPACE/NAME.
 	Name string `json:"name"`
+	// Namespace is that of an ImagePolicy, which judges the objects in it alone and what it
+	// refers to is read from; a ClusterImagePolicy has none.
+	Namespace string `json:"namespace,omitempty"`
 	// Version is the version of the API it was written for, v1alpha1 or
 	// v1beta1. Both have the same fields.
 	Version     string            `json:"version"`

@@ -104,8 +104,8 @@ type parser struct {
 
 const (
 	group = "policy.sigstore.dev"
-	// othersGroup is that of rego/resource.
-	othersGroup = "policy.assay.dev"
+	// ownGroup is that of an ImagePolicy, and of rego/resource.
+	ownGroup = "policy.assay.dev"
 )
 
 func (p *parser) document(index int, tree any) error {
@@ -113,12 +113,8 @@ func (p *parser) document(index int, tree any) error {
 	if err := failure.orNil(); err != nil {
 		return err
 	}
-	if strings.HasPrefix(h.apiVersion, othersGroup+"/") {
-		p.docs.Others = append(p.docs.Others, Other{Kind: h.kind, Name: h.name, Tree: tree})
-		return nil
-	}
 	switch h.apiVersion + " " + h.kind {
-	case group + "/v1alpha1 ClusterImagePolicy", group + "/v1beta1 ClusterImagePolicy":
+	case group + "/v1alpha1 ClusterImagePolicy", group + "/v1beta1 ClusterImagePolicy", ownGroup + "/v1alpha1 ImagePolicy":
 		return p.policy(h, tree)
 	case group + "/v1alpha1 TrustRoot":
 		return p.trustRoot(h, tree)
@@ -127,12 +123,16 @@ func (p *parser) document(index int, tree any) error {
 	case "v1 ConfigMap":
 		return p.configMap(h, tree)
 	default:
+		if strings.HasPrefix(h.apiVersion, ownGroup+"/") {
+			p.docs.Others = append(p.docs.Others, Other{Kind: h.kind, Name: h.name, Tree: tree})
+			return nil
+		}
 		failure.Refused = []string{"unknown type: " + h.groupVersionKind()}
 		return failure
 	}
 }
 
-// resource is the schema of both kinds. Its any are fields that an object read
+// resource is the schema of all kinds. Its any are fields that an object read
 // back from a cluster has.
 type resource[S any] struct {
 	APIVersion string   `json:"apiVersion"`
@@ -165,6 +165,14 @@ func (p *parser) policy(h header, tree any) error {
 	spec := &object.Spec
 	spec.setDefaults()
 	v := validation{settings: p.settings}
+	policy := Policy{Name: h.name, Annotations: object.Metadata.Annotations}
+	_, policy.Version, _ = strings.Cut(h.apiVersion, "/")
+	if h.kind == ImagePolicyKind {
+		policy.Namespace = object.Metadata.Namespace
+		policy.Name = policy.Namespace + "/" + h.name
+		v.settings.Namespace, v.owner = policy.Namespace, policy.Namespace
+		v.owned(spec)
+	}
 	v.spec(spec)
 	if warnings := v.errs.At(WarningLevel); len(warnings) > 0 {
 		p.docs.Warnings = append(p.docs.Warnings, fmt.Sprintf("policy %d: %v", h.index, warnings))
@@ -175,9 +183,8 @@ func (p *parser) policy(h header, tree any) error {
 		return err
 	}
 	spec.normalize()
-	p.docs.Warnings = append(p.docs.Warnings, spec.advice("policy "+h.name)...)
-	version := strings.TrimPrefix(h.apiVersion, group+"/")
-	policy := Policy{Name: h.name, Version: version, Annotations: object.Metadata.Annotations, Spec: *spec}
+	policy.Spec = *spec
+	p.docs.Warnings = append(p.docs.Warnings, spec.advice("policy "+policy.Name)...)
 	return add(p, h, &p.docs.Policies, policy, "policy")
 }
 

@@ -60,6 +60,7 @@ func schemaErrors(s *Spec) []string {
 // validation collects errors; its methods never stop at the first.
 type validation struct {
 	settings     Settings
+	owner        string // the namespace of an ImagePolicy
 	errs         FieldErrors
 	instructions int // of all expressions
 }

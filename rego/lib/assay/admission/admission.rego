@@ -145,13 +145,30 @@ _no_digest(image) := sprintf("invalid value: %s must be an image digest", [image
 matched[name] := names if {
 	some name in {subject.name | some subject in subjects}
 	alias := other_name(name)
-	candidates := data.cip_index.candidates with input as {"image": name}
-	aliased := data.cip_index.candidates with input as {"image": alias}
+	candidates := _candidates(name)
+	aliased := _candidates(alias)
 	names := {policy |
 		some [form, found] in [[name, candidates], [alias, aliased]]
 		some policy in found
 		not _out(policy, _policy_input(form))
 	}
+}
+
+# Those of the cluster, and those of the namespace.
+_candidates(name) := cluster | namespaced if {
+	cluster := data.cip_index.candidates with input as {"image": name}
+	namespace := match.namespace # of the review, and not of what is asked
+	namespaced := {policy | some policy in data.cip_index.namespaced[namespace]} with input as {"image": name}
+}
+
+# METADATA
+# title: Covering policies
+# description: |
+#   The policies that count as the match which an image has to have. Those of a
+#   namespace, NAMESPACE/NAME, are not among them: they tighten, and admit nothing.
+covering(name) := {policy |
+	some policy in matched[name]
+	not contains(policy, "/")
 }
 
 # METADATA
@@ -168,7 +185,7 @@ other_name(name) := replace(name, ":443/", "/") if {
 
 _out(policy, asked) if data.cip[policy].matched == false with input as asked
 
-_policy_input(name) := {"image": name, "resource": match.resource}
+_policy_input(name) := {"image": name, "namespace": match.namespace, "resource": match.resource}
 
 # A policy sees more of the review only where it asks for more. Where that could not
 # be put together it sees nothing: CUE would pass over what is missing.
@@ -230,15 +247,14 @@ _mode(policy) := "warn" if {
 _softened(names) := {policy | some policy in names; _mode(policy) == "warn"}
 
 _admitted(subject) if {
-	count(matched[subject.name]) > 0
 	failed := _failed(subject.name)
 	count(failed - _softened(failed)) == 0
+	_covered(subject.name)
 }
 
-_admitted(subject) if {
-	count(matched[subject.name]) == 0
-	_tolerant
-}
+_covered(name) if count(covering(name)) > 0
+
+_covered(_) if _tolerant
 
 # Whatever is set, or not set, but these two means deny (CFG-1).
 _tolerant if data.assay.config.no_match in {"warn", "allow"}
@@ -290,7 +306,7 @@ _cautions(name, policy) := {warning | some warning in judged[name][policy].warni
 
 _uncovered contains {"message": "no matching policies", "details": _shown(subject), "path": subject.path} if {
 	some subject in subjects
-	count(object.get(matched, subject.name, set())) == 0
+	count(covering(subject.name)) == 0
 }
 
 _failure(subject, policy) := {

@@ -92,8 +92,8 @@ _plain if {
 	admission.allowed
 	admission.decision.warnings == []
 	count(admission.matched) > 0
-	every _, policies in admission.matched {
-		count(policies) > 0
+	every name, _ in admission.matched {
+		count(admission.covering(name)) > 0
 	}
 }
 
@@ -106,10 +106,12 @@ _image(subject, reports) := {
 	subject.error
 } else := {
 	"code": "no_policy",
-	"outcome": _uncovered,
-	"because": nearest.of(subject.name),
+	"outcome": outcome,
+	"because": array.concat(nearest.of(subject.name), because),
 } if {
-	count(reports) == 0
+	count(admission.covering(subject.name)) == 0
+	because := [_policy(subject.name, report) | some report in reports]
+	outcome := _worst({policy.outcome | some policy in because} | {_uncovered})
 } else := {"code": code, "outcome": outcome, "because": because} if {
 	because := [_policy(subject.name, report) | some report in reports]
 	outcome := _worst({policy.outcome | some policy in because})

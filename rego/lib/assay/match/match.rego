@@ -21,6 +21,13 @@ _labels := labels if {
 }
 
 # METADATA
+# title: Namespace
+# description: The namespace of the object under review, empty for one without.
+default namespace := ""
+
+namespace := input.request.namespace if is_string(input.request.namespace)
+
+# METADATA
 # title: Plural of a kind
 # description: The guess that Kubernetes itself makes where it has no mapping.
 plural(kind) := concat("", [lower(kind), "es"]) if {

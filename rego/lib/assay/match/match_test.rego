@@ -85,3 +85,14 @@ test_does_not_select[note] if {
 	some note, selector in _not_selecting
 	not match.selects(selector, _labels)
 }
+
+test_a_namespace_is_a_text_or_none[note] if {
+	some note, case in {
+		"a namespace": {"request": {"namespace": "team-a"}, "want": "team-a"},
+		"none": {"request": {}, "want": ""},
+		"null": {"request": {"namespace": null}, "want": ""},
+		"no text": {"request": {"namespace": ["team-a"]}, "want": ""},
+	}
+	got := match.namespace with input as {"request": case.request}
+	got == case.want
+}
