@@ -7,6 +7,11 @@ func ClusterImagePolicies() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: SigstoreGroup, Version: "v1alpha1", Resource: "clusterimagepolicies"}
 }
 
+// ImagePolicies names the resource.
+func ImagePolicies() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: Group, Version: "v1alpha1", Resource: "imagepolicies"}
+}
+
 // TrustRoots names the resource.
 func TrustRoots() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: SigstoreGroup, Version: "v1alpha1", Resource: "trustroots"}

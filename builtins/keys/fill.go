@@ -64,24 +64,34 @@ func visit(p *cip.Policy, key func(path string, k *cip.KeyRef), policy func(path
 // filler puts what was read into policies.
 type filler struct {
 	resolver   *Resolver
-	secrets    map[string]cip.Secret
-	configMaps map[string]cip.ConfigMap
+	secrets    map[object]cip.Secret
+	configMaps map[object]cip.ConfigMap
 	place      string
 	elsewhere  map[string]string // namespaces of what is in none that counts, by kind and name
 }
 
+// object is a Secret or a ConfigMap that a reference means. Of a ClusterImagePolicy it is one
+// of the system namespace, however that is called, and its namespace here is empty.
+type object struct{ namespace, name string }
+
 func newFiller(r *Resolver, sources Sources) *filler {
-	f := &filler{resolver: r, place: sources.Place, secrets: map[string]cip.Secret{}, configMaps: map[string]cip.ConfigMap{}, elsewhere: map[string]string{}}
+	f := &filler{resolver: r, place: sources.Place, secrets: map[object]cip.Secret{}, configMaps: map[object]cip.ConfigMap{}, elsewhere: map[string]string{}}
 	for _, secret := range sources.Secrets {
+		if secret.Namespace != "" {
+			f.secrets[object{secret.Namespace, secret.Name}] = secret
+		}
 		if secret.System() {
-			f.secrets[secret.Name] = secret
+			f.secrets[object{"", secret.Name}] = secret
 			continue
 		}
 		f.elsewhere["secret "+secret.Name] = secret.Namespace
 	}
 	for _, configMap := range sources.ConfigMaps {
+		if configMap.Namespace != "" {
+			f.configMaps[object{configMap.Namespace, configMap.Name}] = configMap
+		}
 		if configMap.System() {
-			f.configMaps[configMap.Name] = configMap
+			f.configMaps[object{"", configMap.Name}] = configMap
 			continue
 		}
 		f.elsewhere["configmap "+configMap.Name] = configMap.Namespace
@@ -102,21 +112,25 @@ func (f *filler) fill(p *cip.Policy) {
 		}
 	}
 	visit(p, func(path string, k *cip.KeyRef) {
-		if err := f.key(k); err != nil {
+		if err := f.key(p.Namespace, k); err != nil {
 			gap(path, err)
 		}
 	}, func(path string, ref *cip.PolicyRef) {
-		if err := f.policy(ref); err != nil {
+		if err := f.policy(p.Namespace, ref); err != nil {
 			gap(path, err)
 		}
 	})
 }
 
+var errOwned = errors.New("an ImagePolicy refers to what is in its namespace alone")
+
 // key leaves k with data alone, or with nothing.
-func (f *filler) key(k *cip.KeyRef) (err error) {
+func (f *filler) key(namespace string, k *cip.KeyRef) (err error) {
 	switch {
 	case k.SecretRef != nil:
-		k.Data, err = f.secret(k.SecretRef.Name)
+		k.Data, err = f.secret(object{namespace, k.SecretRef.Name})
+	case k.KMS != "" && namespace != "":
+		err = errOwned
 	case k.KMS != "":
 		k.Data, err = f.resolver.content(reference{kms: k.KMS})
 	}
@@ -125,10 +139,12 @@ func (f *filler) key(k *cip.KeyRef) (err error) {
 }
 
 // policy leaves ref with data alone, or with nothing.
-func (f *filler) policy(ref *cip.PolicyRef) (err error) {
+func (f *filler) policy(namespace string, ref *cip.PolicyRef) (err error) {
 	switch {
 	case ref.ConfigMapRef != nil:
-		ref.Data, err = f.configMap(ref.ConfigMapRef.Name, ref.ConfigMapRef.Key)
+		ref.Data, err = f.configMap(object{namespace, ref.ConfigMapRef.Name}, ref.ConfigMapRef.Key)
+	case ref.Remote != nil && namespace != "":
+		err = errOwned
 	case ref.Remote != nil:
 		ref.Data, err = f.resolver.content(remoteReference(ref.Remote))
 	}
@@ -137,7 +153,14 @@ func (f *filler) policy(ref *cip.PolicyRef) (err error) {
 }
 
 // missing begins with upstream's words, and goes on with where was looked.
-func (f *filler) missing(kind, name string) error {
+func (f *filler) missing(kind string, of object) error {
+	name := of.name
+	switch {
+	case of.namespace != "" && f.place != "":
+		return fmt.Errorf("%s %q not found, looked in namespace %s of the cluster", kind, name, of.namespace)
+	case of.namespace != "":
+		return fmt.Errorf("%s %q not found, looked in the policy files for namespace %s", kind, name, of.namespace)
+	}
 	if namespace := f.elsewhere[kind+" "+name]; namespace != "" {
 		return fmt.Errorf("%s %q not found, the policy files have one in namespace %s, want cosign-system", kind, name, namespace)
 	}
@@ -147,11 +170,12 @@ func (f *filler) missing(kind, name string) error {
 // secret reads the public key of a Secret: its one entry, or cosign.pub where the
 // others are what "cosign generate-key-pair k8s://" writes beside it. Upstream
 // refuses those (KEY-2).
-func (f *filler) secret(name string) (string, error) {
-	secret, ok := f.secrets[name]
+func (f *filler) secret(of object) (string, error) {
+	name := of.name
+	secret, ok := f.secrets[of]
 	switch {
 	case !ok:
-		return "", f.missing("secret", name)
+		return "", f.missing("secret", of)
 	case len(secret.Data) == 0:
 		return "", fmt.Errorf("secret %q contains no data", name)
 	}
@@ -179,11 +203,12 @@ func publicEntry(entries []string) (string, bool) {
 var errEmptyEntry = errors.New("the entry is empty")
 
 // configMap reads one entry. An empty policy would pass everything, and is a gap.
-func (f *filler) configMap(name, key string) (string, error) {
-	configMap, ok := f.configMaps[name]
+func (f *filler) configMap(of object, key string) (string, error) {
+	name := of.name
+	configMap, ok := f.configMaps[of]
 	switch {
 	case !ok:
-		return "", f.missing("configmap", name)
+		return "", f.missing("configmap", of)
 	case len(configMap.Data) == 0:
 		return "", fmt.Errorf("configmap %q contains no data", name)
 	}

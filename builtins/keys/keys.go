@@ -65,8 +65,9 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Sources are what the references of policies find. Of one name there is at most
-// one Secret, and one ConfigMap, that [cip.Secret.System] admits.
+// Sources are what the references of policies find: those of a ClusterImagePolicy what
+// [cip.Secret.System] admits, those of an ImagePolicy what says its namespace. Of one name
+// there is at most one Secret, and one ConfigMap, of each.
 type Sources struct {
 	Secrets    []cip.Secret
 	ConfigMaps []cip.ConfigMap
@@ -123,6 +124,10 @@ func (r *Resolver) Resolve(ctx context.Context, policies []cip.Policy, sources S
 	wanted := map[reference]bool{}
 	for _, p := range policies {
 		p = clone(p)
+		if p.Namespace != "" { // nothing is asked for it
+			resolved = append(resolved, p)
+			continue
+		}
 		visit(&p, func(_ string, k *cip.KeyRef) {
 			if k.KMS != "" {
 				wanted[reference{kms: k.KMS}] = true

@@ -108,13 +108,11 @@ func Definitions(describe Describe) []Definition {
 	})
 	return []Definition{
 		definition(kube.SigstoreGroup, names{
-			Kind: "ClusterImagePolicy", Plural: "clusterimagepolicies", Singular: "clusterimagepolicy", ShortNames: []string{"cip"},
-		}, []column{
-			{Name: "Mode", Type: "string", Path: ".spec.mode"}, ready(),
-			{Name: "Images", Type: "integer", Path: ".status.matchedImages", Description: "How many different images matched the policy of late."},
-			age(), message(),
-		}, version{Name: "v1alpha1", Served: true, Storage: true, Schema: root{policy}},
+			Kind: cip.ClusterImagePolicyKind, Plural: "clusterimagepolicies", Singular: "clusterimagepolicy", ShortNames: []string{"cip"},
+		}, policyColumns(), version{Name: "v1alpha1", Served: true, Storage: true, Schema: root{policy}},
 			version{Name: "v1beta1", Served: true, Schema: root{policy}}),
+		namespaced(definition(kube.Group, names{Kind: cip.ImagePolicyKind, Plural: "imagepolicies", Singular: "imagepolicy", ShortNames: []string{"ip"}},
+			policyColumns(), version{Name: "v1alpha1", Served: true, Storage: true, Schema: root{policy}})),
 		definition(kube.SigstoreGroup, names{Kind: "TrustRoot", Plural: "trustroots", Singular: "trustroot"},
 			[]column{ready(), age(), message()},
 			version{Name: "v1alpha1", Served: true, Storage: true, Schema: root{g.resource(reflect.TypeFor[cip.TrustRootSpec](), nil)}}),
@@ -125,6 +123,20 @@ func Definitions(describe Describe) []Definition {
 			[]column{{Name: "Group", Type: "string", Path: ".spec.group"}, {Name: "Kind", Type: "string", Path: ".spec.kind"}, ready(), age(), message()},
 			version{Name: "v1alpha1", Served: true, Storage: true, Schema: root{g.resource(reflect.TypeFor[resource.WorkloadPathsSpec](), nil)}}),
 	}
+}
+
+func policyColumns() []column {
+	return []column{
+		{Name: "Mode", Type: "string", Path: ".spec.mode"}, ready(),
+		{Name: "Images", Type: "integer", Path: ".status.matchedImages", Description: "How many different images matched the policy of late."},
+		age(), message(),
+	}
+}
+
+// namespaced has the objects in namespaces.
+func namespaced(d Definition) Definition {
+	d.Spec.Scope = "Namespaced"
+	return d
 }
 
 func definition(group string, n names, columns []column, versions ...version) Definition {
@@ -162,7 +174,7 @@ func (d Definition) YAML() ([]byte, error) {
 		return nil, err
 	}
 	from := "rego/cip"
-	if d.Spec.Group == kube.Group {
+	if d.Spec.Group == kube.Group && d.Spec.Names.Kind != cip.ImagePolicyKind {
 		from = "rego/resource"
 	}
 	return append([]byte("# Made from the types of "+from+", written by make golden.\n"), text...), nil

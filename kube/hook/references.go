@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -64,22 +65,23 @@ func (j Judge) references(docs *cip.Documents) (out []reference) {
 		}
 	}
 	root := func(path, name string) { add(path+".trustRootRef", "TrustRoot", kube.TrustRoots(), "", name) }
-	key := func(path string, k *cip.KeyRef) {
+	key := func(namespace, path string, k *cip.KeyRef) {
 		if k != nil && k.SecretRef != nil {
 			add(path+".secretRef", "Secret", kube.Secrets(), namespace, k.SecretRef.Name)
 		}
 	}
-	text := func(path string, p *cip.PolicyRef) {
+	text := func(namespace, path string, p *cip.PolicyRef) {
 		if p != nil && p.ConfigMapRef != nil {
 			add(path+".configMapRef", "ConfigMap", kube.ConfigMaps(), namespace, p.ConfigMapRef.Name)
 		}
 	}
 	for _, policy := range docs.Policies {
+		namespace := cmp.Or(policy.Namespace, namespace)
 		for i, a := range policy.Spec.Authorities {
 			path := fmt.Sprintf("spec.authorities[%d]", i)
-			key(path+".key", a.Key)
+			key(namespace, path+".key", a.Key)
 			if a.Keyless != nil {
-				key(path+".keyless.ca-cert", a.Keyless.CACert)
+				key(namespace, path+".keyless.ca-cert", a.Keyless.CACert)
 				root(path+".keyless", a.Keyless.TrustRootRef)
 			}
 			if a.CTLog != nil {
@@ -89,10 +91,10 @@ func (j Judge) references(docs *cip.Documents) (out []reference) {
 				root(path+".rfc3161timestamp", a.RFC3161Timestamp.TrustRootRef)
 			}
 			for k, attestation := range a.Attestations {
-				text(fmt.Sprintf("%s.attestations[%d].policy", path, k), attestation.Policy)
+				text(namespace, fmt.Sprintf("%s.attestations[%d].policy", path, k), attestation.Policy)
 			}
 		}
-		text("spec.policy", policy.Spec.Policy)
+		text(namespace, "spec.policy", policy.Spec.Policy)
 	}
 	return out
 }

@@ -10,11 +10,12 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/assay-dev/assay/kube"
+	"github.com/assay-dev/assay/rego/cip"
 )
 
 // Request is what matters of an AdmissionReview about one of our resources.
 type Request struct {
-	// Kind is ClusterImagePolicy, TrustRoot, RegoPolicy or WorkloadPaths.
+	// Kind is ClusterImagePolicy, ImagePolicy, TrustRoot, RegoPolicy or WorkloadPaths.
 	Kind string
 	// Operation is CREATE, UPDATE, DELETE or CONNECT.
 	Operation string
@@ -54,7 +55,7 @@ func Read(review []byte) (Request, error) {
 		return Request{}, errors.New("request: got none, want one")
 	}
 	if !known(r.Kind.Group, r.Kind.Kind) {
-		return Request{}, fmt.Errorf("kind: got %.64q of group %.64q, want ClusterImagePolicy or TrustRoot of %s, or RegoPolicy or WorkloadPaths of %s",
+		return Request{}, fmt.Errorf("kind: got %.64q of group %.64q, want ClusterImagePolicy or TrustRoot of %s, or ImagePolicy, RegoPolicy or WorkloadPaths of %s",
 			r.Kind.Kind, r.Kind.Group, kube.SigstoreGroup, kube.Group)
 	}
 	return Request{
@@ -66,9 +67,9 @@ func Read(review []byte) (Request, error) {
 func known(group, kind string) bool {
 	switch group {
 	case kube.SigstoreGroup:
-		return kind == "ClusterImagePolicy" || kind == "TrustRoot"
+		return kind == cip.ClusterImagePolicyKind || kind == "TrustRoot"
 	case kube.Group:
-		return isOwn(kind)
+		return isOwn(kind) || kind == cip.ImagePolicyKind
 	}
 	return false
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/assay-dev/assay/kube"
 	"github.com/assay-dev/assay/kube/watch"
+	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/rego/resource"
 )
 
@@ -83,12 +85,13 @@ func turned(seen watch.Seen, status map[string]any) (event, bool) {
 			continue
 		}
 		group := kube.ClusterImagePolicies()
-		if seen.Kind == resource.RegoPolicyKind || seen.Kind == resource.WorkloadPathsKind {
+		if slices.Contains([]string{cip.ImagePolicyKind, resource.RegoPolicyKind, resource.WorkloadPathsKind}, seen.Kind) {
 			group = kube.RegoPolicies()
 		}
+		namespace, name := seen.Object()
 		e := event{
 			regarding: Reference{
-				APIVersion: group.GroupVersion().String(), Kind: seen.Kind, Name: seen.Name, UID: seen.UID,
+				APIVersion: group.GroupVersion().String(), Kind: seen.Kind, Namespace: namespace, Name: name, UID: seen.UID,
 			},
 			kind: "Warning", reason: text(is, "reason"), action: "Load", note: text(is, "message"),
 		}

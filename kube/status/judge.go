@@ -11,9 +11,9 @@ import (
 // and name ("ClusterImagePolicy release"), and what the cluster itself says: which of them
 // could not be read, and what they refer to that is not there or not up to date.
 func Judge(o watch.Objects, loaded map[string]Outcome) []Judged {
-	refused := map[watch.Reference]watch.Refused{}
+	refused := map[string]watch.Refused{}
 	for _, r := range o.Refused {
-		refused[watch.Reference{Kind: r.Kind, Name: r.Name}] = r
+		refused[r.Kind+" "+r.Name] = r
 	}
 	there := map[watch.Reference]bool{}
 	for _, root := range o.TrustRoots {
@@ -21,41 +21,38 @@ func Judge(o watch.Objects, loaded map[string]Outcome) []Judged {
 	}
 	policies := map[string]cip.Policy{}
 	for _, p := range o.Policies {
-		policies[p.Name] = p
+		policies[p.String()] = p
 	}
 	var out []Judged
 	for _, seen := range o.Seen {
 		outcome := loaded[seen.Kind+" "+seen.Name]
-		if r, ok := refused[watch.Reference{Kind: seen.Kind, Name: seen.Name}]; ok {
+		if r, ok := refused[seen.Kind+" "+seen.Name]; ok {
 			outcome = Outcome{Invalid: r.Cause, MatchedImages: outcome.MatchedImages}
 			if r.Serving {
 				outcome.Invalid += ", the last version that could be read serves"
 			}
-		} else if seen.Kind == policyKind {
-			outcome.refersTo(policies[seen.Name], refused, there)
+		} else if policy, ok := policies[seen.Kind+" "+seen.Name]; ok {
+			outcome.refersTo(policy, refused, there)
 		}
 		out = append(out, Judged{Seen: seen, Outcome: outcome})
 	}
 	return out
 }
 
-const (
-	policyKind = "ClusterImagePolicy"
-	rootKind   = "TrustRoot"
-)
+const rootKind = "TrustRoot"
 
 // refersTo adds what is wrong with what a policy refers to. That a Secret does not exist is
 // said by whoever looks for it.
-func (o *Outcome) refersTo(p cip.Policy, refused map[watch.Reference]watch.Refused, there map[watch.Reference]bool) {
+func (o *Outcome) refersTo(p cip.Policy, refused map[string]watch.Refused, there map[watch.Reference]bool) {
 	o.Unresolved, o.Stale = maps.Clone(o.Unresolved), append([]string(nil), o.Stale...)
 	unresolved := func(r watch.Reference, cause string) {
 		if o.Unresolved == nil {
 			o.Unresolved = map[string]string{}
 		}
-		o.Unresolved[r.Kind+" "+r.Name] = cause
+		o.Unresolved[r.String()] = cause
 	}
 	for _, r := range watch.References(p) {
-		switch refusal, bad := refused[r]; {
+		switch refusal, bad := refused[r.String()]; {
 		case bad && refusal.Serving:
 			o.Stale = append(o.Stale, refusal.String())
 		case bad:

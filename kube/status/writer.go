@@ -20,6 +20,7 @@ import (
 
 	"github.com/assay-dev/assay/kube"
 	"github.com/assay-dev/assay/kube/watch"
+	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/rego/resource"
 )
 
@@ -181,9 +182,11 @@ func countAlone(before, after map[string]any) bool {
 	return without(before) == without(after)
 }
 
-func (w *Writer) resource(kind string) (dynamic.ResourceInterface, error) {
+func (w *Writer) resource(kind, namespace string) (dynamic.ResourceInterface, error) {
 	switch kind {
-	case "ClusterImagePolicy":
+	case cip.ImagePolicyKind:
+		return w.client.Resource(kube.ImagePolicies()).Namespace(namespace), nil
+	case cip.ClusterImagePolicyKind:
 		return w.client.Resource(kube.ClusterImagePolicies()), nil
 	case "TrustRoot":
 		return w.client.Resource(kube.TrustRoots()), nil
@@ -203,23 +206,25 @@ func (w *Writer) patch(ctx context.Context, j Judged, status map[string]any) (*u
 	if err != nil {
 		return nil, err
 	}
-	written, err := w.resource(j.Kind)
+	namespace, name := j.Object()
+	written, err := w.resource(j.Kind, namespace)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
-	return written.Patch(ctx, j.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
+	return written.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
 }
 
 func (w *Writer) get(ctx context.Context, j Judged) (*unstructured.Unstructured, error) {
-	written, err := w.resource(j.Kind)
+	namespace, name := j.Object()
+	written, err := w.resource(j.Kind, namespace)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
-	return written.Get(ctx, j.Name, metav1.GetOptions{})
+	return written.Get(ctx, name, metav1.GetOptions{})
 }
 
 func seen(before watch.Seen, object *unstructured.Unstructured) watch.Seen {

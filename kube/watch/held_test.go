@@ -28,11 +28,11 @@ func secretObject(t *testing.T, data string) *unstructured.Unstructured {
 func fill(t *testing.T, w *Watcher) *kept[dependency[cip.Secret]] {
 	t.Helper()
 	policy := policyObject(t, "  images: [{glob: a.b/c}]\n  authorities: [{key: {secretRef: {name: key}}}]")
-	key := keep(w, readSecret, dependency[cip.Secret].same)
+	key := keep(w, readSecret(""), dependency[cip.Secret].same)
 	key.lost = dependency[cip.Secret].lost
-	w.held.secrets["key"] = key
+	w.held.secrets[Reference{Kind: "Secret", Name: "key"}] = key
 	for _, err := range []error{
-		w.held.policies.Replace([]any{policy}, "1"), w.held.roots.Replace(nil, "1"), w.held.rego.Replace(nil, "1"), w.held.paths.Replace(nil, "1"),
+		w.held.policies.Replace([]any{policy}, "1"), w.held.roots.Replace(nil, "1"), w.held.rego.Replace(nil, "1"), w.held.owned.Replace(nil, "1"), w.held.paths.Replace(nil, "1"),
 		w.held.namespaces.Replace([]any{object(t, "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {tier: web}}")}, "1"),
 		w.held.settings.Replace(nil, "1"),
 	} {
@@ -154,7 +154,7 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 	for _, data := range []string{
 		`{cosign.pub: "not base64 hunter2"}`, `"hunter2"`, `[hunter2]`, `{key: 2, hunter2 !: aHVudGVyMg==}`,
 	} {
-		item := readSecret(secretObject(t, data), dependency[cip.Secret]{})
+		item := readSecret("")(secretObject(t, data), dependency[cip.Secret]{})
 		if item.cause == "" || item.value != nil {
 			t.Errorf("%s: got it read, want a cause", data)
 		}
@@ -175,7 +175,9 @@ func TestReferences(t *testing.T) {
   - key: {secretRef: {name: one}}
   policy: {type: rego, configMapRef: {name: outer, key: k}}
 `), policyItem{})
-	want := []Reference{{"ConfigMap", "inner"}, {"ConfigMap", "outer"}, {"Secret", "one"}, {"Secret", "two"}}
+	want := []Reference{
+		{Kind: "ConfigMap", Name: "inner"}, {Kind: "ConfigMap", Name: "outer"}, {Kind: "Secret", Name: "one"}, {Kind: "Secret", Name: "two"},
+	}
 	if diff := cmp.Diff(want, referencesOf([]cip.Policy{item.serves})); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", item.cause, diff)
 	}

@@ -15,6 +15,8 @@ type kept[T any] struct {
 	lock *sync.RWMutex
 	// read reads an object. before is what was known of it, the zero value if nothing.
 	read func(object *unstructured.Unstructured, before T) T
+	// named is under what an object is kept. The default is its name.
+	named func(object *unstructured.Unstructured) string
 	// same says of two values that no decision can tell them apart.
 	same func(a, b T) bool
 	// lost is what a deleted object leaves behind, if anything. Without it that is nothing.
@@ -48,7 +50,7 @@ func (k *kept[T]) Delete(object any) error {
 	defer k.poke()
 	k.lock.Lock()
 	defer k.lock.Unlock()
-	k.remove(read.GetName())
+	k.remove(k.nameOf(read))
 	return nil
 }
 
@@ -66,7 +68,7 @@ func (k *kept[T]) Replace(objects []any, _ string) error {
 		if err != nil {
 			return err
 		}
-		delete(gone, read.GetName())
+		delete(gone, k.nameOf(read))
 	}
 	for name := range gone {
 		k.remove(name)
@@ -78,12 +80,19 @@ func (k *kept[T]) Replace(objects []any, _ string) error {
 // Resync is for stores that something else reads from.
 func (k *kept[T]) Resync() error { return nil }
 
+func (k *kept[T]) nameOf(object *unstructured.Unstructured) string {
+	if k.named != nil {
+		return k.named(object)
+	}
+	return object.GetName()
+}
+
 func (k *kept[T]) take(object any) error {
 	read, err := unstructuredOf(object)
 	if err != nil {
 		return err
 	}
-	name := read.GetName()
+	name := k.nameOf(read)
 	before, known := k.byName[name]
 	now := k.read(read, before)
 	if !known || !k.same(before, now) {

@@ -13,8 +13,9 @@ import (
 // Objects is what the cluster held at one moment. It is shared: read it, and change
 // nothing in it.
 type Objects struct {
-	// Policies are sorted by name. One that could not be read is among them, as a policy
-	// that denies whatever its globs match, with the cause in its Gaps.
+	// Policies are those of the cluster and then those of namespaces, sorted by name. One
+	// that could not be read is among them, as a policy that denies whatever its globs match,
+	// with the cause in its Gaps.
 	Policies []cip.Policy
 	// RegoPolicies are sorted by name. One that could not be read is among them, as one
 	// that fails.
@@ -24,8 +25,8 @@ type Objects struct {
 	// TrustRoots are sorted by name. Of one that could not be read it is the last version
 	// that could, or none: whatever relies on it is then denied.
 	TrustRoots []cip.TrustRoot
-	// Secrets and ConfigMaps are those of the system namespace that policies refer to.
-	// They say no namespace, which is what references mean, however it is called.
+	// Secrets and ConfigMaps are those that policies refer to. Those of the system namespace
+	// say no namespace, which is what references mean, however it is called.
 	Secrets    []cip.Secret
 	ConfigMaps []cip.ConfigMap
 	// Settings are those of the ConfigMap config-policy-controller.
@@ -48,6 +49,7 @@ type Objects struct {
 
 // Refused is an object that could not be read.
 type Refused struct {
+	// Name is NAMESPACE/NAME of what is in another namespace than the system's.
 	Kind, Name string
 	// Cause is why.
 	Cause string
@@ -65,6 +67,7 @@ func (r Refused) String() string {
 
 // Seen is an object as the API server had it.
 type Seen struct {
+	// Name is NAMESPACE/NAME of what is in a namespace.
 	Kind, Name, UID string
 	Generation      int64
 	ResourceVersion string
@@ -72,17 +75,27 @@ type Seen struct {
 	Status map[string]any
 }
 
+// Object is the namespace and the name of the object.
+func (s Seen) Object() (namespace, name string) {
+	namespace, name, found := strings.Cut(s.Name, "/")
+	if !found {
+		return "", s.Name
+	}
+	return namespace, name
+}
+
 // held is all that the sources hold, under one lock: whoever reads it sees one moment.
 type held struct {
 	policies   *kept[policyItem]
+	owned      *kept[policyItem] // those of namespaces
 	roots      *kept[rootItem]
 	rego       *kept[own[resource.RegoPolicy]]
 	paths      *kept[own[resource.WorkloadPaths]]
 	namespaces *kept[map[string]string]
 	settings   *kept[settingsItem]
-	secrets    map[string]*kept[dependency[cip.Secret]]
-	configMaps map[string]*kept[dependency[cip.ConfigMap]]
-	tooMany    []Reference
+	secrets    map[Reference]*kept[dependency[cip.Secret]]
+	configMaps map[Reference]*kept[dependency[cip.ConfigMap]]
+	tooMany    []Refused
 }
 
 // objects puts together what is held. forbidden says why a reference may not be read, if it
@@ -94,10 +107,12 @@ func (h *held) objects(revision uint64, forbidden func(Reference) string) Object
 		out.refuse(Refused{Kind: configMapKind, Name: settingsName, Cause: item.cause, Serving: item.known})
 		out.warn(configMapKind+" "+settingsName, item.warnings)
 	}
-	for _, name := range slices.Sorted(maps.Keys(h.policies.byName)) {
-		item := h.policies.byName[name].under(out.Settings)
-		out.Policies = append(out.Policies, item.serves)
-		out.add(item.seen, Refused{Kind: policyKind, Name: name, Cause: item.cause}, item.warnings)
+	for _, of := range []*kept[policyItem]{h.policies, h.owned} {
+		for _, name := range slices.Sorted(maps.Keys(of.byName)) {
+			item := of.byName[name].under(out.Settings)
+			out.Policies = append(out.Policies, item.serves)
+			out.add(item.seen, Refused{Kind: item.seen.Kind, Name: name, Cause: item.cause}, item.warnings)
+		}
 	}
 	out.RegoPolicies = owned(h.rego, &out)
 	out.WorkloadPaths = owned(h.paths, &out)
@@ -108,13 +123,13 @@ func (h *held) objects(revision uint64, forbidden func(Reference) string) Object
 		}
 		out.add(item.seen, Refused{Kind: rootKind, Name: name, Cause: item.cause, Serving: item.serves != nil}, item.warnings)
 	}
-	out.Secrets = dependencies(h.secrets, &out, secretKind)
-	out.ConfigMaps = dependencies(h.configMaps, &out, configMapKind)
+	out.Secrets = dependencies(h.secrets, &out)
+	out.ConfigMaps = dependencies(h.configMaps, &out)
 	for _, reference := range h.unread(func(r Reference) bool { return forbidden(r) == "" }) {
-		out.refuse(Refused{Kind: reference.Kind, Name: reference.Name, Cause: forbidden(reference)})
+		out.refuse(Refused{Kind: reference.Kind, Name: reference.FullName(), Cause: forbidden(reference)})
 	}
-	for _, reference := range h.tooMany {
-		out.refuse(Refused{Kind: reference.Kind, Name: reference.Name, Cause: tooMany})
+	for _, refused := range h.tooMany {
+		out.refuse(refused)
 	}
 	slices.SortStableFunc(out.Seen, func(a, b Seen) int { return strings.Compare(a.Kind, b.Kind) })
 	slices.SortStableFunc(out.Refused, func(a, b Refused) int {
@@ -152,35 +167,35 @@ func owned[T any](found *kept[own[T]], out *Objects) (values []T) {
 }
 
 // dependencies are the values of what is referred to, by name.
-func dependencies[T any](found map[string]*kept[dependency[T]], out *Objects, kind string) (values []T) {
-	for _, name := range slices.Sorted(maps.Keys(found)) {
-		item, ok := found[name].byName[name]
+func dependencies[T any](found map[Reference]*kept[dependency[T]], out *Objects) (values []T) {
+	for _, reference := range slices.SortedFunc(maps.Keys(found), compareReferences) {
+		item, ok := found[reference].byName[reference.Name]
 		if !ok {
 			continue // there is none: whoever resolves the reference says so
 		}
 		if item.value != nil {
 			values = append(values, *item.value)
 		}
-		out.refuse(Refused{Kind: kind, Name: name, Cause: item.cause, Serving: item.value != nil})
+		out.refuse(Refused{Kind: reference.Kind, Name: reference.FullName(), Cause: item.cause, Serving: item.value != nil})
 	}
 	return values
 }
 
 // synced says that everything was read once that may be.
 func (h *held) synced(forbidden func(Reference) string) bool {
-	return h.policies.synced && h.roots.synced && h.rego.synced && h.paths.synced && h.namespaces.synced && h.settings.synced &&
+	return h.policies.synced && h.owned.synced && h.roots.synced && h.rego.synced && h.paths.synced && h.namespaces.synced && h.settings.synced &&
 		len(h.unread(func(r Reference) bool { return forbidden(r) != "" })) == 0
 }
 
 // unread are the references that no answer came for, but for those that are excused.
 func (h *held) unread(excused func(Reference) bool) (out []Reference) {
-	for name, found := range h.secrets {
-		if r := (Reference{Kind: secretKind, Name: name}); !found.synced && !excused(r) {
+	for r, found := range h.secrets {
+		if !found.synced && !excused(r) {
 			out = append(out, r)
 		}
 	}
-	for name, found := range h.configMaps {
-		if r := (Reference{Kind: configMapKind, Name: name}); !found.synced && !excused(r) {
+	for r, found := range h.configMaps {
+		if !found.synced && !excused(r) {
 			out = append(out, r)
 		}
 	}

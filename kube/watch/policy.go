@@ -15,7 +15,7 @@ import (
 
 // The kinds, as they are named in messages.
 const (
-	policyKind    = "ClusterImagePolicy"
+	policyKind    = cip.ClusterImagePolicyKind
 	rootKind      = "TrustRoot"
 	secretKind    = "Secret"
 	configMapKind = "ConfigMap"
@@ -54,10 +54,15 @@ func (p policyItem) under(s Settings) policyItem {
 	return p
 }
 
+// fullName is NAMESPACE/NAME.
+func fullName(object *unstructured.Unstructured) string {
+	return Reference{Namespace: object.GetNamespace(), Name: object.GetName()}.FullName()
+}
+
 // readPolicy reads one object. It never fails: what cannot be read denies.
 func readPolicy(namespace string) func(*unstructured.Unstructured, policyItem) policyItem {
 	return func(object *unstructured.Unstructured, before policyItem) policyItem {
-		item := policyItem{seen: seen(policyKind, object), good: before.good}
+		item := policyItem{seen: seen(kindOf(object), object), good: before.good}
 		found, err := parsePolicy(object, cip.Settings{Namespace: namespace})
 		if err == nil {
 			item.serves, item.good, item.warnings = found.Policies[0], &found.Policies[0], found.Warnings
@@ -72,10 +77,18 @@ func readPolicy(namespace string) func(*unstructured.Unstructured, policyItem) p
 	}
 }
 
+// kindOf is the kind of policies that are in a namespace, or in none.
+func kindOf(object *unstructured.Unstructured) string {
+	if object.GetNamespace() != "" {
+		return cip.ImagePolicyKind
+	}
+	return policyKind
+}
+
 func parsePolicy(object *unstructured.Unstructured, settings cip.Settings) (*cip.Documents, error) {
 	found, err := parse(object, settings)
 	if err == nil && len(found.Policies) != 1 {
-		err = fmt.Errorf("got a %s, want a %s", object.GetKind(), policyKind)
+		err = fmt.Errorf("got a %s, want a %s", object.GetKind(), kindOf(object))
 	}
 	return found, err
 }
@@ -99,7 +112,7 @@ func standIn(object *unstructured.Unstructured, cause string, before ...*cip.Pol
 		globs = []string{"**"}
 	}
 	p := cip.Policy{
-		Name: object.GetName(), Version: kube.ClusterImagePolicies().Version,
+		Name: fullName(object), Namespace: object.GetNamespace(), Version: kube.ClusterImagePolicies().Version,
 		Spec: cip.Spec{Mode: cip.ModeEnforce, Authorities: []cip.Authority{{Name: "authority-0"}}},
 		Gaps: map[string]string{"spec.authorities[0]": "the policy cannot be read: " + cause},
 	}
@@ -185,7 +198,7 @@ func seen(kind string, object *unstructured.Unstructured) Seen {
 		status = nil
 	}
 	return Seen{
-		Kind: kind, Name: object.GetName(), UID: string(object.GetUID()),
+		Kind: kind, Name: fullName(object), UID: string(object.GetUID()),
 		Generation: object.GetGeneration(), ResourceVersion: object.GetResourceVersion(), Status: status,
 	}
 }

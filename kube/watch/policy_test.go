@@ -222,7 +222,7 @@ func TestPanicsAreRefusals(t *testing.T) {
 	if item := readRoot(odd(), rootItem{serves: &cip.TrustRoot{Name: "odd"}}); item.cause != "reading it panicked" || item.serves == nil {
 		t.Errorf("a TrustRoot: got %+v, want the last one", item)
 	}
-	if found := readSecret(odd(), dependency[cip.Secret]{value: &cip.Secret{Name: "odd"}}); found.cause != "reading it panicked" || found.value == nil {
+	if found := readSecret("")(odd(), dependency[cip.Secret]{value: &cip.Secret{Name: "odd"}}); found.cause != "reading it panicked" || found.value == nil {
 		t.Errorf("a Secret: got %+v, want the last one", found)
 	}
 	if settings := readSettings(odd(), settingsItem{}); settings.serves.NoMatch != "deny" || settings.cause == "" {

@@ -3,6 +3,7 @@ package watch
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,14 +14,33 @@ import (
 )
 
 // mostReferences bounds the Secrets and ConfigMaps that are watched: each is a watch of
-// its own, and nobody is allowed to list all of them.
-const mostReferences = 500
+// its own, and nobody is allowed to list all of them. Those of namespaces are bounded apart:
+// their policies take nothing from the cluster's, and those of one nothing from another's.
+const (
+	mostReferences = 500
+	mostOfOne      = 20
+)
 
-// tooMany is the cause of what is beyond.
-const tooMany = "not read: policies refer to more than 500 Secrets and ConfigMaps"
+// tooMany and tooManyOfOne are the causes of what is beyond.
+const (
+	tooMany      = "not read: policies refer to more than 500 Secrets and ConfigMaps"
+	tooManyOfOne = "not read: the ImagePolicies of the namespace refer to more than 20 Secrets and ConfigMaps"
+)
 
-// Reference names a Secret or a ConfigMap of the system namespace, or a TrustRoot.
-type Reference struct{ Kind, Name string }
+// Reference names a Secret or a ConfigMap of the system namespace, or of the one it says; or
+// a TrustRoot.
+type Reference struct{ Kind, Namespace, Name string }
+
+// FullName is the name, behind its namespace where one is said.
+func (r Reference) FullName() string {
+	if r.Namespace == "" {
+		return r.Name
+	}
+	return r.Namespace + "/" + r.Name
+}
+
+// String is the kind and the full name.
+func (r Reference) String() string { return r.Kind + " " + r.FullName() }
 
 // referencesOf are the Secrets and ConfigMaps that policies refer to, sorted, each once.
 func referencesOf(policies []cip.Policy) []Reference {
@@ -41,12 +61,12 @@ func References(p cip.Policy) []Reference {
 	found := map[Reference]bool{}
 	key := func(k *cip.KeyRef) {
 		if k != nil && k.SecretRef != nil {
-			found[Reference{Kind: secretKind, Name: k.SecretRef.Name}] = true
+			found[Reference{Kind: secretKind, Namespace: p.Namespace, Name: k.SecretRef.Name}] = true
 		}
 	}
-	text := func(p *cip.PolicyRef) {
-		if p != nil && p.ConfigMapRef != nil {
-			found[Reference{Kind: configMapKind, Name: p.ConfigMapRef.Name}] = true
+	text := func(ref *cip.PolicyRef) {
+		if ref != nil && ref.ConfigMapRef != nil {
+			found[Reference{Kind: configMapKind, Namespace: p.Namespace, Name: ref.ConfigMapRef.Name}] = true
 		}
 	}
 	for _, authority := range p.Spec.Authorities {
@@ -84,10 +104,37 @@ func sorted(references map[Reference]bool) []Reference {
 	for reference := range references {
 		out = append(out, reference)
 	}
-	slices.SortFunc(out, func(a, b Reference) int {
-		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(out, compareReferences)
 	return out
+}
+
+func compareReferences(a, b Reference) int {
+	return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.FullName(), b.FullName()))
+}
+
+// bounded splits what is wanted into what is read and, with the cause, what is too much.
+func bounded(wanted []Reference, watched map[Reference]bool) (kept []Reference, beyond []Refused) {
+	byNamespace := map[string][]Reference{}
+	for _, r := range wanted {
+		byNamespace[r.Namespace] = append(byNamespace[r.Namespace], r)
+	}
+	refuse := func(refused []Reference, cause string) {
+		for _, r := range refused {
+			beyond = append(beyond, Refused{Kind: r.Kind, Name: r.FullName(), Cause: cause})
+		}
+	}
+	kept, refused := within(byNamespace[""], watched, mostReferences)
+	refuse(refused, tooMany)
+	delete(byNamespace, "")
+	var owned []Reference
+	for _, namespace := range slices.Sorted(maps.Keys(byNamespace)) {
+		few, refused := within(byNamespace[namespace], watched, mostOfOne)
+		owned = append(owned, few...)
+		refuse(refused, tooManyOfOne)
+	}
+	owned, refused = within(owned, watched, mostReferences)
+	refuse(refused, tooMany)
+	return append(kept, owned...), beyond
 }
 
 // within splits what is wanted into what is watched and what is too much. What is watched
@@ -129,15 +176,29 @@ func (d dependency[T]) lost() (dependency[T], bool) {
 	return d, d.value != nil
 }
 
-func readSecret(object *unstructured.Unstructured, before dependency[cip.Secret]) dependency[cip.Secret] {
-	return readDependency(object, before, func(d *cip.Documents) []cip.Secret { return d.Secrets })
+// readSecret and readConfigMap read what a policy of that namespace refers to; of the
+// cluster's policies the namespace is empty.
+func readSecret(namespace string) func(*unstructured.Unstructured, dependency[cip.Secret]) dependency[cip.Secret] {
+	return func(object *unstructured.Unstructured, before dependency[cip.Secret]) dependency[cip.Secret] {
+		out := readDependency(object, before, func(d *cip.Documents) []cip.Secret { return d.Secrets })
+		if out.value != nil {
+			out.value.Namespace = namespace
+		}
+		return out
+	}
 }
 
-func readConfigMap(object *unstructured.Unstructured, before dependency[cip.ConfigMap]) dependency[cip.ConfigMap] {
-	return readDependency(object, before, func(d *cip.Documents) []cip.ConfigMap { return d.ConfigMaps })
+func readConfigMap(namespace string) func(*unstructured.Unstructured, dependency[cip.ConfigMap]) dependency[cip.ConfigMap] {
+	return func(object *unstructured.Unstructured, before dependency[cip.ConfigMap]) dependency[cip.ConfigMap] {
+		out := readDependency(object, before, func(d *cip.Documents) []cip.ConfigMap { return d.ConfigMaps })
+		if out.value != nil {
+			out.value.Namespace = namespace
+		}
+		return out
+	}
 }
 
-// readDependency reads it without its namespace: there is one that it can be in.
+// readDependency reads it without its namespace: who reads it knows it.
 func readDependency[T any](object *unstructured.Unstructured, before dependency[T], of func(*cip.Documents) []T) dependency[T] {
 	found, err := parse(object, cip.Settings{}, "namespace")
 	if err != nil {

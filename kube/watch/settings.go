@@ -54,7 +54,7 @@ func readSettings(object *unstructured.Unstructured, before settingsItem) settin
 		before.serves = Settings{NoMatch: "deny"}
 	}
 	before.warnings = nil
-	read := readConfigMap(object, dependency[cip.ConfigMap]{})
+	read := readConfigMap("")(object, dependency[cip.ConfigMap]{})
 	if before.cause = read.cause; read.value == nil {
 		return before
 	}

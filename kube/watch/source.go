@@ -29,7 +29,10 @@ type source struct {
 	what     string
 	resource dynamic.ResourceInterface
 	// name is that of the one object, or empty.
-	name   string
+	name string
+	// minor says that it is one namespace's: what is wrong with it is said of its policies,
+	// and is no problem of the installation.
+	minor  bool
 	health *health
 	done   <-chan struct{} // closed when it is watched no more
 }
@@ -117,6 +120,7 @@ type health struct {
 type failure struct {
 	verb      string
 	forbidden bool
+	minor     bool
 	Problem
 }
 
@@ -134,7 +138,7 @@ func (h *health) note(s source, verb string, err error) {
 	before, failing := h.failing[what]
 	switch {
 	case err != nil:
-		now := failure{verb: verb, forbidden: apierrors.IsForbidden(err), Problem: Problem{What: what, Since: h.now(), Cause: failed(verb, err)}}
+		now := failure{verb: verb, forbidden: apierrors.IsForbidden(err), minor: s.minor, Problem: Problem{What: what, Since: h.now(), Cause: failed(verb, err)}}
 		if failing {
 			now.Since = before.Since
 		}
@@ -182,6 +186,13 @@ func (h *health) forbidden(what string) string {
 	return ""
 }
 
+// cause is what is wrong with a source, empty where nothing is.
+func (h *health) cause(what string) string {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	return h.failing[what].Cause
+}
+
 func (h *health) isFailing(what string) bool {
 	h.lock.Lock()
 	defer h.lock.Unlock()
@@ -194,7 +205,9 @@ func (h *health) problems() []Problem {
 	defer h.lock.Unlock()
 	var out []Problem
 	for failure := range maps.Values(h.failing) {
-		out = append(out, failure.Problem)
+		if !failure.minor {
+			out = append(out, failure.Problem)
+		}
 	}
 	slices.SortFunc(out, func(a, b Problem) int { return cmp.Compare(a.What, b.What) })
 	return out

@@ -1,5 +1,5 @@
 // Package watch keeps what policies are made of in a cluster: ClusterImagePolicies,
-// TrustRoots, RegoPolicies, WorkloadPaths, the Secrets and ConfigMaps that they refer to, settings, and the labels of
+// ImagePolicies, TrustRoots, RegoPolicies, WorkloadPaths, the Secrets and ConfigMaps that they refer to, settings, and the labels of
 // namespaces.
 //
 // [Watcher.Objects] is one moment of all of it, as values of rego/cip and rego/resource. Nothing that cannot
@@ -8,11 +8,13 @@
 // among [Objects.Refused] with the cause. While the API server cannot be reached all stays
 // as it was last seen, and [Watcher.Problems] says so.
 //
-// Of Secrets and ConfigMaps only those are read that policies name, in the namespace of the
-// installation, each with a watch of its own. What they hold is in no error and no log.
+// Of Secrets and ConfigMaps only those are read that policies name: in the namespace of the
+// installation each with a watch of its own, and for an ImagePolicy in its namespace by
+// asking for each. What they hold is in no error and no log.
 package watch
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -57,14 +59,16 @@ func New(client *kube.Client, log *slog.Logger) *Watcher {
 	w.health = &health{log: log, now: time.Now, poke: w.poke, failing: map[string]failure{}}
 	w.held = held{
 		policies:   keep(w, readPolicy(client.Namespace), policyItem.same),
+		owned:      keep(w, readPolicy(client.Namespace), policyItem.same),
 		roots:      keep(w, readRoot, rootItem.same),
 		rego:       keep(w, readOwn(resource.RegoPolicyKind, resource.ParseRegoPolicy, refusedRego), own[resource.RegoPolicy].same),
 		paths:      keep(w, readOwn(resource.WorkloadPathsKind, resource.ParseWorkloadPaths, refusedPaths), own[resource.WorkloadPaths].same),
 		namespaces: keep(w, readNamespace, maps.Equal[map[string]string]),
 		settings:   keep(w, readSettings, settingsItem.same),
-		secrets:    map[string]*kept[dependency[cip.Secret]]{},
-		configMaps: map[string]*kept[dependency[cip.ConfigMap]]{},
+		secrets:    map[Reference]*kept[dependency[cip.Secret]]{},
+		configMaps: map[Reference]*kept[dependency[cip.ConfigMap]]{},
 	}
+	w.held.owned.named = fullName
 	w.held.namespaces.changes = &w.places
 	return w
 }
@@ -93,6 +97,7 @@ func (w *Watcher) Run(ctx context.Context, changed func()) {
 	// The library would log on its own, and not only what may be logged.
 	ctx = klog.NewContext(ctx, klog.New(nil))
 	w.start(ctx, kube.ClusterImagePolicies(), w.held.policies)
+	w.start(ctx, kube.ImagePolicies(), w.held.owned)
 	w.start(ctx, kube.TrustRoots(), w.held.roots)
 	w.start(ctx, kube.RegoPolicies(), w.held.rego)
 	w.start(ctx, kube.WorkloadPaths(), w.held.paths)
@@ -131,21 +136,28 @@ func (w *Watcher) start(ctx context.Context, resource schema.GroupVersionResourc
 	go s.run(ctx, store)
 }
 
-// startOne watches one object of the system namespace.
+// startOne watches one object of the system namespace. What another has is asked for now and
+// then: the right to watch it there would be the right to watch it everywhere.
 func (w *Watcher) startOne(ctx context.Context, r Reference, store cache.ReflectorStore) {
-	s := source{what: w.nameOf(r), resource: w.resourceOf(r.Kind), name: r.Name, health: w.health}
+	s := source{what: w.nameOf(r), resource: w.resourceOf(r), name: r.Name, health: w.health}
+	if s.minor = r.Namespace != ""; s.minor {
+		go s.poll(ctx, store)
+		return
+	}
 	go s.run(ctx, store)
 }
 
-func (w *Watcher) resourceOf(kind string) dynamic.ResourceInterface {
+func (w *Watcher) resourceOf(r Reference) dynamic.ResourceInterface {
 	resource := kube.ConfigMaps()
-	if kind == secretKind {
+	if r.Kind == secretKind {
 		resource = kube.Secrets()
 	}
-	return w.client.Resource(resource).Namespace(w.client.Namespace)
+	return w.client.Resource(resource).Namespace(cmp.Or(r.Namespace, w.client.Namespace))
 }
 
-func (w *Watcher) nameOf(r Reference) string { return r.Kind + " " + w.client.Namespace + "/" + r.Name }
+func (w *Watcher) nameOf(r Reference) string {
+	return r.Kind + " " + cmp.Or(r.Namespace, w.client.Namespace) + "/" + r.Name
+}
 
 // follow watches what policies refer to, and nothing else.
 func (w *Watcher) follow(ctx context.Context) {
@@ -155,14 +167,16 @@ func (w *Watcher) follow(ctx context.Context) {
 		return
 	}
 	var policies []cip.Policy
-	for _, item := range w.held.policies.byName {
-		policies = append(policies, item.serves)
+	for _, of := range []*kept[policyItem]{w.held.policies, w.held.owned} {
+		for _, item := range of.byName {
+			policies = append(policies, item.serves)
+		}
 	}
 	watched := map[Reference]bool{}
 	for r := range w.watched {
 		watched[r] = true
 	}
-	wanted, beyond := within(referencesOf(policies), watched, mostReferences)
+	wanted, beyond := bounded(referencesOf(policies), watched)
 	if !reflect.DeepEqual(beyond, w.held.tooMany) {
 		w.held.tooMany = beyond
 		w.revision++
@@ -183,15 +197,15 @@ func (w *Watcher) follow(ctx context.Context) {
 func (w *Watcher) watch(ctx context.Context, r Reference) {
 	ctx, w.watched[r] = context.WithCancel(ctx)
 	if r.Kind == secretKind {
-		found := keep(w, readSecret, dependency[cip.Secret].same)
+		found := keep(w, readSecret(r.Namespace), dependency[cip.Secret].same)
 		found.lost = dependency[cip.Secret].lost
-		w.held.secrets[r.Name] = found
+		w.held.secrets[r] = found
 		w.startOne(ctx, r, found)
 		return
 	}
-	found := keep(w, readConfigMap, dependency[cip.ConfigMap].same)
+	found := keep(w, readConfigMap(r.Namespace), dependency[cip.ConfigMap].same)
 	found.lost = dependency[cip.ConfigMap].lost
-	w.held.configMaps[r.Name] = found
+	w.held.configMaps[r] = found
 	w.startOne(ctx, r, found)
 }
 
@@ -199,9 +213,9 @@ func (w *Watcher) forget(r Reference) {
 	w.watched[r]()
 	delete(w.watched, r)
 	if r.Kind == secretKind {
-		delete(w.held.secrets, r.Name)
+		delete(w.held.secrets, r)
 	} else {
-		delete(w.held.configMaps, r.Name)
+		delete(w.held.configMaps, r)
 	}
 	w.health.forget(w.nameOf(r))
 	w.revision++
@@ -221,7 +235,12 @@ func (w *Watcher) publish() bool {
 	w.lock.RLock()
 	defer w.lock.RUnlock()
 	before := w.published.Load()
-	forbidden := func(r Reference) string { return w.health.forbidden(w.nameOf(r)) }
+	forbidden := func(r Reference) string {
+		if r.Namespace != "" { // whatever is wrong there, others do not wait for it
+			return w.health.cause(w.nameOf(r))
+		}
+		return w.health.forbidden(w.nameOf(r))
+	}
 	if before == nil && !w.held.synced(forbidden) {
 		return false
 	}

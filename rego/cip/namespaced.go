@@ -110,12 +110,16 @@ func within(oci string, allowed []string) bool {
 	return false
 }
 
+// sourcePrefix is stricter than the library, which takes what stands before a slash for a
+// host, whatever it is.
+var sourcePrefix = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*[.:][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)*$`)
+
 // ParseSourcePrefix reads HOST or HOST/PATH: that repository and all below it.
 func ParseSourcePrefix(text string) (string, error) {
 	// Two more parts: one alone is a repository of Docker Hub's library.
 	const below = "/a/b"
 	repository, err := name.NewRepository(text + below)
-	if host, _, _ := strings.Cut(text, "/"); err != nil || !strings.ContainsAny(host, ".:") {
+	if err != nil || !sourcePrefix.MatchString(text) {
 		return "", fmt.Errorf("got %.200q, want the host of a registry, or a repository with its host", text)
 	}
 	return strings.TrimSuffix(repository.Name(), below), nil

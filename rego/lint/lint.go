@@ -150,7 +150,7 @@ func (l *linter) reportAs(severity Severity, id, path, fix, message string, args
 	}
 	l.findings = append(l.findings, Finding{
 		Rule: id, Severity: severity, File: s.file.Name, Policy: s.policy.Name, Path: path,
-		Line:    s.file.places.Line("ClusterImagePolicy", s.policy.Name, path),
+		Line:    s.file.places.Line(s.policy.Kind(), strings.TrimPrefix(s.policy.Name, s.policy.Namespace+"/"), path),
 		Message: fmt.Sprintf(message, args...), Fix: fix,
 	})
 }

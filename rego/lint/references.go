@@ -1,8 +1,13 @@
 package lint
 
-import "github.com/assay-dev/assay/rego/cip"
+import (
+	"cmp"
 
-// sources are the Secrets and ConfigMaps of the files that references may mean.
+	"github.com/assay-dev/assay/rego/cip"
+)
+
+// sources are the Secrets and ConfigMaps of the files, as NAMESPACE/NAME, and those that a
+// ClusterImagePolicy may mean as /NAME.
 type sources struct {
 	secrets    map[string]bool
 	configMaps map[string]cip.ConfigMap
@@ -12,13 +17,15 @@ func sourcesOf(files []File) sources {
 	out := sources{secrets: map[string]bool{}, configMaps: map[string]cip.ConfigMap{}}
 	for _, file := range files {
 		for _, secret := range file.documents.Secrets {
+			out.secrets[secret.Namespace+"/"+secret.Name] = true
 			if secret.System() {
-				out.secrets[secret.Name] = true
+				out.secrets["/"+secret.Name] = true
 			}
 		}
 		for _, configMap := range file.documents.ConfigMaps {
+			out.configMaps[configMap.Namespace+"/"+configMap.Name] = configMap
 			if configMap.System() {
-				out.configMaps[configMap.Name] = configMap
+				out.configMaps["/"+configMap.Name] = configMap
 			}
 		}
 	}
@@ -46,11 +53,11 @@ func (l *linter) references(files []File) {
 }
 
 func (l *linter) secret(found sources, path string, key *cip.KeyRef) {
-	if key == nil || key.SecretRef == nil || found.secrets[key.SecretRef.Name] {
+	if key == nil || key.SecretRef == nil || found.secrets[l.subject.policy.Namespace+"/"+key.SecretRef.Name] {
 		return
 	}
 	l.report(ruleReference, path+".secretRef.name", "add the Secret to the files, with the public key alone",
-		"none of the files has Secret %s of namespace cosign-system: the authority fails for every image", key.SecretRef.Name)
+		"none of the files has Secret %s of namespace %s: the authority fails for every image", key.SecretRef.Name, l.namespace())
 }
 
 func (l *linter) configMap(found sources, path string, policy *cip.PolicyRef, what string) {
@@ -58,13 +65,16 @@ func (l *linter) configMap(found sources, path string, policy *cip.PolicyRef, wh
 		return
 	}
 	ref := policy.ConfigMapRef
-	configMap, ok := found.configMaps[ref.Name]
+	configMap, ok := found.configMaps[l.subject.policy.Namespace+"/"+ref.Name]
 	switch {
 	case !ok:
 		l.report(ruleReference, path+".configMapRef.name", "add the ConfigMap to the files",
-			"none of the files has ConfigMap %s of namespace cosign-system: %s fails for every image", ref.Name, what)
+			"none of the files has ConfigMap %s of namespace %s: %s fails for every image", ref.Name, l.namespace(), what)
 	case configMap.Data[ref.Key] == "":
 		l.report(ruleReference, path+".configMapRef.key", "write the key that has the text of the policy",
 			"ConfigMap %s has no text under %s: %s fails for every image", ref.Name, ref.Key, what)
 	}
 }
+
+// namespace is where the subject finds what it refers to.
+func (l *linter) namespace() string { return cmp.Or(l.subject.policy.Namespace, "cosign-system") }

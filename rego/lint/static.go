@@ -48,7 +48,7 @@ func (l *linter) exemption(path string) {
 	var others []string
 	for _, other := range l.all {
 		spec := &other.policy.Spec
-		if other.policy == l.subject.policy || staticPass(spec) >= 0 {
+		if other.policy == l.subject.policy || other.policy.Namespace != l.subject.policy.Namespace || staticPass(spec) >= 0 {
 			continue
 		}
 		if sameObjects(&l.subject.policy.Spec, spec) && l.exempts(l.subject, other) {

@@ -106,7 +106,7 @@ func (p *policies) add(file string, parsed *cip.Documents) error {
 	return errors.Join(errs...)
 }
 
-func policyID(p cip.Policy) string       { return "ClusterImagePolicy " + p.Name }
+func policyID(p cip.Policy) string       { return p.String() }
 func rootID(r cip.TrustRoot) string      { return "TrustRoot " + r.Name }
 func secretID(s cip.Secret) string       { return "Secret " + s.FullName() }
 func configMapID(c cip.ConfigMap) string { return "ConfigMap " + c.FullName() }

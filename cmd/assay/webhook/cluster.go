@@ -221,7 +221,8 @@ func (r *reloader) policies(verdict func(hook.Judge, context.Context, hook.Reque
 		case <-ctx.Done():
 			return server.Decision{Verdict: admission.Verdict{Reasons: []string{"another policy is being judged: try again"}}}, nil
 		}
-		compiler := wiring.Compiler{Serving: r.engine.Set()}
+		allowed, _ := r.wiring.Flags.SourcePrefixes() // checked
+		compiler := wiring.Compiler{Serving: r.engine.Set(), Sources: allowed}
 		judge := hook.Judge{
 			Settings: cip.Settings{Namespace: c.client.Namespace, EmptyAuthorities: c.watcher.Objects().Settings.EmptyAuthorities},
 			Compiler: compiler, Own: compiler, Finder: hook.Live{Client: c.client},

@@ -167,7 +167,7 @@ func TestPoliciesAreJudgedOneAfterTheOther(t *testing.T) {
 	client := &kube.Client{Interface: dynamic.NewForConfigOrDie(&rest.Config{Host: "127.0.0.1:1"})}
 	c := &cluster{client: client, watcher: watch.New(client, log), judging: make(chan struct{}, 1)}
 	begun, end := make(chan struct{}), make(chan struct{})
-	r := &reloader{cluster: c, engine: rego.NewEngine(compiled(t, rego.Source{}), nil)}
+	r := &reloader{cluster: c, engine: rego.NewEngine(compiled(t, rego.Source{}), nil), wiring: &wiring.Wiring{Flags: wiring.Defaults()}}
 	decide := r.policies(func(hook.Judge, context.Context, hook.Request) hook.Verdict {
 		begun <- struct{}{}
 		<-end

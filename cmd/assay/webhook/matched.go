@@ -2,12 +2,14 @@ package webhook
 
 import (
 	"maps"
+	"strings"
 	"sync"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/assay-dev/assay/kube/status"
 	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/cip"
 )
 
 // mostMatched bounds how many images of one policy are told apart.
@@ -37,26 +39,35 @@ func (m *matched) saw(decision rego.Decision) {
 
 // count writes the counts into outcomes, and forgets policies that are none any more.
 func (m *matched) count(outcomes map[string]status.Outcome) {
-	const kind = "ClusterImagePolicy "
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	maps.DeleteFunc(m.images, func(name string, _ *lru.Cache[string, struct{}]) bool {
-		_, ok := outcomes[kind+name]
-		return !ok
-	})
+	there := map[string]bool{}
+	for id := range outcomes {
+		if name, ok := policyOf(id); ok {
+			there[name] = true
+		}
+	}
+	maps.DeleteFunc(m.images, func(name string, _ *lru.Cache[string, struct{}]) bool { return !there[name] })
 	for id, outcome := range outcomes {
-		if len(id) <= len(kind) || id[:len(kind)] != kind {
+		name, ok := policyOf(id)
+		if !ok {
 			continue
 		}
-		seen, ok := m.images[id[len(kind):]]
+		seen, ok := m.images[name]
 		if !ok {
 			seen, _ = lru.New[string, struct{}](mostMatched) // fails for sizes below 1 alone
 			if m.images == nil {
 				m.images = map[string]*lru.Cache[string, struct{}]{}
 			}
-			m.images[id[len(kind):]] = seen
+			m.images[name] = seen
 		}
 		outcome.MatchedImages = int64(seen.Len())
 		outcomes[id] = outcome
 	}
+}
+
+// policyOf is the name of the policy that an outcome is of, if it is of one with images.
+func policyOf(id string) (name string, ok bool) {
+	kind, name, _ := strings.Cut(id, " ")
+	return name, kind == cip.ClusterImagePolicyKind || kind == cip.ImagePolicyKind
 }

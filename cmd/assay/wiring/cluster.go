@@ -50,14 +50,14 @@ func (d *Documents) join(objects watch.Objects) {
 	}
 	d.workloads = append(d.workloads, objects.WorkloadPaths...)
 	for _, secret := range objects.Secrets {
-		if slices.ContainsFunc(d.sources.Secrets, func(of cip.Secret) bool { return of.System() && of.Name == secret.Name }) {
+		if slices.ContainsFunc(d.sources.Secrets, func(of cip.Secret) bool { return secret.Namespace == "" && of.System() && of.Name == secret.Name }) {
 			d.unused("Secret", secret.Name)
 			continue
 		}
 		d.sources.Secrets = append(d.sources.Secrets, secret)
 	}
 	for _, text := range objects.ConfigMaps {
-		if slices.ContainsFunc(d.sources.ConfigMaps, func(of cip.ConfigMap) bool { return of.System() && of.Name == text.Name }) {
+		if slices.ContainsFunc(d.sources.ConfigMaps, func(of cip.ConfigMap) bool { return text.Namespace == "" && of.System() && of.Name == text.Name }) {
 			d.unused("ConfigMap", text.Name)
 			continue
 		}
@@ -81,7 +81,7 @@ func (d *Documents) unused(kind, name string) {
 // contested denies what two policies of one name match.
 func contested(file, object cip.Policy) cip.Policy {
 	return cip.Policy{
-		Name: file.Name, Version: file.Version,
+		Name: file.Name, Namespace: file.Namespace, Version: file.Version,
 		Spec: cip.Spec{
 			Mode: cip.ModeEnforce, Authorities: []cip.Authority{{Name: "authority-0"}},
 			Images: slices.Concat(file.Spec.Images, object.Spec.Images),
@@ -102,7 +102,7 @@ func (d *Documents) Outcomes(set *rego.Set) map[string]status.Outcome {
 			}
 			outcome.Uncompiled[path] = cause
 		}
-		out["ClusterImagePolicy "+policy.Name] = outcome
+		out[policy.String()] = outcome
 	}
 	for _, policy := range set.Raw() {
 		for _, object := range policy.Objects() {

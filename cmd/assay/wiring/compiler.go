@@ -20,10 +20,13 @@ import (
 type Compiler struct {
 	// Serving is the set that serves.
 	Serving *rego.Set
+	// Sources are those of [Flags.SourcePrefixes].
+	Sources []string
 }
 
 // Check compiles what the policy brings along. What it refers to is somewhere else.
-func (Compiler) Check(ctx context.Context, policy cip.Policy) (problems, warnings []string) {
+func (c Compiler) Check(ctx context.Context, policy cip.Policy) (problems, warnings []string) {
+	problems = outside(policy, c.Sources)
 	for _, source := range compile.Sources(policy) {
 		if source.Text == "" {
 			continue

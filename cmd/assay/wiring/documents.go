@@ -80,7 +80,7 @@ func (d *Documents) read(file string) error {
 		return nil
 	}
 	for _, policy := range parsed.Policies {
-		if err := once("ClusterImagePolicy", policy.Name); err != nil {
+		if err := once(policy.Kind(), policy.Name); err != nil {
 			return err
 		}
 		d.Policies = append(d.Policies, policy)
@@ -125,7 +125,7 @@ func (d *Documents) read(file string) error {
 // InFiles counts the policies that files have.
 func (d *Documents) InFiles() (n int) {
 	for _, policy := range d.Policies {
-		if d.names["ClusterImagePolicy "+policy.Name] != "" {
+		if d.names[policy.String()] != "" {
 			n++
 		}
 	}
@@ -180,7 +180,7 @@ func (d *Documents) undefined() {
 	}
 	for _, policy := range d.Policies {
 		at := "policy " + policy.Name
-		if file := d.names["ClusterImagePolicy "+policy.Name]; file != "" {
+		if file := d.names[policy.String()]; file != "" {
 			at = file + ": " + at
 		}
 		for i, authority := range policy.Spec.Authorities {

@@ -41,8 +41,9 @@ type Flags struct {
 	InlinePolicies    string
 	PrivateRegistries bool
 	Registries        string
-	Mutate            string // of serve alone, see Tags
-	Cluster           bool   // of serve alone: policies are objects of a cluster, too
+	Sources           []string // where an ImagePolicy may have signatures looked for
+	Mutate            string   // of serve alone, see Tags
+	Cluster           bool     // of serve alone: policies are objects of a cluster, too
 	Rego              allow.Flags
 	TUF               TUFFlags
 	Record            recording.Flags
@@ -65,6 +66,7 @@ func (f *Flags) AddEngine(cmd *cobra.Command, privateRegistries bool) {
 	flags.StringVar(&f.InlinePolicies, "inline-policies", "upstream", "how CUE and Rego inside policies are read: upstream or strict")
 	flags.BoolVar(&f.PrivateRegistries, "allow-private-registries", privateRegistries, "dial registries on loopback and private addresses")
 	flags.StringVar(&f.Registries, "registries", "", "`file` about single registries: CAs, client certificates, plain HTTP and mirrors")
+	flags.StringArrayVar(&f.Sources, "image-policy-source", nil, "`repository`, or registry, in which an ImagePolicy may have signatures looked for besides the image's own (repeatable)")
 	f.Rego.AddRegistries(cmd)
 	f.Rego.Add(cmd)
 	f.TUF.add(cmd)
@@ -105,6 +107,9 @@ func (f *Flags) check() error {
 	case "upstream", "strict":
 	default:
 		return fmt.Errorf("--inline-policies: got %q, want upstream or strict", f.InlinePolicies)
+	}
+	if _, err := f.SourcePrefixes(); err != nil {
+		return err
 	}
 	return f.Rego.Check()
 }
@@ -200,6 +205,8 @@ func (w *Wiring) files() (*Documents, error) {
 
 // complete wires what was read.
 func (w *Wiring) complete(ctx context.Context, d *Documents) *Documents {
+	allowed, _ := w.Flags.SourcePrefixes() // checked
+	d.restrict(allowed)
 	d.Named = w.rootsOf(d.roots)
 	d.Warnings = append(d.Warnings, d.Named.warnings()...)
 	d.Resolve(ctx, w.Resolver)
