@@ -66,7 +66,7 @@ func TestDefinitionsOfPolicyControllerAreReplaced(t *testing.T) {
 				c.Kubectl(t, "patch", "crd", plural, "--type=json", "-p", `[{"op": "replace", "path": "/spec/conversion", "value": {"strategy": "None"}}]`)
 			}
 			if tt.now[0] == "replace" { // which creates none
-				c.Kubectl(t, "create", "-f", definitions+"/regopolicies.policy.assay.dev.yaml", "-f", definitions+"/workloadpaths.policy.assay.dev.yaml")
+				c.Kubectl(t, "create", "-f", definitions+"/imagepolicies.policy.assay.dev.yaml", "-f", definitions+"/regopolicies.policy.assay.dev.yaml", "-f", definitions+"/workloadpaths.policy.assay.dev.yaml")
 			}
 			c.Kubectl(t, append(tt.now, "-f", definitions)...)
 			if got := c.Kubectl(t, "get", "crd", plural, "-o", "jsonpath={.spec.conversion}"); got != `{"strategy":"None"}` {

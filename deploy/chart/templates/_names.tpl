@@ -17,6 +17,9 @@ app.kubernetes.io/part-of: assay
 name: {{ .name }}
 labels:
   {{- include "assay.labels" .root | nindent 2 }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- with merge dict (.annotations | default dict) .root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

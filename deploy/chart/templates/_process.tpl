@@ -12,6 +12,9 @@
 {{- else if .Values.pullSecrets.secret }}
 {{- fail (printf "pullSecrets.secret: got %s, want it with pullSecrets.mode=central alone" .Values.pullSecrets.secret) }}
 {{- end }}
+{{- range .Values.imagePolicies.sources }}
+- --image-policy-source={{ . }}
+{{- end }}
 {{- if .Values.certManager.enabled }}
 - --tls-cert=/etc/assay/tls/tls.crt
 - --tls-key=/etc/assay/tls/tls.key

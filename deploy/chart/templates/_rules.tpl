@@ -41,6 +41,11 @@
   operations: [CREATE, UPDATE]
   resources: [trustroots]
   scope: Cluster
+- apiGroups: [policy.assay.dev]
+  apiVersions: [v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [imagepolicies]
+  scope: Namespaced
 {{- end }}
 
 {{- define "assay.ownRules" -}}
