@@ -296,7 +296,7 @@ func testOutage(t *testing.T, c *cluster.Cluster, r *replica) {
 	apply(t, c, policy("stays", passes))
 	eventually(t, "a policy", func() bool { return r.images("stays") != "" })
 	c.StopAPIServer(t)
-	eventually(t, "what is stale is named", func() bool { return len(r.Problems()) == 6 })
+	eventually(t, "what is stale is named", func() bool { return len(r.Problems()) == 7 })
 	if r.images("stays") == "" || !r.Synced() || r.Objects().Settings.NoMatch != "warn" {
 		t.Error("got nothing of what was there before")
 	}
