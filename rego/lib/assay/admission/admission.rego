@@ -154,11 +154,15 @@ matched[name] := names if {
 	}
 }
 
-# Those of the cluster, and those of the namespace.
-_candidates(name) := cluster | namespaced if {
-	cluster := data.cip_index.candidates with input as {"image": name}
-	namespace := match.namespace # of the review, and not of what is asked
-	namespaced := {policy | some policy in data.cip_index.namespaced[namespace]} with input as {"image": name}
+# Those of the cluster, and those of the review's namespace.
+_candidates(name) := _of_cluster(name) | _of_namespace(name, match.namespace)
+
+_of_cluster(name) := names if {
+	names := data.cip_index.candidates with input as {"image": name}
+}
+
+_of_namespace(name, namespace) := names if {
+	names := {policy | some policy in data.cip_index.namespaced[namespace]} with input as {"image": name}
 }
 
 # METADATA

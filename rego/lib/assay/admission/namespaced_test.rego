@@ -25,11 +25,11 @@ _softly := object.union(_failing, {"mode": "warn"})
 
 # The policy of a namespace beside one of the cluster, and alone.
 _tightened := {
-	"one that fails denies what the cluster's admits": {"cluster": {"p": _passing}, "own": _failing, "no_match": "deny", "allowed": false},
-	"one that passes admits nothing that the cluster's denies": {"cluster": {"p": _failing}, "own": _passing, "no_match": "deny", "allowed": false},
+	"it denies what others admit": {"cluster": {"p": _passing}, "own": _failing, "no_match": "deny", "allowed": false},
+	"it admits not what others deny": {"cluster": {"p": _failing}, "own": _passing, "no_match": "deny", "allowed": false},
 	"one that passes is no match": {"cluster": {}, "own": _passing, "no_match": "deny", "allowed": false},
 	"nor where its own mode is warn": {"cluster": {}, "own": _softly, "no_match": "deny", "allowed": false},
-	"one that fails denies what no match would admit": {"cluster": {}, "own": _failing, "no_match": "allow", "allowed": false},
+	"it denies what no match would admit": {"cluster": {}, "own": _failing, "no_match": "allow", "allowed": false},
 	"nor is it what no match warns of": {"cluster": {}, "own": _failing, "no_match": "warn", "allowed": false},
 	"both that pass admit": {"cluster": {"p": _passing}, "own": _passing, "no_match": "deny", "allowed": true},
 	"its mode softens itself": {"cluster": {"p": _passing}, "own": _softly, "no_match": "deny", "allowed": true},

@@ -23,6 +23,7 @@ _labels := labels if {
 # METADATA
 # title: Namespace
 # description: The namespace of the object under review, empty for one without.
+# scope: document
 default namespace := ""
 
 namespace := input.request.namespace if is_string(input.request.namespace)
