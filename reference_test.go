@@ -19,9 +19,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/resource"
 )
 
-// The tables of docs/reference.md are made from the types of rego/cip: paths and
+// The tables of docs/reference.md are made from the types of rego/cip and rego/resource: paths and
 // types by reflection, the meaning from the comments. A comment becomes a row by
 // few rules, so that it reads well in both places:
 //
@@ -44,11 +45,12 @@ var referenceBlock = regexp.MustCompile(`(?s)(<!-- fields of (\w+): (\S+), writt
 
 func TestReferenceIsMadeFromTheTypes(t *testing.T) {
 	t.Parallel()
-	text, comments := read(t, reference), readComments(t, "rego/cip")
+	text, comments := read(t, reference), readComments(t, "rego/cip", "rego/resource")
 	blocks := referenceBlock.FindAllStringSubmatch(text, -1)
 	written := map[string]string{}
 	for kind, schema := range map[string]reflect.Type{
 		"ClusterImagePolicy": reflect.TypeFor[cip.Spec](), "TrustRoot": reflect.TypeFor[cip.TrustRootSpec](),
+		resource.RegoPolicyKind: reflect.TypeFor[resource.RegoPolicySpec](), resource.WorkloadPathsKind: reflect.TypeFor[resource.WorkloadPathsSpec](),
 	} {
 		for _, row := range comments.rows(t, schema) {
 			home := ""
@@ -234,6 +236,8 @@ func shape(of reflect.Type) (kind string, inner reflect.Type, list bool) {
 		return "list of " + kind + "s", inner, true
 	case of.Kind() == reflect.Struct:
 		return "object", of, false
+	case of.Kind() == reflect.Map && of.Elem().Kind() == reflect.Interface:
+		return "object", nil, false
 	case of.Kind() == reflect.Map:
 		return "map of strings", nil, false
 	case of.Kind() == reflect.Bool:

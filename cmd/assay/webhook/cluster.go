@@ -91,7 +91,9 @@ type cluster struct {
 	writer  *status.Writer
 	denials *status.Denials
 	matched matched
-	judging chan struct{} // full while a policy is judged as it is applied
+	// judging are full while a policy is judged as it is applied: one of the cluster, and one
+	// of a namespace, whose author keeps nobody else waiting.
+	judging, judgingOwned chan struct{}
 }
 
 func (f *clusterFlags) open(version string, log *slog.Logger) (*cluster, error) {
@@ -118,7 +120,7 @@ func (f *clusterFlags) open(version string, log *slog.Logger) (*cluster, error) 
 	return &cluster{
 		client: client, keeper: keeper, tenants: tenants.New(puller), watcher: watch.New(client, log), lease: lease.New(client, leaseName, name, log),
 		writer: status.NewWriter(client, name, log), denials: status.NewDenials(client, name, log),
-		judging: make(chan struct{}, 1),
+		judging: make(chan struct{}, 1), judgingOwned: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -215,9 +217,13 @@ func (r *reloader) policies(verdict func(hook.Judge, context.Context, hook.Reque
 		if err != nil {
 			return server.Decision{Verdict: admission.Verdict{Reasons: []string{err.Error()}}}, nil
 		}
+		turn := c.judging
+		if request.Kind == cip.ImagePolicyKind {
+			turn = c.judgingOwned
+		}
 		select {
-		case c.judging <- struct{}{}:
-			defer func() { <-c.judging }()
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
 		case <-ctx.Done():
 			return server.Decision{Verdict: admission.Verdict{Reasons: []string{"another policy is being judged: try again"}}}, nil
 		}

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -165,12 +166,14 @@ func TestPoliciesAreJudgedOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	log := slog.New(slog.DiscardHandler)
 	client := &kube.Client{Interface: dynamic.NewForConfigOrDie(&rest.Config{Host: "127.0.0.1:1"})}
-	c := &cluster{client: client, watcher: watch.New(client, log), judging: make(chan struct{}, 1)}
+	c := &cluster{client: client, watcher: watch.New(client, log), judging: make(chan struct{}, 1), judgingOwned: make(chan struct{}, 1)}
 	begun, end := make(chan struct{}), make(chan struct{})
 	r := &reloader{cluster: c, engine: rego.NewEngine(compiled(t, rego.Source{}), nil), wiring: &wiring.Wiring{Flags: wiring.Defaults()}}
-	decide := r.policies(func(hook.Judge, context.Context, hook.Request) hook.Verdict {
-		begun <- struct{}{}
-		<-end
+	decide := r.policies(func(_ hook.Judge, _ context.Context, r hook.Request) hook.Verdict {
+		if r.Kind == "TrustRoot" {
+			begun <- struct{}{}
+			<-end
+		}
 		return hook.Verdict{Allowed: true}
 	})
 	review := []byte(`{"request": {"operation": "CREATE", "kind": {"group": "policy.sigstore.dev", "kind": "TrustRoot"}}}`)
@@ -184,6 +187,11 @@ func TestPoliciesAreJudgedOneAfterTheOther(t *testing.T) {
 	cancel()
 	if decision, err := decide(late, review); err != nil || decision.Allowed || !strings.Contains(strings.Join(decision.Reasons, ""), "try again") {
 		t.Errorf("the second: got %+v and %v, want it refused", decision, err)
+	}
+	// Nor do those of namespaces and those of the cluster wait for each other.
+	owned := bytes.ReplaceAll(bytes.ReplaceAll(review, []byte("policy.sigstore.dev"), []byte("policy.assay.dev")), []byte("TrustRoot"), []byte("ImagePolicy"))
+	if decision, err := decide(t.Context(), owned); err != nil || !decision.Allowed {
+		t.Errorf("one of a namespace: got %+v and %v, want it judged", decision, err)
 	}
 	close(end)
 	if !<-first {
