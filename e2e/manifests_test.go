@@ -26,6 +26,20 @@ spec:
   authorities: [{static: {action: pass}}]
 `
 
+const own = `apiVersion: v1
+kind: ConfigMap
+metadata: {name: text, namespace: default}
+data: {policy: "package sigstore\nisCompliant := true"}
+---
+apiVersion: policy.assay.dev/v1alpha1
+kind: ImagePolicy
+metadata: {name: own, namespace: default}
+spec:
+  images: [{glob: example.com/app**}]
+  authorities: [{static: {action: pass}}]
+  policy: {type: rego, configMapRef: {name: text, key: policy}}
+`
+
 // TestManifestsAreEnough runs what the Deployment says with the rights of its ServiceAccount, behind
 // the webhooks that the manifests register. Nothing that it asks the API server for is refused.
 func TestManifestsAreEnough(t *testing.T) {
@@ -65,6 +79,12 @@ func TestManifestsAreEnough(t *testing.T) {
 	if _, err := c.TryKubectl(t, "", "run", "other", "--image="+strings.ReplaceAll(admitted, "app", "other")); err == nil {
 		t.Error("got a Pod admitted that no policy matches, want it denied")
 	}
+	if _, err := c.TryKubectl(t, own, "apply", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, said, "the policy of a namespace is in force, with the text of a ConfigMap there", "True", func() string {
+		return c.Kubectl(t, "get", "imagepolicy", "own", `--output=jsonpath={.status.conditions[?(@.type=="Ready")].status}`)
+	})
 	eventually(t, said, "an Event says so", "ImageDenied", func() string { return c.Kubectl(t, "get", "events") })
 	if got := c.Kubectl(t, "get", "leases", "--namespace=cosign-system", "-o", "jsonpath={.items[*].metadata.name}"); got != "assay" {
 		t.Errorf("got Leases %q, want assay", got)

@@ -30,13 +30,15 @@ func needed() []right {
 	}
 	add("get list watch", "policy.sigstore.dev", "clusterimagepolicies trustroots", "", "")
 	add("patch", "policy.sigstore.dev", "clusterimagepolicies/status trustroots/status", "", "")
+	add("get list watch", "policy.assay.dev", "imagepolicies regopolicies workloadpaths", "", "")
+	add("patch", "policy.assay.dev", "imagepolicies/status regopolicies/status workloadpaths/status", "", "")
 	add("list watch", "", "namespaces", "", "")
 	add("create", "events.k8s.io", "events", "shop", "")
 	add("get list watch", "", "configmaps secrets", system, "key")
 	add("get list watch patch", "", "secrets", system, "webhook-certs")
 	add("create", "coordination.k8s.io", "leases", system, "")
 	add("get update", "coordination.k8s.io", "leases", system, "assay")
-	add("get", "", "secrets serviceaccounts", "shop", "pull")
+	add("get", "", "configmaps secrets serviceaccounts", "shop", "pull")
 	for _, name := range []string{"policy.sigstore.dev", "validating.clusterimagepolicy.sigstore.dev"} {
 		add("list watch patch", "admissionregistration.k8s.io", "validatingwebhookconfigurations", "", name)
 	}
@@ -57,12 +59,13 @@ func refused() []right {
 	}
 	add("list watch", "", "secrets serviceaccounts configmaps pods", "", "")
 	add("list watch", "", "secrets serviceaccounts configmaps pods", "shop", "")
-	add("get", "", "configmaps pods pods/log", "shop", "a")
+	add("get", "", "pods pods/log", "shop", "a")
 	add("create update patch delete", "", "secrets configmaps serviceaccounts pods pods/exec namespaces nodes", system, "a")
 	add("create update patch delete", "", "secrets configmaps serviceaccounts serviceaccounts/token pods", "shop", "a")
 	add("update delete", "", "secrets", system, "webhook-certs")
 	add("update patch delete", "", "namespaces namespaces/status namespaces/finalize", "", "shop")
 	add("create update patch delete", "policy.sigstore.dev", "clusterimagepolicies trustroots", "", "p")
+	add("create update patch delete", "policy.assay.dev", "imagepolicies", "shop", "p")
 	add("create", "admissionregistration.k8s.io", "validatingwebhookconfigurations mutatingwebhookconfigurations validatingadmissionpolicies validatingadmissionpolicybindings", "", "")
 	add("patch update delete", "admissionregistration.k8s.io", "validatingadmissionpolicies validatingadmissionpolicybindings", "", "namespaces.policy.sigstore.dev")
 	add("list watch patch", "admissionregistration.k8s.io", "validatingwebhookconfigurations mutatingwebhookconfigurations", "", "another")

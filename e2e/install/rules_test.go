@@ -53,6 +53,7 @@ func rules(t *testing.T, c *cluster.Cluster) {
 		{"what runs no image", "", []string{"create", "configmap", "c"}, ""},
 		{"a Pod elsewhere", pod, []string{"create", "-f", "-", "--dry-run=server", "--namespace=default"}, ""},
 		{"a policy", `{apiVersion: policy.sigstore.dev/v1beta1, kind: ClusterImagePolicy, metadata: {name: p}, spec: {}}`, []string{"create", "-f", "-"}, defaults},
+		{"a policy of a namespace", `{apiVersion: policy.assay.dev/v1alpha1, kind: ImagePolicy, metadata: {name: p}, spec: {}}`, []string{"create", "-f", "-"}, defaults},
 		{"a trust root", `{apiVersion: policy.sigstore.dev/v1alpha1, kind: TrustRoot, metadata: {name: r}, spec: {remote: {root: e30=, mirror: "https://a.b"}}}`, []string{"create", "-f", "-"}, defaults},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
