@@ -53,3 +53,17 @@ func TestImagePoliciesTightenTheirNamespace(t *testing.T) {
 		})
 	}
 }
+
+// TestRegoInsideCallsNoCUE: each call would be an evaluation that nobody can end.
+func TestRegoInsideCallsNoCUE(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t, "images: {}")
+	for _, builtin := range []string{"cue.validate", "cue.validate_concrete"} {
+		r := open(t, w, setup{policies: static("all", "**", "pass",
+			"  policy: {type: rego, data: \"package sigstore\\nisCompliant if "+builtin+"(`a: 1`, {}).ok\"}\n")})
+		reasons, _ := judge(t, r, pod(someApp))
+		if got := strings.Join(reasons, "\n"); !strings.Contains(got, "undefined function "+builtin) {
+			t.Errorf("%s: got %q, want it unknown", builtin, got)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -59,7 +60,10 @@ func (p *policies) know(modes map[string]string) {
 	for name := range modes {
 		names = append(names, name)
 	}
-	slices.Sort(names)
+	// Those of the cluster first: namespaces must not crowd them out.
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(strings.Count(a, "/"), strings.Count(b, "/")), strings.Compare(a, b))
+	})
 	if len(names) > mostPolicies {
 		names = names[:mostPolicies]
 	}

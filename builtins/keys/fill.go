@@ -76,6 +76,8 @@ type object struct{ namespace, name string }
 
 func newFiller(r *Resolver, sources Sources) *filler {
 	f := &filler{resolver: r, place: sources.Place, secrets: map[object]cip.Secret{}, configMaps: map[object]cip.ConfigMap{}, elsewhere: map[string]string{}}
+	// What is in files is found as a file says where it is. What a namespace of a cluster has
+	// is found by its own policies alone: to no other is it even a wrong place.
 	for _, secret := range sources.Secrets {
 		if secret.Namespace != "" {
 			f.secrets[object{secret.Namespace, secret.Name}] = secret
@@ -95,6 +97,16 @@ func newFiller(r *Resolver, sources Sources) *filler {
 			continue
 		}
 		f.elsewhere["configmap "+configMap.Name] = configMap.Namespace
+	}
+	for _, secret := range sources.Owned.Secrets {
+		if secret.Namespace != "" {
+			f.secrets[object{secret.Namespace, secret.Name}] = secret
+		}
+	}
+	for _, configMap := range sources.Owned.ConfigMaps {
+		if configMap.Namespace != "" {
+			f.configMaps[object{configMap.Namespace, configMap.Name}] = configMap
+		}
 	}
 	return f
 }
@@ -216,6 +228,8 @@ func (f *filler) configMap(of object, key string) (string, error) {
 	switch {
 	case !ok:
 		return "", fmt.Errorf("configmap %q does not contain key %s", name, key)
+	case of.namespace != "" && len(text) > cip.MostOwnedText:
+		return "", fmt.Errorf("configmap %q key %s: got %d bytes, want at most %d for an ImagePolicy", name, key, len(text), cip.MostOwnedText)
 	case text == "":
 		return "", fmt.Errorf("configmap %q key %s: %w", name, key, errEmptyEntry)
 	}

@@ -71,12 +71,21 @@ type Options struct {
 type Sources struct {
 	Secrets    []cip.Secret
 	ConfigMaps []cip.ConfigMap
+	// Owned are those that namespaces of a cluster have. A ClusterImagePolicy finds none of
+	// them, whatever its namespace is called.
+	Owned Owned
 	// Place is where they are from, for messages. Empty, it is the policy files.
 	Place string
 }
 
+// Owned are Secrets and ConfigMaps that ImagePolicies refer to, each with its namespace.
+type Owned struct {
+	Secrets    []cip.Secret
+	ConfigMaps []cip.ConfigMap
+}
+
 // Generation names the content of the Secrets, in their order. ConfigMaps are part
-// of the policies they become.
+// of the policies they become, and so are the Secrets of namespaces.
 func (s Sources) Generation() string {
 	sum := sha256.New()
 	for _, secret := range s.Secrets {

@@ -61,6 +61,41 @@ func TestOfANamespaceNothingElseIsRead(t *testing.T) {
 	}
 }
 
+// TestWhatANamespaceHasIsNobodyElses: also not where it is called as the default for files.
+func TestWhatANamespaceHasIsNobodyElses(t *testing.T) {
+	t.Parallel()
+	own, system := publicPEM(t, newKey(t).Public()), publicPEM(t, newKey(t).Public())
+	secret := func(namespace, data string) cip.Secret {
+		return cip.Secret{Name: "k", Namespace: namespace, Data: map[string][]byte{"cosign.pub": []byte(data)}}
+	}
+	owned := keys.Owned{
+		Secrets:    []cip.Secret{secret("cosign-system", own)},
+		ConfigMaps: []cip.ConfigMap{{Name: "c", Namespace: "cosign-system", Data: map[string]string{"p": "own: 1"}}},
+	}
+	resolve := func(namespace string, sources keys.Sources) cip.Policy {
+		p := policy(cip.KeyRef{SecretRef: &cip.SecretRef{Name: "k"}})
+		p.Namespace, p.Spec.Policy = namespace, &cip.PolicyRef{Type: "rego", ConfigMapRef: &cip.ConfigMapRef{Name: "c", Key: "p"}}
+		resolved, _ := keys.New(keys.Options{KMS: none(t)}).Resolve(t.Context(), []cip.Policy{p}, sources)
+		return resolved[0]
+	}
+	cluster := resolve("", keys.Sources{Owned: owned, Place: "the system namespace of the cluster"})
+	want := map[string]string{
+		"spec.authorities[0]": `secret "k" not found, looked in the system namespace of the cluster`,
+		"spec.policy":         `configmap "c" not found, looked in the system namespace of the cluster`,
+	}
+	if diff := cmp.Diff(want, cluster.Gaps); diff != "" {
+		t.Errorf("a policy of the cluster: -want +got:\n%s", diff)
+	}
+	both := resolve("", keys.Sources{Secrets: []cip.Secret{secret("", system)}, Owned: owned, Place: "the system namespace of the cluster"})
+	if got := both.Spec.Authorities[0].Key.Data; got != system {
+		t.Errorf("a policy of the cluster: got the key %q, want that of the system namespace", got)
+	}
+	mine := resolve("cosign-system", keys.Sources{Secrets: []cip.Secret{secret("", system)}, Owned: owned})
+	if got := mine.Spec.Authorities[0].Key.Data; got != own || mine.Spec.Policy.Data != "own: 1" {
+		t.Errorf("its own policy: got the key %q and the text %q", got, mine.Spec.Policy.Data)
+	}
+}
+
 func TestOfANamespaceTextsAreItsOwn(t *testing.T) {
 	t.Parallel()
 	configMap := func(namespace, text string) cip.ConfigMap {

@@ -107,9 +107,14 @@ func (h *held) objects(revision uint64, forbidden func(Reference) string) Object
 		out.refuse(Refused{Kind: configMapKind, Name: settingsName, Cause: item.cause, Serving: item.known})
 		out.warn(configMapKind+" "+settingsName, item.warnings)
 	}
+	counts := map[string]int{} // policies by namespace
 	for _, of := range []*kept[policyItem]{h.policies, h.owned} {
 		for _, name := range slices.Sorted(maps.Keys(of.byName)) {
 			item := of.byName[name].under(out.Settings)
+			namespace := item.serves.Namespace
+			if counts[namespace]++; namespace != "" && counts[namespace] > mostOwned {
+				item = item.beyond()
+			}
 			out.Policies = append(out.Policies, item.serves)
 			out.add(item.seen, Refused{Kind: item.seen.Kind, Name: name, Cause: item.cause}, item.warnings)
 		}

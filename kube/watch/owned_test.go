@@ -115,13 +115,56 @@ func TestReferencesOfNamespacesAreBoundedApart(t *testing.T) {
 	for _, r := range kept {
 		byNamespace[r.Namespace]++
 	}
-	if byNamespace[""] != mostReferences || byNamespace["team-00"] != mostOfOne || len(kept) != 2*mostReferences {
-		t.Errorf("got %v, want all of the cluster and at most %d of each namespace", byNamespace, mostOfOne)
+	if byNamespace[""] != mostReferences || len(kept) != 2*mostReferences {
+		t.Errorf("got %v, want all of the cluster", byNamespace)
+	}
+	for i := range 30 { // 16 or 17 of 500
+		if got := byNamespace[fmt.Sprintf("team-%02d", i)]; got < mostReferences/30 || got > mostOfOne {
+			t.Errorf("team-%02d: got %d, want a fair share", i, got)
+		}
+	}
+	again, _ := bounded(wanted, nil)
+	if diff := cmp.Diff(kept[mostReferences:], again); diff != "" {
+		t.Errorf("after a restart (-before +after):\n%s", diff)
 	}
 	if got, want := len(beyond), len(wanted)-mostReferences; got != want {
 		t.Errorf("got %d beyond, want %d", got, want)
 	}
 	if beyond[0].Cause != tooManyOfOne || beyond[0].Name != "team-00/k0020" {
 		t.Errorf("got %v, want the first beyond the bound of its namespace", beyond[0])
+	}
+}
+
+// TestMoreThanANamespaceMayHave are denied there, and no other is.
+func TestMoreThanANamespaceMayHave(t *testing.T) {
+	t.Parallel()
+	w := New(&kube.Client{Namespace: "security"}, slog.New(slog.DiscardHandler))
+	if err := fill(t, w).Replace(nil, "1"); err != nil {
+		t.Fatal(err)
+	}
+	list := []any{ownedObject(t, "team-b", "own", "{mode: warn, images: [{glob: a.b/c}], authorities: [{static: {action: pass}}]}")}
+	for i := range mostOwned + 1 {
+		list = append(list, ownedObject(t, "team-a", fmt.Sprintf("p%03d", i), "{mode: warn, images: [{glob: a.b/c}], authorities: [{static: {action: pass}}]}"))
+	}
+	large := ownedObject(t, "team-c", "large", "{images: [{glob: a.b/c}], authorities: [{static: {action: fail, message: "+strings.Repeat("m", maxOwned)+"}}]}")
+	if err := w.held.owned.Replace(append(list, large), "1"); err != nil {
+		t.Fatal(err)
+	}
+	w.publish()
+	refused := map[string]string{}
+	for _, p := range w.Objects().Policies {
+		if cause := p.Gaps["spec.authorities[0]"]; cause != "" {
+			refused[p.Name] = cause
+			if p.Spec.Mode != cip.ModeEnforce || len(p.Spec.Authorities) != 1 || p.Spec.Authorities[0].Static != nil || p.Spec.Images[0].Glob != "a.b/c" {
+				t.Errorf("%s: got %+v, want what its globs match denied", p.Name, p.Spec)
+			}
+		}
+	}
+	want := map[string]string{
+		fmt.Sprintf("team-a/p%03d", mostOwned): "the policy is not asked: the namespace has more than 50 ImagePolicies",
+		"team-c/large":                         "",
+	}
+	if len(refused) != 2 || refused["team-a/p050"] != want["team-a/p050"] || !strings.Contains(refused["team-c/large"], "want an ImagePolicy of at most 65536") {
+		t.Errorf("got %q, want %q", refused, want)
 	}
 }

@@ -22,7 +22,17 @@ const (
 )
 
 // mostImages is how many globs a policy may have: those of rego/cip.
-const mostImages = 10_000
+const (
+	mostImages      = 10_000
+	mostOwnedImages = 100 // of an ImagePolicy
+)
+
+// mostOwned is how many ImagePolicies of one namespace are asked, the first by name, and
+// maxOwned how large one may be as it is written.
+const (
+	mostOwned = 50
+	maxOwned  = 64 << 10
+)
 
 // mostCause bounds the cause of a refusal: it stands in each denial.
 const mostCause = 1024
@@ -57,6 +67,15 @@ func (p policyItem) under(s Settings) policyItem {
 // fullName is NAMESPACE/NAME.
 func fullName(object *unstructured.Unstructured) string {
 	return Reference{Namespace: object.GetNamespace(), Name: object.GetName()}.FullName()
+}
+
+// beyond is the item where its namespace has more than are asked: what it matches is denied.
+func (p policyItem) beyond() policyItem {
+	p.cause = fmt.Sprintf("the namespace has more than %d ImagePolicies", mostOwned)
+	p.serves.Spec.Mode, p.serves.Spec.Match, p.serves.Spec.Policy = cip.ModeEnforce, nil, nil
+	p.serves.Spec.Authorities = []cip.Authority{{Name: "authority-0"}}
+	p.serves.Gaps = map[string]string{"spec.authorities[0]": "the policy is not asked: " + p.cause}
+	return p
 }
 
 // readPolicy reads one object. It never fails: what cannot be read denies.
@@ -108,7 +127,7 @@ func standIn(object *unstructured.Unstructured, cause string, before ...*cip.Pol
 	}
 	slices.Sort(globs)
 	globs = slices.Compact(globs)
-	if !known || len(globs) > mostImages {
+	if owned := object.GetNamespace() != ""; !known || len(globs) > mostImages || owned && len(globs) > mostOwnedImages {
 		globs = []string{"**"}
 	}
 	p := cip.Policy{
@@ -178,6 +197,9 @@ func parse(object *unstructured.Unstructured, settings cip.Settings, without ...
 	data, err := written(object, without...)
 	if err != nil {
 		return nil, err
+	}
+	if object.GetKind() == cip.ImagePolicyKind && len(data) > maxOwned {
+		return nil, fmt.Errorf("got %d bytes, want an ImagePolicy of at most %d", len(data), maxOwned)
 	}
 	return settings.Parse(data)
 }

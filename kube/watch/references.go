@@ -14,8 +14,8 @@ import (
 )
 
 // mostReferences bounds the Secrets and ConfigMaps that are watched: each is a watch of
-// its own, and nobody is allowed to list all of them. Those of namespaces are bounded apart:
-// their policies take nothing from the cluster's, and those of one nothing from another's.
+// its own, and nobody is allowed to list all of them. Those of namespaces are bounded apart,
+// and shared out: their policies take nothing from the cluster's.
 const (
 	mostReferences = 500
 	mostOfOne      = 20
@@ -126,15 +126,30 @@ func bounded(wanted []Reference, watched map[Reference]bool) (kept []Reference, 
 	kept, refused := within(byNamespace[""], watched, mostReferences)
 	refuse(refused, tooMany)
 	delete(byNamespace, "")
-	var owned []Reference
-	for _, namespace := range slices.Sorted(maps.Keys(byNamespace)) {
-		few, refused := within(byNamespace[namespace], watched, mostOfOne)
-		owned = append(owned, few...)
-		refuse(refused, tooManyOfOne)
-	}
-	owned, refused = within(owned, watched, mostReferences)
+	few, refused := shared(byNamespace, mostOfOne, watched)
+	refuse(refused, tooManyOfOne)
+	owned, refused := within(few, nil, mostReferences)
 	refuse(refused, tooMany)
 	return append(kept, owned...), beyond
+}
+
+// shared takes turns: the first reference of each namespace, then the second of each, as
+// many as one may have. So what is beyond the bound of all is of those that have most.
+func shared(byNamespace map[string][]Reference, most int, watched map[Reference]bool) (turns, beyond []Reference) {
+	few := map[string][]Reference{}
+	names := slices.Sorted(maps.Keys(byNamespace))
+	for _, namespace := range names {
+		kept, refused := within(byNamespace[namespace], watched, most)
+		few[namespace], beyond = kept, append(beyond, refused...)
+	}
+	for turn := range most {
+		for _, namespace := range names {
+			if turn < len(few[namespace]) {
+				turns = append(turns, few[namespace][turn])
+			}
+		}
+	}
+	return turns, beyond
 }
 
 // within splits what is wanted into what is watched and what is too much. What is watched

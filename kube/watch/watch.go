@@ -156,7 +156,10 @@ func (w *Watcher) resourceOf(r Reference) dynamic.ResourceInterface {
 }
 
 func (w *Watcher) nameOf(r Reference) string {
-	return r.Kind + " " + cmp.Or(r.Namespace, w.client.Namespace) + "/" + r.Name
+	if r.Namespace != "" {
+		return r.String() + " for ImagePolicies" // which may be of the system namespace as well
+	}
+	return r.Kind + " " + w.client.Namespace + "/" + r.Name
 }
 
 // follow watches what policies refer to, and nothing else.

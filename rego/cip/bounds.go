@@ -26,6 +26,19 @@ const (
 	maxExcerpt = 512
 )
 
+// limits are what one policy may hold, and that of a namespace much less: they are as many
+// as its author likes, and others wait for them.
+type limits struct {
+	images, authorities, attestations, identities, match, instructions int
+}
+
+func (v *validation) limits() limits {
+	if v.owner != "" {
+		return limits{images: 100, authorities: 16, attestations: 8, identities: 100, match: 100, instructions: 1 << 15}
+	}
+	return limits{mostImages, mostAuthorities, mostAttestations, mostIdentities, mostMatch, mostTogether}
+}
+
 // most reports a list that is too long, and whether it is: what else is wrong
 // with a list of that length is not said.
 func (v *validation) most(what string, got, most int, path string) bool {
@@ -45,14 +58,14 @@ func excerpt(text string) string {
 
 // expression checks one of an identity. After too many nothing more is looked at.
 func (v *validation) expression(expression, path string) {
-	if expression == "" || v.instructions > mostTogether {
+	if expression == "" || v.instructions > v.limits().instructions {
 		return
 	}
 	instructions, err := bounded.Check(expression)
 	if err != nil {
 		v.invalid(expression, path, "regex is invalid: "+err.Error())
 	}
-	if v.instructions += instructions; v.instructions > mostTogether {
-		v.add(fmt.Sprintf("too many instructions: got more than %d in all expressions of the policy", mostTogether), "", path)
+	if v.instructions += instructions; v.instructions > v.limits().instructions {
+		v.add(fmt.Sprintf("too many instructions: got more than %d in all expressions of the policy", v.limits().instructions), "", path)
 	}
 }

@@ -17,7 +17,7 @@ func imagePolicy(metadata, authority, policy string) []byte {
 func TestImagePoliciesBearTheirNamespace(t *testing.T) {
 	t.Parallel()
 	docs, err := cip.Parse(imagePolicy("{name: own, namespace: team-a}", "{key: {secretRef: {name: k, namespace: team-a}}}",
-		", policy: {type: cue, configMapRef: {name: c, namespace: team-a, key: p}}"))
+		", policy: {type: rego, configMapRef: {name: c, namespace: team-a, key: p}}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,6 +81,18 @@ func TestWhatAnImagePolicyMayNotSay(t *testing.T) {
 			"a ConfigMap of another namespace", named, fine, ", policy: {type: cue, configMapRef: {name: c, namespace: kube-system, key: k}}",
 			"invalid value: kube-system: spec.policy.configMapRef.namespace",
 		},
+		{"CUE", named, fine, ", policy: {type: cue, data: 'a: 1'}", "invalid value: cue: spec.policy.type\nonly [rego] is supported in an ImagePolicy"},
+		{"a long text", named, fine, ", policy: {type: rego, data: '" + strings.Repeat("#", cip.MostOwnedText+1) + "'}", "too long a policy: got 16385 bytes, want at most 16384: spec.policy.data"},
+		{"many authorities", named, fine + strings.Repeat(","+fine, 16), "", "too many authorities: got 17, want at most 16: spec.authorities"},
+		{"many identities", named, "{keyless: {identities: [" + strings.Repeat("{issuer: i, subject: s},", 101) + "]}}", "", "too many identities: got 101, want at most 100"},
+		{
+			"many attestations", named, "{key: {secretRef: {name: k}}, attestations: [" + strings.Repeat("{name: a, predicateType: custom},", 9) + "]}", "",
+			"too many attestations: got 9, want at most 8: spec.authorities[0].attestations",
+		},
+		{
+			"large expressions", named, "{keyless: {identities: [{issuer: i, subjectRegExp: '" + strings.Repeat("a{1000}", 40) + "'}]}}", "",
+			"too many instructions: got more than 32768 in all expressions of the policy",
+		},
 		{"what is wrong with any policy", named, "{}", "", "expected exactly one, got neither: spec.authorities[0].key"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -90,61 +102,5 @@ func TestWhatAnImagePolicyMayNotSay(t *testing.T) {
 				t.Errorf("got error %v, want %q in it", err, tt.want)
 			}
 		})
-	}
-}
-
-func TestSourcesOutsideOfWhatIsAllowed(t *testing.T) {
-	t.Parallel()
-	allowed := func(texts ...string) (out []string) {
-		for _, text := range texts {
-			prefix, err := cip.ParseSourcePrefix(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			out = append(out, prefix)
-		}
-		return out
-	}
-	all := allowed("ghcr.io", "registry.example:5000/signatures", "docker.io/acme")
-	for _, tt := range []struct {
-		name, oci string
-		allowed   []string
-		outside   bool
-	}{
-		{"none is the image's own", "", nil, false},
-		{"nothing is allowed", "ghcr.io/acme/sigs", nil, true},
-		{"a host", "ghcr.io/acme/sigs", all, false},
-		{"a repository", "registry.example:5000/signatures", all, false},
-		{"below it", "registry.example:5000/signatures/app", all, false},
-		{"one that begins alike", "registry.example:5000/signatures-of-mine", all, true},
-		{"above it", "registry.example:5000/other", all, true},
-		{"another port", "registry.example/signatures", all, true},
-		{"a host that begins alike", "ghcr.io.evil.example/acme/sigs", all, true},
-		{"Docker Hub by its other name", "index.docker.io/acme/sigs", all, false},
-		{"Docker Hub, another's", "index.docker.io/evil/sigs", all, true},
-		{"a registry alone, which is a repository of Docker Hub", "ghcr.io", all, true},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			source := "{oci: '" + tt.oci + "'}"
-			docs, err := cip.Parse(imagePolicy("{name: own, namespace: team-a}", "{key: {secretRef: {name: k}}, source: ["+source+"]}", ""))
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := docs.Policies[0].Outside(tt.allowed)
-			if (len(got) > 0) != tt.outside || tt.outside && !strings.Contains(got["spec.authorities[0]"], "source[0].oci: got "+tt.oci) {
-				t.Errorf("got %q, want it outside: %t", got, tt.outside)
-			}
-			cluster := docs.Policies[0]
-			cluster.Namespace = ""
-			if got := cluster.Outside(nil); len(got) > 0 {
-				t.Errorf("a ClusterImagePolicy: got %q, want nothing outside", got)
-			}
-		})
-	}
-	for _, text := range []string{"", "acme", "acme/sigs", "https://ghcr.io", "ghcr.io/", "ghcr.io/UPPER", "ghcr.io/*", "*.ghcr.io"} {
-		if got, err := cip.ParseSourcePrefix(text); err == nil {
-			t.Errorf("%q: got %q, want an error", text, got)
-		}
 	}
 }

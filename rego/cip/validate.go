@@ -105,7 +105,7 @@ func (v *validation) spec(s *Spec) {
 	if len(s.Images) == 0 {
 		v.missing("spec.images")
 	}
-	if !v.most("images", len(s.Images), mostImages, "spec.images") {
+	if !v.most("images", len(s.Images), v.limits().images, "spec.images") {
 		for i, image := range s.Images {
 			v.glob(at("spec.images", i)+".glob", image.Glob)
 		}
@@ -117,7 +117,7 @@ func (v *validation) spec(s *Spec) {
 	if s.Mode != ModeEnforce && s.Mode != ModeWarn {
 		v.invalid(string(s.Mode), "spec.mode", "unsupported mode")
 	}
-	if !v.most("entries", len(s.Match), mostMatch, "spec.match") {
+	if !v.most("entries", len(s.Match), v.limits().match, "spec.match") {
 		for i, match := range s.Match {
 			v.match(at("spec.match", i), match)
 		}
@@ -128,7 +128,7 @@ func (v *validation) spec(s *Spec) {
 }
 
 func (v *validation) authorities(s *Spec) {
-	if v.most("authorities", len(s.Authorities), mostAuthorities, "spec.authorities") {
+	if v.most("authorities", len(s.Authorities), v.limits().authorities, "spec.authorities") {
 		return
 	}
 	seen := map[string]bool{}
@@ -205,7 +205,7 @@ func (v *validation) keyless(path string, k *KeylessRef) {
 	if len(k.Identities) == 0 {
 		v.missing(path + ".identities")
 	}
-	if v.most("identities", len(k.Identities), mostIdentities, path+".identities") {
+	if v.most("identities", len(k.Identities), v.limits().identities, path+".identities") {
 		return
 	}
 	for i, identity := range k.Identities {
@@ -252,7 +252,7 @@ func checkRepository(oci string) error {
 }
 
 func (v *validation) attestations(path string, attestations []Attestation) {
-	if v.most("attestations", len(attestations), mostAttestations, path) {
+	if v.most("attestations", len(attestations), v.limits().attestations, path) {
 		return
 	}
 	seen := map[string]bool{}

@@ -237,13 +237,23 @@ func (r *reloader) emptied(set *rego.Set, documents *wiring.Documents) error {
 	}
 	lost := r.inFiles > 0 && documents.InFiles() == 0
 	switch noMatch := set.Source().Config.NoMatch; {
-	case lost && len(set.Policies()) > 0:
+	case lost && covering(set) > 0:
 		return fmt.Errorf("got no policies in files, and %d serve: what they deny others may admit; start anew to serve none", r.inFiles)
 	case lost && noMatch != "deny":
 		return fmt.Errorf("got no policies, and %d serve: with --no-match %s nothing would be denied any more; start anew to serve none",
 			r.inFiles, noMatch)
 	}
 	return nil
+}
+
+// covering counts the policies that may be the match which an image has to have.
+func covering(set *rego.Set) (count int) {
+	for _, policy := range set.Source().Policies {
+		if policy.Namespace == "" {
+			count++
+		}
+	}
+	return count
 }
 
 // ofFiles counts the policies in Rego that files have.
@@ -266,7 +276,7 @@ func (r *reloader) took(documents *wiring.Documents, failure error) (others bool
 	if documents != nil {
 		before := r.roots
 		r.roots = documents.Wanted(r.wiring.Root)
-		_, r.needsRoot = r.roots[""]
+		r.needsRoot = documents.Requires()
 		others = !maps.Equal(before, r.roots)
 	}
 	r.metrics.SetPolicies(policiesOf(r.engine.Set()), failure == nil)

@@ -262,6 +262,8 @@ func (r *reloader) checks() []server.Check {
 		trust.Note = cause
 	case r.needsRoot:
 		trust.Err = errors.New(cause)
+	case r.roots[""] != nil: // policies of namespaces want it, and fail there
+		trust.Note = cause
 	}
 	// A TrustRoot that is not there denies what refers to it and stops nothing else.
 	for _, name := range slices.Sorted(maps.Keys(r.roots)) {

@@ -50,14 +50,22 @@ func (d *Documents) join(objects watch.Objects) {
 	}
 	d.workloads = append(d.workloads, objects.WorkloadPaths...)
 	for _, secret := range objects.Secrets {
-		if slices.ContainsFunc(d.sources.Secrets, func(of cip.Secret) bool { return secret.Namespace == "" && of.System() && of.Name == secret.Name }) {
+		if secret.Namespace != "" {
+			d.sources.Owned.Secrets = append(d.sources.Owned.Secrets, secret)
+			continue
+		}
+		if slices.ContainsFunc(d.sources.Secrets, func(of cip.Secret) bool { return of.System() && of.Name == secret.Name }) {
 			d.unused("Secret", secret.Name)
 			continue
 		}
 		d.sources.Secrets = append(d.sources.Secrets, secret)
 	}
 	for _, text := range objects.ConfigMaps {
-		if slices.ContainsFunc(d.sources.ConfigMaps, func(of cip.ConfigMap) bool { return text.Namespace == "" && of.System() && of.Name == text.Name }) {
+		if text.Namespace != "" {
+			d.sources.Owned.ConfigMaps = append(d.sources.Owned.ConfigMaps, text)
+			continue
+		}
+		if slices.ContainsFunc(d.sources.ConfigMaps, func(of cip.ConfigMap) bool { return of.System() && of.Name == text.Name }) {
 			d.unused("ConfigMap", text.Name)
 			continue
 		}

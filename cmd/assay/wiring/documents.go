@@ -165,11 +165,19 @@ func (d *Documents) Resolve(ctx context.Context, resolver *keys.Resolver) {
 // needs reports whether any policy relies on the root; the empty name is the
 // default one.
 func (d *Documents) needs(root string) bool {
-	return slices.ContainsFunc(d.Policies, func(p cip.Policy) bool {
-		return slices.ContainsFunc(p.Spec.Authorities, func(a cip.Authority) bool {
-			return slices.Contains(sigstore.TrustRootRefs(a), root)
-		})
+	return slices.ContainsFunc(d.Policies, func(p cip.Policy) bool { return reliesOn(p, root) })
+}
+
+func reliesOn(p cip.Policy, root string) bool {
+	return slices.ContainsFunc(p.Spec.Authorities, func(a cip.Authority) bool {
+		return slices.Contains(sigstore.TrustRootRefs(a), root)
 	})
+}
+
+// Requires reports whether a policy of all relies on the default root: a webhook without it
+// is not ready. That of a namespace fails there and holds up nobody else.
+func (d *Documents) Requires() bool {
+	return slices.ContainsFunc(d.Policies, func(p cip.Policy) bool { return p.Namespace == "" && reliesOn(p, "") })
 }
 
 // undefined warns of every trustRootRef that nothing defines.

@@ -6,12 +6,13 @@ import (
 	"slices"
 
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/resource"
 )
 
 // SourcePrefixes are where an ImagePolicy may have signatures looked for.
 func (f *Flags) SourcePrefixes() (allowed []string, err error) {
 	for _, text := range f.Sources {
-		prefix, err := cip.ParseSourcePrefix(text)
+		prefix, err := resource.ParseSourcePrefix(text)
 		if err != nil {
 			return nil, fmt.Errorf("--image-policy-source: %w", err)
 		}
@@ -24,7 +25,7 @@ func (f *Flags) SourcePrefixes() (allowed []string, err error) {
 // installation does not allow it.
 func (d *Documents) restrict(allowed []string) {
 	for i, policy := range d.Policies {
-		gaps := policy.Outside(allowed)
+		gaps := resource.Outside(policy, allowed)
 		if len(gaps) > 0 {
 			maps.Copy(gaps, policy.Gaps)
 			d.Policies[i].Gaps = gaps
@@ -34,7 +35,7 @@ func (d *Documents) restrict(allowed []string) {
 
 // outside is what is wrong with the sources of a policy as it is applied.
 func outside(policy cip.Policy, allowed []string) (problems []string) {
-	found := policy.Outside(allowed)
+	found := resource.Outside(policy, allowed)
 	for _, path := range slices.Sorted(maps.Keys(found)) {
 		problems = append(problems, path+"."+found[path])
 	}
