@@ -123,16 +123,24 @@ func (f *filler) fill(p *cip.Policy) {
 			p.Gaps[path] = earlier + "; " + err.Error()
 		}
 	}
+	owned := 0 // bytes of Rego in the policy of a namespace
 	visit(p, func(path string, k *cip.KeyRef) {
 		if err := f.key(p.Namespace, k); err != nil {
 			gap(path, err)
 		}
 	}, func(path string, ref *cip.PolicyRef) {
-		if err := f.policy(p.Namespace, ref); err != nil {
+		err := f.policy(p.Namespace, ref)
+		if owned += len(ref.Data); p.Namespace != "" && owned > mostOwnedTexts {
+			ref.Data, err = "", fmt.Errorf("got more than %d bytes of Rego in all, want an ImagePolicy with less", mostOwnedTexts)
+		}
+		if err != nil {
 			gap(path, err)
 		}
 	})
 }
+
+// mostOwnedTexts bounds all Rego of an ImagePolicy together: there may be many places for it.
+const mostOwnedTexts = 4 * cip.MostOwnedText
 
 var errOwned = errors.New("an ImagePolicy refers to what is in its namespace alone")
 

@@ -1,6 +1,7 @@
 package keys_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -109,5 +110,37 @@ func TestOfANamespaceTextsAreItsOwn(t *testing.T) {
 		if got := resolved[0].Spec.Policy.Data; got != want || (resolved[0].Gaps["spec.policy"] == "") != (want != "") {
 			t.Errorf("%s: got %q and the gaps %q, want %q", namespace, got, resolved[0].Gaps, want)
 		}
+	}
+}
+
+// TestTheRegoOfANamespaceIsBounded, in one place and in all.
+func TestTheRegoOfANamespaceIsBounded(t *testing.T) {
+	t.Parallel()
+	text := func(size int) string { return strings.Repeat("#", size) }
+	attestations := func(count int) (out []cip.Attestation) {
+		for range count {
+			out = append(out, cip.Attestation{Policy: &cip.PolicyRef{Type: "rego", ConfigMapRef: &cip.ConfigMapRef{Name: "c", Key: "p"}}})
+		}
+		return out
+	}
+	for _, tt := range []struct {
+		name, namespace string
+		size, places    int
+		want            string
+	}{
+		{"as much as may be", "team-a", cip.MostOwnedText, 4, ""},
+		{"too much in one place", "team-a", cip.MostOwnedText + 1, 1, `configmap "c" key p: got 16385 bytes, want at most 16384 for an ImagePolicy`},
+		{"too much in all", "team-a", cip.MostOwnedText, 5, "got more than 65536 bytes of Rego in all, want an ImagePolicy with less"},
+		{"of the cluster", "", cip.MostOwnedText + 1, 5, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := cip.Policy{Name: "p", Namespace: tt.namespace, Spec: cip.Spec{Authorities: []cip.Authority{{Attestations: attestations(tt.places)}}}}
+			sources := keys.Sources{ConfigMaps: []cip.ConfigMap{{Name: "c", Namespace: tt.namespace, Data: map[string]string{"p": text(tt.size)}}}}
+			resolved, _ := keys.New(keys.Options{KMS: none(t)}).Resolve(t.Context(), []cip.Policy{p}, sources)
+			if got := resolved[0].Gaps["spec.authorities[0]"]; got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
 	}
 }

@@ -19,11 +19,12 @@ func TestObjectsOfValues(t *testing.T) {
 	}{
 		{"autoscaling", "{autoscaling: {enabled: true}}", []string{"HorizontalPodAutoscaler/assay"}, nil},
 		{"monitoring", "{serviceMonitor: {enabled: true}, prometheusRule: {enabled: true}, dashboard: {enabled: true}}", []string{"ServiceMonitor/assay", "PrometheusRule/assay", "ConfigMap/assay-dashboard"}, nil},
+		{"roles of users", "{imagePolicies: {aggregateRoles: true}}", []string{"ClusterRole/assay-imagepolicies-admin", "ClusterRole/assay-imagepolicies-view"}, nil},
 		{"cert-manager", "{certManager: {enabled: true}}", []string{"Issuer/assay-selfsigned", "Certificate/assay-ca", "Issuer/assay-ca", "Certificate/assay-webhook"}, []string{"Secret/webhook-certs"}},
 		{"an issuer that is there", "{certManager: {enabled: true, issuerRef: {kind: ClusterIssuer, name: corporate}}}", []string{"Certificate/assay-webhook"}, []string{"Secret/webhook-certs"}},
-		{"nothing that can be left out", "{installCRDs: false, imagePolicies: {aggregateRoles: false}, namespaces: {protectLabels: false}, networkPolicy: {enabled: false}, webhook: {podDisruptionBudget: {enabled: false}, serviceAccount: {create: false, name: mine}}}", nil, []string{
+		{"nothing that can be left out", "{installCRDs: false, namespaces: {protectLabels: false}, networkPolicy: {enabled: false}, webhook: {podDisruptionBudget: {enabled: false}, serviceAccount: {create: false, name: mine}}}", nil, []string{
 			"CustomResourceDefinition/clusterimagepolicies.policy.sigstore.dev", "CustomResourceDefinition/trustroots.policy.sigstore.dev",
-			"CustomResourceDefinition/imagepolicies.policy.assay.dev", "ClusterRole/assay-imagepolicies-admin", "ClusterRole/assay-imagepolicies-view",
+			"CustomResourceDefinition/imagepolicies.policy.assay.dev",
 			"CustomResourceDefinition/regopolicies.policy.assay.dev", "CustomResourceDefinition/workloadpaths.policy.assay.dev",
 			"ValidatingAdmissionPolicy/namespaces.policy.sigstore.dev", "ValidatingAdmissionPolicyBinding/namespaces.policy.sigstore.dev",
 			"NetworkPolicy/assay", "PodDisruptionBudget/assay", "ServiceAccount/assay",

@@ -125,6 +125,11 @@ func (j Judge) parse(r Request) (*cip.Documents, Verdict) {
 	if err != nil {
 		return nil, Verdict{Undecoded: true, Reasons: []string{err.Error()}}
 	}
+	if r.Kind == cip.ImagePolicyKind {
+		if size := r.size(); size > cip.MostOwned {
+			return nil, refuse(fmt.Sprintf("got %d bytes, want an ImagePolicy of at most %d", size, cip.MostOwned))
+		}
+	}
 	docs, err := j.Settings.Parse(object)
 	var failure *cip.DocumentError
 	switch {

@@ -19,6 +19,8 @@ type Request struct {
 	Kind string
 	// Operation is CREATE, UPDATE, DELETE or CONNECT.
 	Operation string
+	// Namespace is that of the object, empty for one without.
+	Namespace string
 	// SubResource is "status" or nothing.
 	SubResource string
 	// Object is what is to be stored, OldObject what is stored. Either may be empty.
@@ -40,6 +42,7 @@ func Read(review []byte) (Request, error) {
 				Group string `json:"group"`
 				Kind  string `json:"kind"`
 			} `json:"kind"`
+			Namespace   string          `json:"namespace"`
 			Operation   string          `json:"operation"`
 			SubResource string          `json:"subResource"`
 			Object      json.RawMessage `json:"object"`
@@ -59,7 +62,7 @@ func Read(review []byte) (Request, error) {
 			r.Kind.Kind, r.Kind.Group, kube.SigstoreGroup, kube.Group)
 	}
 	return Request{
-		Kind: r.Kind.Kind, Operation: r.Operation, SubResource: r.SubResource, Object: given(r.Object), OldObject: given(r.OldObject),
+		Kind: r.Kind.Kind, Namespace: r.Namespace, Operation: r.Operation, SubResource: r.SubResource, Object: given(r.Object), OldObject: given(r.OldObject),
 	}, nil
 }
 
@@ -98,6 +101,19 @@ func (r Request) unchanged() bool {
 		return false
 	}
 	return before.Kind == r.Kind && after.Kind == r.Kind && reflect.DeepEqual(before.Spec, after.Spec)
+}
+
+// size is that of the object without its status and managed fields, that of all of it where
+// they cannot be told apart.
+func (r Request) size() int {
+	var all struct {
+		Metadata map[string]json.RawMessage `json:"metadata"`
+		Status   json.RawMessage            `json:"status"`
+	}
+	if json.Unmarshal(r.Object, &all) != nil {
+		return len(r.Object)
+	}
+	return len(r.Object) - len(all.Status) - len(all.Metadata["managedFields"])
 }
 
 // deleted says whether the object waits for its finalizers.

@@ -146,7 +146,7 @@ func TestMoreThanANamespaceMayHave(t *testing.T) {
 	for i := range mostOwned + 1 {
 		list = append(list, ownedObject(t, "team-a", fmt.Sprintf("p%03d", i), "{mode: warn, images: [{glob: a.b/c}], authorities: [{static: {action: pass}}]}"))
 	}
-	large := ownedObject(t, "team-c", "large", "{images: [{glob: a.b/c}], authorities: [{static: {action: fail, message: "+strings.Repeat("m", maxOwned)+"}}]}")
+	large := ownedObject(t, "team-c", "large", "{images: [{glob: a.b/c}], authorities: [{static: {action: fail, message: "+strings.Repeat("m", cip.MostOwned)+"}}]}")
 	if err := w.held.owned.Replace(append(list, large), "1"); err != nil {
 		t.Fatal(err)
 	}

@@ -27,12 +27,8 @@ const (
 	mostOwnedImages = 100 // of an ImagePolicy
 )
 
-// mostOwned is how many ImagePolicies of one namespace are asked, the first by name, and
-// maxOwned how large one may be as it is written.
-const (
-	mostOwned = 50
-	maxOwned  = 64 << 10
-)
+// mostOwned is how many ImagePolicies of one namespace are asked, the first by name.
+const mostOwned = 50
 
 // mostCause bounds the cause of a refusal: it stands in each denial.
 const mostCause = 1024
@@ -198,8 +194,8 @@ func parse(object *unstructured.Unstructured, settings cip.Settings, without ...
 	if err != nil {
 		return nil, err
 	}
-	if object.GetKind() == cip.ImagePolicyKind && len(data) > maxOwned {
-		return nil, fmt.Errorf("got %d bytes, want an ImagePolicy of at most %d", len(data), maxOwned)
+	if object.GetKind() == cip.ImagePolicyKind && len(data) > cip.MostOwned {
+		return nil, fmt.Errorf("got %d bytes, want an ImagePolicy of at most %d", len(data), cip.MostOwned)
 	}
 	return settings.Parse(data)
 }

@@ -35,6 +35,9 @@ func (p Policy) Group() string {
 // String names the policy among all objects.
 func (p Policy) String() string { return p.Kind() + " " + p.Name }
 
+// MostOwned bounds an ImagePolicy as an object of a cluster, without status and managed fields.
+const MostOwned = 64 << 10
+
 // MostOwnedText bounds the Rego in an ImagePolicy, and in a ConfigMap that it refers to.
 const MostOwnedText = 16 << 10
 

@@ -91,9 +91,8 @@ type cluster struct {
 	writer  *status.Writer
 	denials *status.Denials
 	matched matched
-	// judging are full while a policy is judged as it is applied: one of the cluster, and one
-	// of a namespace, whose author keeps nobody else waiting.
-	judging, judgingOwned chan struct{}
+	judging chan struct{} // full while a policy of the cluster is judged as it is applied
+	owned   turns         // of namespaces, whose policies are judged meanwhile
 }
 
 func (f *clusterFlags) open(version string, log *slog.Logger) (*cluster, error) {
@@ -120,7 +119,7 @@ func (f *clusterFlags) open(version string, log *slog.Logger) (*cluster, error) 
 	return &cluster{
 		client: client, keeper: keeper, tenants: tenants.New(puller), watcher: watch.New(client, log), lease: lease.New(client, leaseName, name, log),
 		writer: status.NewWriter(client, name, log), denials: status.NewDenials(client, name, log),
-		judging: make(chan struct{}, 1), judgingOwned: make(chan struct{}, 1),
+		judging: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -217,16 +216,11 @@ func (r *reloader) policies(verdict func(hook.Judge, context.Context, hook.Reque
 		if err != nil {
 			return server.Decision{Verdict: admission.Verdict{Reasons: []string{err.Error()}}}, nil
 		}
-		turn := c.judging
-		if request.Kind == cip.ImagePolicyKind {
-			turn = c.judgingOwned
+		done, problem := c.turn(ctx, request)
+		if problem != "" {
+			return server.Decision{Verdict: admission.Verdict{Reasons: []string{problem}}}, nil
 		}
-		select {
-		case turn <- struct{}{}:
-			defer func() { <-turn }()
-		case <-ctx.Done():
-			return server.Decision{Verdict: admission.Verdict{Reasons: []string{"another policy is being judged: try again"}}}, nil
-		}
+		defer done()
 		allowed, _ := r.wiring.Flags.SourcePrefixes() // checked
 		compiler := wiring.Compiler{Serving: r.engine.Set(), Sources: allowed}
 		judge := hook.Judge{

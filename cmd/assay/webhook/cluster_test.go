@@ -18,6 +18,7 @@ import (
 	"github.com/assay-dev/assay/kube/status"
 	"github.com/assay-dev/assay/kube/watch"
 	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/rego/raw"
 )
 
@@ -166,7 +167,7 @@ func TestPoliciesAreJudgedOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	log := slog.New(slog.DiscardHandler)
 	client := &kube.Client{Interface: dynamic.NewForConfigOrDie(&rest.Config{Host: "127.0.0.1:1"})}
-	c := &cluster{client: client, watcher: watch.New(client, log), judging: make(chan struct{}, 1), judgingOwned: make(chan struct{}, 1)}
+	c := &cluster{client: client, watcher: watch.New(client, log), judging: make(chan struct{}, 1)}
 	begun, end := make(chan struct{}), make(chan struct{})
 	r := &reloader{cluster: c, engine: rego.NewEngine(compiled(t, rego.Source{}), nil), wiring: &wiring.Wiring{Flags: wiring.Defaults()}}
 	decide := r.policies(func(_ hook.Judge, _ context.Context, r hook.Request) hook.Verdict {
@@ -196,6 +197,34 @@ func TestPoliciesAreJudgedOneAfterTheOther(t *testing.T) {
 	close(end)
 	if !<-first {
 		t.Error("the first was not admitted")
+	}
+}
+
+// TestTurnsOfNamespaces: nobody waits for one of another, nor holds a place meanwhile.
+func TestTurnsOfNamespaces(t *testing.T) {
+	t.Parallel()
+	c := &cluster{judging: make(chan struct{}, 1)}
+	c.judging <- struct{}{} // one of the cluster is being judged
+	turn := func(namespace string) (func(), string) {
+		return c.turn(t.Context(), hook.Request{Kind: cip.ImagePolicyKind, Namespace: namespace})
+	}
+	var last func()
+	for _, namespace := range []string{"a", "b", "c", "d"} {
+		done, problem := turn(namespace)
+		if problem != "" {
+			t.Fatalf("%s: got %q, want its turn", namespace, problem)
+		}
+		last = done
+	}
+	if _, problem := turn("a"); !strings.Contains(problem, "another ImagePolicy of namespace a is being judged") {
+		t.Errorf("the same namespace: got %q, want it refused", problem)
+	}
+	if _, problem := turn("e"); !strings.Contains(problem, "4 ImagePolicies are being judged") {
+		t.Errorf("one too many: got %q, want it refused", problem)
+	}
+	last()
+	if _, problem := turn("e"); problem != "" {
+		t.Errorf("once one is done: got %q, want its turn", problem)
 	}
 }
 

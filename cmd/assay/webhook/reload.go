@@ -8,6 +8,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/assay-dev/assay/cmd/assay/sources"
@@ -15,6 +16,7 @@ import (
 	"github.com/assay-dev/assay/kube/status"
 	"github.com/assay-dev/assay/kube/watch"
 	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/telemetry"
 )
@@ -149,10 +151,19 @@ func (r *reloader) judge(objects watch.Objects) []status.Judged {
 	maps.Copy(outcomes, r.outcomes)
 	for object, now := range versionsOf(objects) {
 		if r.serving[object] != now {
-			outcomes[object] = status.Outcome{NotLoaded: failure.Error()}
+			outcomes[object] = status.Outcome{NotLoaded: notLoaded(object, failure)}
 		}
 	}
 	return status.Judge(objects, outcomes)
+}
+
+// notLoaded is why an object is not among what serves. Whoever may read that of a namespace
+// need not know what others' policies are called, and what is wrong with them.
+func notLoaded(object string, failure error) string {
+	if strings.HasPrefix(object, cip.ImagePolicyKind+" ") {
+		return "the policies of the cluster were refused together, the log of the installation says why"
+	}
+	return failure.Error()
 }
 
 func (r *reloader) isLoaded() bool {

@@ -55,6 +55,11 @@ func TestReadinessOfTheTrustRoot(t *testing.T) {
 	if got := readiness(); got.Err != nil || !strings.Contains(got.Note, "stale") {
 		t.Errorf("the root is lost: got %+v, want ready with a note", got)
 	}
+	// Only a policy of a namespace wants it: it fails there, and all others are served.
+	r = &reloader{wiring: &wiring.Wiring{Root: &aging{}}, roots: map[string]wiring.RootSource{"": &aging{}}}
+	if got := r.checks()[1]; got.Err != nil || !strings.Contains(got.Note, "stale") {
+		t.Errorf("a namespace wants it: got %+v, want ready with a note", got)
+	}
 }
 
 // TestPolicyWarningsAreLoggedOnce, and again only when the policies change.
