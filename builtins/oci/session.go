@@ -107,15 +107,14 @@ func (c *Client) begin(ctx context.Context, cred Credentials, repo name.Reposito
 	if cred.Keychain != nil {
 		var err error
 		if auth, err = authn.Resolve(ctx, cred.Keychain, repo); err != nil {
-			// The text of a credential helper may hold what it helps to keep secret.
-			return nil, &Error{Code: Unauthorized, Message: what + ": got no credentials from the keychain", Err: err}
+			return nil, edge.WithoutCredentials(what, err)
 		}
 	}
 	network := c.inner
 	if network == nil {
 		network = c.network.Over(repo.RegistryStr())
 	}
-	e := edge.NewSession(edge.Heard(network, c.heard), c.guard)
+	e := edge.NewSession(edge.Heard(network, c.heard), c.guard).Home(repo.RegistryStr(), auth)
 	rt, err := transport.NewWithContext(ctx, repo.Registry, auth, e, []string{repo.Scope(transport.PullScope)})
 	if err != nil {
 		r := edge.Refusal(what, err)

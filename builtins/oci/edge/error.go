@@ -103,6 +103,15 @@ func AsError(what string, err error) *Error {
 	return Refusal(what, err)
 }
 
+// WithoutCredentials is the refusal for a keychain that failed. A refusal of ours keeps its code and message; the text of
+// anything else, such as a credential helper, may hold what it helps to keep secret.
+func WithoutCredentials(what string, err error) *Error {
+	if own := (*Error)(nil); errors.As(err, &own) {
+		return Refusal(what, own)
+	}
+	return &Error{Code: Unauthorized, Message: what + ": got no credentials from the keychain", Err: err}
+}
+
 // Status is the cause of a refusal that is an HTTP status.
 type Status int
 

@@ -63,6 +63,7 @@ func Guarded(private bool, roots *x509.CertPool) http.RoundTripper {
 type Session struct {
 	inner http.RoundTripper
 	guard Guard
+	home  string // the one host that is asked with credentials, see [Homebound]
 	begun atomic.Bool
 }
 
@@ -76,6 +77,9 @@ func (s *Session) Begin() { s.begun.Store(true) }
 
 // RoundTrip implements http.RoundTripper.
 func (s *Session) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := s.stays(req); err != nil {
+		return nil, err
+	}
 	resp, err := s.inner.RoundTrip(req)
 	if err != nil {
 		return nil, err
