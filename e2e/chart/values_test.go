@@ -183,12 +183,13 @@ func TestArguments(t *testing.T) {
 		name, values string
 		want, not    []string
 	}{
-		{"by default", "{}", []string{"--mutate=pods", "--timeout=10s", "--pull-secrets=pods", "--webhook-service=webhook", "--system-namespace=cosign-system"}, []string{"--tls-cert", "--client-ca", "--pull-secret="}},
+		{"by default", "{}", []string{"--mutate=pods", "--timeout=10s", "--pull-secrets=pods", "--webhook-service=webhook", "--system-namespace=cosign-system"}, []string{"--tls-cert", "--client-ca", "--pull-secret=", "--cloud-credentials"}},
 		{"one timeout for all", "{timeoutSeconds: 25}", []string{"--timeout=25s"}, nil},
 		{"the longest of policy-controller's timeouts", "{cosign: {webhookTimeoutSeconds: {mutating: 12, validating: 28}}, webhook: {webhookTimeoutSeconds: {defaulting: 5}}}", []string{"--timeout=28s"}, nil},
 		{"names of policy-controller's chart", "{cosign: {webhookName: a.b}, webhook: {webhookNames: {defaulting: c.d, validating: e.f}}}", []string{"--webhook-config=a.b", "--webhook-config=c.d", "--webhook-config=e.f"}, nil},
 		{"cert-manager", "{certManager: {enabled: true}}", []string{"--tls-cert=/etc/assay/tls/tls.crt", "--tls-key=/etc/assay/tls/tls.key"}, []string{"--webhook-service", "--webhook-config"}},
 		{"one Secret for all", "{pullSecrets: {mode: central, secret: pull}}", []string{"--pull-secrets=central", "--pull-secret=pull"}, nil},
+		{"registries of clouds", "{cloudCredentials: [gcr.io, acmecorp.azurecr.io]}", []string{"--cloud-credentials=gcr.io", "--cloud-credentials=acmecorp.azurecr.io"}, nil},
 		{"the API server's certificate", "{webhook: {clientCA: {name: ca, key: front.pem}}}", []string{"--client-ca=/etc/assay/client-ca/ca.crt"}, nil},
 		{"further flags", "{webhook: {extraArgs: {allow-private-registries: true, max-in-flight: 512}}}", []string{"--allow-private-registries=true", "--max-in-flight=512"}, nil},
 	} {

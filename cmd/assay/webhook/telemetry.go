@@ -28,7 +28,9 @@ func (r *reloader) observed(ctx context.Context, config *server.Config, export t
 			Synced: c.watcher.Synced, Leading: c.lease.Leading, Stale: c.stale, Dropped: c.denials.Dropped, Limited: c.denials.Limited,
 		})
 	}
-	r.wiring.Watched = wiring.Watched{Observer: seen, Heard: seen.Heard, Looked: looked}
+	r.wiring.Watched = wiring.Watched{Observer: seen, Heard: seen.Heard, Looked: looked, NoToken: func(err error) {
+		r.log.Error("no credentials of a cloud", "error", err)
+	}}
 	r.telemetry, config.Observer = seen, told{seen}
 	return end, nil
 }

@@ -108,7 +108,7 @@ func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, config ser
 		return nil, err
 	}
 	// Pods name the hosts: no credential helper is asked about just any of them.
-	w.Credentials = oci.WebhookCredentials()
+	w.AskWith(oci.WebhookCredentials())
 	config.Metrics.WatchCUE(w.CUE.Abandoned)
 	r := &reloader{wiring: w, log: config.Logger, metrics: config.Metrics, wake: make(chan struct{}, 1)}
 	if in.wanted() {

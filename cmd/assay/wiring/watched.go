@@ -15,6 +15,8 @@ type Watched struct {
 	Observer observe.Observer
 	// Heard is told each answer of a registry, by its code.
 	Heard func(code string)
+	// NoToken is told why a cloud gave no token for a registry of its own. The error names accounts and roles.
+	NoToken func(error)
 	// Looked counts what serves again.
 	Looked *builtins.Looked
 }
@@ -22,6 +24,12 @@ type Watched struct {
 func (w Watched) heard(code string) {
 	if w.Heard != nil {
 		w.Heard(code)
+	}
+}
+
+func (w Watched) noToken(err error) {
+	if w.NoToken != nil {
+		w.NoToken(err)
 	}
 }
 

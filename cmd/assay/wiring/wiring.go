@@ -41,6 +41,7 @@ type Flags struct {
 	InlinePolicies    string
 	PrivateRegistries bool
 	Registries        string
+	CloudCredentials  []string
 	Sources           []string // where an ImagePolicy may have signatures looked for
 	Mutate            string   // of serve alone, see Tags
 	Cluster           bool     // of serve alone: policies are objects of a cluster, too
@@ -66,6 +67,7 @@ func (f *Flags) AddEngine(cmd *cobra.Command, privateRegistries bool) {
 	flags.StringVar(&f.InlinePolicies, "inline-policies", "upstream", "how CUE and Rego inside policies are read: upstream or strict")
 	flags.BoolVar(&f.PrivateRegistries, "allow-private-registries", privateRegistries, "dial registries on loopback and private addresses")
 	flags.StringVar(&f.Registries, "registries", "", "`file` about single registries: CAs, client certificates, plain HTTP and mirrors")
+	flags.StringSliceVar(&f.CloudCredentials, "cloud-credentials", nil, "`hosts` of registries of ECR, Artifact Registry or ACR that are asked with a token of their cloud where there are no other credentials (repeatable)")
 	flags.StringArrayVar(&f.Sources, "image-policy-source", nil, "`repository`, or registry, in which an ImagePolicy may have signatures looked for besides the image's own (repeatable)")
 	f.Rego.AddRegistries(cmd)
 	f.Rego.Add(cmd)
@@ -119,17 +121,10 @@ func (f *Flags) check() error {
 const Timeout = 10 * time.Second
 
 // registry makes the client of all registries. heard is told each of their answers.
-func (f *Flags) registry(timeout time.Duration, heard func(oci.Code)) (*oci.Client, error) {
-	options := []oci.Option{oci.WithTimeout(timeout), oci.WithHeard(heard)}
+func (f *Flags) registry(config *registries.Config, timeout time.Duration, heard func(oci.Code)) (*oci.Client, error) {
+	options := []oci.Option{oci.WithTimeout(timeout), oci.WithHeard(heard), oci.WithRegistries(config)}
 	if f.PrivateRegistries {
 		options = append(options, oci.WithPrivateRegistries())
-	}
-	if f.Registries != "" {
-		config, err := registries.Read(f.Registries)
-		if err != nil {
-			return nil, fmt.Errorf("--registries: %w", err)
-		}
-		options = append(options, oci.WithRegistries(config))
 	}
 	return oci.New(options...)
 }
@@ -138,7 +133,7 @@ func (f *Flags) registry(timeout time.Duration, heard func(oci.Code)) (*oci.Clie
 // the evaluator of CUE policies with its own, and the default trust root.
 type Wiring struct {
 	Flags Flags
-	// Credentials are those of whoever runs the program: one tenant.
+	// Credentials are those of whoever runs the program: one tenant. [Wiring.AskWith] sets them.
 	Credentials oci.Credentials
 	// Tenants finds the credentials of workloads in a cluster. Nil leaves them to Credentials,
 	// and those that policies name to the Secrets that came with the policies.
@@ -155,6 +150,7 @@ type Wiring struct {
 	tags     string
 	timeout  time.Duration
 	registry *oci.Client
+	clouds   oci.Credentials
 	outgoing func(*http.Transport) http.RoundTripper // of http.send, where that is on
 	named    NamedRoots                              // those that were wired last
 }
@@ -169,11 +165,19 @@ func New(flags Flags, tags string, timeout time.Duration) (*Wiring, error) {
 	if timeout == 0 {
 		timeout = Timeout
 	}
-	w := &Wiring{Flags: flags, tags: tags, timeout: timeout, Credentials: oci.LocalCredentials()}
-	registry, err := flags.registry(timeout, func(code oci.Code) { w.Watched.heard(string(code)) })
+	w := &Wiring{Flags: flags, tags: tags, timeout: timeout}
+	config, err := flags.listed()
 	if err != nil {
 		return nil, err
 	}
+	registry, err := flags.registry(config, timeout, func(code oci.Code) { w.Watched.heard(string(code)) })
+	if err != nil {
+		return nil, err
+	}
+	if w.clouds, err = flags.cloudCredentials(config, timeout, func(err error) { w.Watched.noToken(err) }); err != nil {
+		return nil, err
+	}
+	w.AskWith(oci.LocalCredentials())
 	evaluator, err := cue.New(cue.Options{})
 	if err != nil {
 		return nil, err

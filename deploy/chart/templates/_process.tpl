@@ -12,6 +12,9 @@
 {{- else if .Values.pullSecrets.secret }}
 {{- fail (printf "pullSecrets.secret: got %s, want it with pullSecrets.mode=central alone" .Values.pullSecrets.secret) }}
 {{- end }}
+{{- range .Values.cloudCredentials }}
+- {{ printf "--cloud-credentials=%s" . | quote }}
+{{- end }}
 {{- range .Values.imagePolicies.sources }}
 - --image-policy-source={{ . }}
 {{- end }}
