@@ -86,6 +86,35 @@ func TestECR(t *testing.T) {
 	}
 }
 
+// TestECRFromANode has the metadata service of EC2 know the role, for whoever asks in its second version.
+func TestECRFromANode(t *testing.T) {
+	in := newInternet(t)
+	amazon(t, in)
+	for _, name := range []string{"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_EC2_METADATA_DISABLED"} {
+		t.Setenv(name, "")
+	}
+	in.is("169.254.169.254", func(w http.ResponseWriter, r *http.Request) {
+		const role = "/latest/meta-data/iam/security-credentials/"
+		switch {
+		case r.Method == http.MethodPut && r.URL.Path == "/latest/api/token":
+			w.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", r.Header.Get("X-Aws-Ec2-Metadata-Token-Ttl-Seconds"))
+			_, _ = w.Write([]byte("session"))
+		case r.Header.Get("X-Aws-Ec2-Metadata-Token") != "session":
+			w.WriteHeader(http.StatusUnauthorized)
+		case r.URL.Path == role:
+			_, _ = w.Write([]byte("node"))
+		case r.URL.Path == role+"node":
+			reply(w, map[string]any{"Code": "Success", "AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "example", "Token": "session", "Expiration": "2100-01-01T00:00:00Z"})
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	})
+	client, credentials := in.client(t, []string{ecrHost})
+	if _, err := client.Resolve(t.Context(), credentials, ecrHost+"/acme/app:v1"); err != nil {
+		t.Errorf("got %v, after %q", err, in.requests())
+	}
+}
+
 // TestECRFIPS asks the endpoint that the name of the registry says.
 func TestECRFIPS(t *testing.T) {
 	in := newInternet(t)
@@ -303,5 +332,50 @@ func TestACR(t *testing.T) {
 				t.Errorf("got %d tokens of the registry, want 2: one for each repository", got)
 			}
 		})
+	}
+}
+
+// TestACRFromANode has the metadata service of Azure know the identity that is asked for.
+func TestACRFromANode(t *testing.T) {
+	in := newInternet(t)
+	microsoft(t, in, acrHost)
+	for _, name := range []string{"AZURE_FEDERATED_TOKEN_FILE", "AZURE_TENANT_ID"} {
+		t.Setenv(name, "")
+	}
+	in.is("169.254.169.254", func(w http.ResponseWriter, r *http.Request) {
+		asked := r.URL.Query()
+		if r.Header.Get("Metadata") != "true" || r.URL.Path != "/metadata/identity/oauth2/token" ||
+			asked.Get("resource") != "https://containerregistry.azure.net" || asked.Get("client_id") != "11111111-1111-1111-1111-111111111111" {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		reply(w, map[string]any{"access_token": "entra-token", "expires_in": "86399", "resource": asked.Get("resource"), "token_type": "Bearer"})
+	})
+	client, credentials := in.client(t, []string{acrHost})
+	if _, err := client.Resolve(t.Context(), credentials, acrHost+"/acme/app:v1"); err != nil {
+		t.Errorf("got %v, after %q", err, in.requests())
+	}
+	if got := in.to("POST login."); got != 0 {
+		t.Errorf("got %d requests to Entra ID, want none", got)
+	}
+}
+
+// TestACRBySecret has Entra ID take the secret of an application.
+func TestACRBySecret(t *testing.T) {
+	in := newInternet(t)
+	microsoft(t, in, acrHost)
+	t.Setenv("AZURE_FEDERATED_TOKEN_FILE", "")
+	t.Setenv("AZURE_CLIENT_SECRET", "application-secret")
+	login := entra("login.microsoftonline.com")
+	in.is("login.microsoftonline.com", func(w http.ResponseWriter, r *http.Request) {
+		if r.PostFormValue("client_secret") == "application-secret" && strings.Contains(r.PostFormValue("scope"), "https://containerregistry.azure.net/.default") {
+			reply(w, map[string]any{"access_token": "entra-token", "expires_in": 3599, "token_type": "Bearer"})
+			return
+		}
+		login(w, r)
+	})
+	client, credentials := in.client(t, []string{acrHost})
+	if _, err := client.Resolve(t.Context(), credentials, acrHost+"/acme/app:v1"); err != nil {
+		t.Errorf("got %v, after %q", err, in.requests())
 	}
 }

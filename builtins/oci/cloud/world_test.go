@@ -23,10 +23,12 @@ import (
 	"github.com/assay-dev/assay/builtins/oci/cloud"
 )
 
-// internet is one server that is every host: each is asked over TLS, by its own name.
+// internet is one server that is every host, each by its own name: over TLS, and on port 80 over plain HTTP, as metadata
+// services are.
 type internet struct {
 	t      *testing.T
 	server *httptest.Server
+	plain  *httptest.Server
 
 	now func() time.Time
 
@@ -39,7 +41,9 @@ func newInternet(t *testing.T) *internet {
 	t.Helper()
 	in := &internet{t: t, now: time.Now, hosts: map[string]http.HandlerFunc{}}
 	in.server = httptest.NewTLSServer(http.HandlerFunc(in.serve))
+	in.plain = httptest.NewServer(http.HandlerFunc(in.serve))
 	t.Cleanup(in.server.Close)
+	t.Cleanup(in.plain.Close)
 	return in
 }
 
@@ -93,8 +97,12 @@ func (in *internet) way() http.RoundTripper {
 	roots := x509.NewCertPool()
 	roots.AddCert(in.server.Certificate())
 	way := &http.Transport{
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, in.server.Listener.Addr().String())
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			to := in.server
+			if strings.HasSuffix(address, ":80") {
+				to = in.plain
+			}
+			return (&net.Dialer{}).DialContext(ctx, network, to.Listener.Addr().String())
 		},
 		TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "example.com", MinVersion: tls.VersionTLS12},
 	}
