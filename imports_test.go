@@ -54,6 +54,10 @@ func rooms() []room {
 		ours: []string{"builtins", "builtins/oci", "builtins/sigstore", "cmd", "rego/lib", "rego/schema"},
 		owns: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/open-policy-agent/opa/cmd"},
 	}, {
+		name: "cmd/assay/doctor", // looks at a cluster, and at what an installation has to be
+		ours: []string{all},
+		owns: []string{"github.com/spf13/cobra", "k8s.io/apimachinery/...", "sigs.k8s.io/yaml"},
+	}, {
 		name: "cmd/assay/suite", // OPA's test runner, over a world
 		ours: []string{all},
 		owns: []string{
@@ -203,6 +207,9 @@ func rooms() []room {
 		ours: []string{"rego", "rego/cip", "rego/resource"},
 		owns: []string{"k8s.io/...", "sigs.k8s.io/controller-runtime/...", "sigs.k8s.io/yaml"},
 	}, {
+		name:  "deploy", // what is installed, embedded
+		never: []string{"net", "net/http/...", "os/..."},
+	}, {
 		name: "telemetry", // metrics and traces of what others say: decides nothing, and is asked nothing
 		ours: []string{"builtins/observe", "rego"},
 		owns: []string{
@@ -350,6 +357,9 @@ func TestImportTableRefuses(t *testing.T) {
 		{"nor do the builtins", "builtins", "go.opentelemetry.io/otel", false},
 		{"nor what they tell it to", "builtins/observe", module + "telemetry", false},
 		{"telemetry sees nobody's server", "telemetry", module + "server", false},
+		{"doctor looks at objects of the cluster", "cmd/assay/doctor/images", "k8s.io/apimachinery/pkg/apis/meta/v1", true},
+		{"and connects to none", "cmd/assay/doctor", "k8s.io/client-go/dynamic", false},
+		{"nor pays for all of their types", "cmd/assay/doctor", "k8s.io/api/core/v1", false},
 		{"Echo belongs to the server", "server", "github.com/labstack/echo/v4", true},
 		{"Echo belongs to nobody else", "cmd/assay", "github.com/labstack/echo/v4", false},
 		{"the engine has OPA's evaluator", "rego", opa + "rego", true},

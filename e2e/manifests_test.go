@@ -110,7 +110,7 @@ func eventually(t *testing.T, said *log, what, want string, ask func() string) {
 }
 
 // applyManifests installs what there is to install, with an address that the test can listen at.
-func applyManifests(t *testing.T, c *cluster.Cluster, address string) {
+func applyManifests(t testing.TB, c *cluster.Cluster, address string) {
 	t.Helper()
 	c.Kubectl(t, "apply", "-f", "../deploy/crds")
 	files, err := filepath.Glob("../deploy/manifests/*.yaml")
@@ -129,8 +129,8 @@ func applyManifests(t *testing.T, c *cluster.Cluster, address string) {
 	}
 }
 
-// serveAs starts the process of the Deployment, as its ServiceAccount, and gives its log.
-func serveAs(t *testing.T, c *cluster.Cluster, assay string, front *service.Service) *log {
+// deploymentArgs are the arguments of assay that the Deployment has.
+func deploymentArgs(t testing.TB, c *cluster.Cluster) []string {
 	t.Helper()
 	var deployment struct {
 		Spec struct {
@@ -142,9 +142,14 @@ func serveAs(t *testing.T, c *cluster.Cluster, assay string, front *service.Serv
 	if err := json.Unmarshal([]byte(c.Kubectl(t, "get", "deployment", "assay", "--namespace=cosign-system", "-o", "json")), &deployment); err != nil {
 		t.Fatal(err)
 	}
+	return deployment.Spec.Template.Spec.Containers[0].Args
+}
+
+// serveAs starts the process of the Deployment, as its ServiceAccount, and gives its log.
+func serveAs(t *testing.T, c *cluster.Cluster, assay string, front *service.Service) *log {
+	t.Helper()
 	dir, address := t.TempDir(), c.Service(webhook+1)+":8443"
-	args := append(deployment.Spec.Template.Spec.Containers[0].Args,
-		"--addr="+address, "--tuf-cache="+dir, "--kubeconfig="+c.ServiceAccount(t, "cosign-system", "assay"))
+	args := append(deploymentArgs(t, c), "--addr="+address, "--tuf-cache="+dir, "--kubeconfig="+c.ServiceAccount(t, "cosign-system", "assay"))
 	said := newLog()
 	command := exec.Command(assay, args...)
 	command.Stderr = said

@@ -40,16 +40,10 @@ func buildAssay(ctx context.Context) (string, error) {
 // webhook is the host part of the address of the Service, and those of its replicas follow it.
 const webhook = 10
 
-// install applies testdata/install.yaml and listens at the address of its Service.
+// install applies install.yaml and listens at the address of its Service.
 func install(ts *testscript.TestScript, s *story, _ []string) {
-	address := s.cluster.Service(webhook)
+	address := s.listen(ts)
 	var err error
-	s.service, err = service.Listen(address + ":443")
-	if errors.Is(err, fs.ErrPermission) {
-		s.t.Skipf("listen at the address of a Service: %v; run as root, or set net.ipv4.ip_unprivileged_port_start", err)
-	}
-	ts.Check(err)
-	ts.Defer(s.service.Close)
 	s.authority, err = cluster.NewAuthority("webhooks of a test")
 	ts.Check(err)
 	manifests, err := os.ReadFile("install.yaml")
@@ -58,6 +52,31 @@ func install(ts *testscript.TestScript, s *story, _ []string) {
 		"${clusterIP}", address, "${caBundle}", base64.StdEncoding.EncodeToString(s.authority.PEM),
 	).Replace(string(manifests)), "apply", "--filename=-")
 	ts.Check(err)
+}
+
+// listen listens at the address of the Service, and gives it.
+func (s *story) listen(ts *testscript.TestScript) (address string) {
+	address = s.cluster.Service(webhook)
+	var err error
+	s.service, err = service.Listen(address + ":443")
+	if errors.Is(err, fs.ErrPermission) {
+		s.t.Skipf("listen at the address of a Service: %v; run as root, or set net.ipv4.ip_unprivileged_port_start", err)
+	}
+	ts.Check(err)
+	ts.Defer(s.service.Close)
+	return address
+}
+
+// manifests installs what docs/install-cluster.md does, and listens at the address of the Service.
+func manifests(ts *testscript.TestScript, s *story, _ []string) {
+	applyManifests(s.t, s.cluster, s.listen(ts))
+}
+
+// deployed starts a replica as the Deployment says, with the rights of its ServiceAccount.
+func deployed(ts *testscript.TestScript, s *story, args []string) {
+	account := s.cluster.ServiceAccount(s.t, "cosign-system", "assay")
+	ts.Setenv("account", account)
+	s.start(ts, args[0], append(append(deploymentArgs(s.t, s.cluster), "--tuf-cache="+ts.MkAbs("tuf"), "--kubeconfig="+account, "--drain-delay=500ms"), args[1:]...))
 }
 
 // replica is a process of assay.
@@ -80,12 +99,16 @@ func issue(ts *testscript.TestScript, s *story, args []string) {
 func startReplica(ts *testscript.TestScript, s *story, args []string) {
 	name := args[0]
 	issue(ts, s, args)
+	s.start(ts, name, append([]string{
+		"serve", "--tls-cert", name + ".crt", "--tls-key", name + ".key", "--allow-private-registries", "--drain-delay", "500ms",
+	}, args[1:]...))
+}
+
+// start starts a replica at an address of its own.
+func (s *story) start(ts *testscript.TestScript, name string, args []string) {
 	address := s.cluster.Service(webhook+1+len(s.replicas)) + ":8443"
 	r := &replica{log: newLog(), ended: make(chan error, 1), address: address}
-	r.command = exec.Command(s.assay, append([]string{
-		"serve", "--addr", address, "--tls-cert", name + ".crt", "--tls-key", name + ".key",
-		"--allow-private-registries", "--drain-delay", "500ms",
-	}, args[1:]...)...)
+	r.command = exec.Command(s.assay, append(args, "--addr", address)...)
 	r.command.Dir, r.command.Env, r.command.Stderr = ts.MkAbs("."), s.env.Vars, r.log
 	ts.Check(r.command.Start())
 	go func() { r.ended <- r.command.Wait() }()

@@ -35,7 +35,10 @@ import (
 //	cosign2 ARG…            run cosign v2
 //	cosign3 ARG…            run cosign v3
 //	expand FILE…            put variables into files; ${key:NAME} is what NAME.pub holds
-//	install                 apply testdata/install.yaml: Service and webhook configurations
+//	install                 apply install.yaml: Service and webhook configurations
+//	manifests               apply deploy/crds and deploy/manifests
+//	deployed NAME ARG…      start a replica with the flags of the Deployment and the rights of
+//	                        its ServiceAccount: $account is a kubeconfig for these
 //	replica NAME ARG…       start assay serve behind the Service, wait until it is ready
 //	renew NAME              write a new certificate over the one of a replica
 //	terminate NAME          send a replica SIGTERM, want exit code 0
@@ -86,6 +89,8 @@ func TestStories(t *testing.T) {
 			"cosign3":    cosign(sigstore.Cosign3),
 			"expand":     told("FILE…", 1, expandFiles),
 			"install":    told("", 0, install),
+			"manifests":  told("", 0, manifests),
+			"deployed":   told("NAME ARG…", 1, deployed),
 			"replica":    told("NAME ARG…", 1, startReplica),
 			"renew":      told("NAME", 1, issue),
 			"terminate":  told("NAME", 1, terminate),

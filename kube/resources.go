@@ -66,3 +66,48 @@ func ValidatingWebhooks() schema.GroupVersionResource {
 func MutatingWebhooks() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingwebhookconfigurations"}
 }
+
+// Definitions names the resource.
+func Definitions() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+}
+
+// Deployments names the resource.
+func Deployments() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+}
+
+// EndpointSlices names the resource.
+func EndpointSlices() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}
+}
+
+// Pods names the resource.
+func Pods() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+}
+
+// AccessReviews names the resource by which is asked what somebody may do.
+func AccessReviews() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "authorization.k8s.io", Version: "v1", Resource: "subjectaccessreviews"}
+}
+
+// SelfAccessReviews names the resource by which whoever asks learns what they may do.
+func SelfAccessReviews() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "authorization.k8s.io", Version: "v1", Resource: "selfsubjectaccessreviews"}
+}
+
+// AdmissionPolicies names the resource.
+func AdmissionPolicies() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicies"}
+}
+
+// AdmissionPolicyBindings names the resource.
+func AdmissionPolicyBindings() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicybindings"}
+}
+
+// SelfReviews names the resource by which whoever asks learns who they are.
+func SelfReviews() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "authentication.k8s.io", Version: "v1", Resource: "selfsubjectreviews"}
+}

@@ -21,6 +21,8 @@ import (
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/cmd/assay/diff"
+	"github.com/assay-dev/assay/cmd/assay/doctor"
+	"github.com/assay-dev/assay/cmd/assay/doctor/finding"
 	"github.com/assay-dev/assay/cmd/assay/opa"
 	"github.com/assay-dev/assay/cmd/assay/plain"
 	"github.com/assay-dev/assay/cmd/assay/replay"
@@ -61,7 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitAdmitted
 	case errors.As(err, &exit):
 		return exit.Code
-	case errors.Is(err, errDenied), errors.Is(err, errFindings), errors.Is(err, replay.ErrDiffers), errors.Is(err, diff.ErrChanges):
+	case errors.Is(err, errDenied), errors.Is(err, errFindings), errors.Is(err, finding.Err), errors.Is(err, replay.ErrDiffers), errors.Is(err, diff.ErrChanges):
 		return exitDenied
 	default:
 		fmt.Fprintln(stderr, "assay:", plain.Below(err.Error())) // a file or a registry may have chosen the words
@@ -95,7 +97,7 @@ func command(args []string) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(verifyCommand(), explainCommand(), compileCommand(), lintCommand(), webhook.Command(version()), replayCommand(), diffCommand(),
+	root.AddCommand(verifyCommand(), explainCommand(), compileCommand(), lintCommand(), webhook.Command(version()), doctor.Command(version()), replayCommand(), diffCommand(),
 		demoCommand(), start.Command(), schemas.Command(), versionCommand())
 	if meant, _, err := root.Find(args); err != nil || meant == root {
 		root.AddCommand(suite.Command())
@@ -108,7 +110,8 @@ func command(args []string) *cobra.Command {
 // headings puts the commands of the help text in order: by what somebody wants to do.
 func headings(root *cobra.Command) {
 	for _, heading := range []struct{ title, commands string }{
-		{"Judge Images:", "demo explain serve verify"},
+		{"Judge Images:", "demo explain verify"},
+		{"Serve a Cluster:", "doctor serve"},
 		{"Write Policies:", "compile init lint schemas test"},
 		{"Look at Decisions Again:", "diff replay"},
 	} {

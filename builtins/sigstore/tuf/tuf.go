@@ -207,6 +207,16 @@ func download(ctx context.Context, address string, most int64) ([]byte, error) {
 	return data, nil
 }
 
+// CachedAt is when the cache of a repository was last refreshed, by whoever did; the zero time
+// when it does not say.
+func CachedAt(options Options) (time.Time, error) {
+	r, err := New(options)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return r.cachedAt(), nil
+}
+
 // cachedAt is when the cache was last refreshed, as it is noted there; the zero
 // time, and so too old, when it does not say.
 func (r *Repository) cachedAt() time.Time {
