@@ -1,6 +1,7 @@
 package tuf
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -20,16 +21,27 @@ type Mirror struct {
 }
 
 // Serve starts a mirror of a repository. Close it.
-func Serve(r *Repository) *Mirror {
+func Serve(r *Repository) *Mirror { return serve(r, (*httptest.Server).Start) }
+
+// ServeTLS starts one over TLS, with a certificate for 127.0.0.1.
+func ServeTLS(r *Repository, certificate tls.Certificate) *Mirror {
+	return serve(r, func(server *httptest.Server) {
+		server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+		server.StartTLS()
+	})
+}
+
+func serve(r *Repository, start func(*httptest.Server)) *Mirror {
 	m := &Mirror{Repository: r}
 	handler := r.Handler()
-	m.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+	m.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		if m.Asked.Add(1); m.Down.Load() {
 			http.Error(w, "down", http.StatusServiceUnavailable)
 			return
 		}
 		handler.ServeHTTP(w, request)
 	}))
+	start(m.server)
 	m.URL = m.server.URL
 	return m
 }
