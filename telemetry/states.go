@@ -17,6 +17,8 @@ type Root struct {
 	Name string
 	// Serving says whether evidence can be verified with it.
 	Serving bool
+	// Current says whether it serves as its repository last had it: the last refresh succeeded.
+	Current bool
 	// Checked is when its repository last said that it is the one, zero where it has none
 	// behind a URL.
 	Checked time.Time
@@ -38,6 +40,10 @@ func rootServing() *prometheus.Desc {
 	return rootDesc("serving", "1 when the trust root serves, 0 while what relies on it is denied.")
 }
 
+func rootCurrent() *prometheus.Desc {
+	return rootDesc("current", "1 when the trust root serves as its repository has it, 0 while it cannot be refreshed.")
+}
+
 func rootChecked() *prometheus.Desc {
 	return rootDesc("checked_timestamp_seconds", "When the TUF repository of the trust root was last read, in seconds since 1970; 0 for never.")
 }
@@ -49,6 +55,7 @@ func rootExpiry() *prometheus.Desc {
 // Describe implements [prometheus.Collector].
 func (r roots) Describe(out chan<- *prometheus.Desc) {
 	out <- rootServing()
+	out <- rootCurrent()
 	out <- rootChecked()
 	out <- rootExpiry()
 }
@@ -69,6 +76,7 @@ func (r roots) Collect(out chan<- prometheus.Metric) {
 			out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, name)
 		}
 		tell(rootServing(), flag(root.Serving))
+		tell(rootCurrent(), flag(root.Current))
 		tell(rootChecked(), seconds(root.Checked))
 		if !root.Expires.IsZero() {
 			tell(rootExpiry(), seconds(root.Expires))

@@ -32,7 +32,7 @@ func whole(t testing.TB) (*Telemetry, *prometheus.Registry) {
 	seen := New(registry)
 	seen.WatchCache("answers", counts{3, 2})
 	seen.WatchRoots(func() []Root {
-		return []Root{{Name: "own", Serving: true}, {Checked: time.Unix(100, 0), Expires: time.Unix(200, 0)}}
+		return []Root{{Name: "own", Serving: true, Current: true}, {Checked: time.Unix(100, 0), Expires: time.Unix(200, 0)}}
 	})
 	seen.WatchCluster(Cluster{
 		Synced: func() bool { return true }, Leading: func() bool { return false },
@@ -92,6 +92,8 @@ func TestStatesAreReadWhenTheyAreAsked(t *testing.T) {
 		assay_cluster_events_limited_total 5
 		assay_trust_root_serving{root="(default)"} 0
 		assay_trust_root_serving{root="own"} 1
+		assay_trust_root_current{root="(default)"} 0
+		assay_trust_root_current{root="own"} 1
 		assay_trust_root_checked_timestamp_seconds{root="(default)"} 100
 		assay_trust_root_checked_timestamp_seconds{root="own"} 0
 		assay_trust_root_metadata_expiry_timestamp_seconds{root="(default)"} 200`)

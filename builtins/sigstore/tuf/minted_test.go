@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -171,8 +172,11 @@ func TestFailedRefreshKeepsTheLastRoot(t *testing.T) {
 	if err := os.RemoveAll(m.dir); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Refresh(t.Context()); err == nil {
-		t.Error("got no error, want to be told")
+	if failure := r.Failure(); failure != nil {
+		t.Errorf("before: got %v, want no failure", failure)
+	}
+	if err := r.Refresh(t.Context()); err == nil || !errors.Is(r.Failure(), err) {
+		t.Errorf("got %v and %v, want to be told, now and later", err, r.Failure())
 	}
 	if after, cause := r.Root(); after == nil || after.Hash() != before.Hash() {
 		t.Errorf("got %v, %q, want the last good root", after, cause)

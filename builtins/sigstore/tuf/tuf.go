@@ -125,6 +125,14 @@ func (r *Repository) Age() (read, expires time.Time) {
 	return current.at, current.expires
 }
 
+// Failure is what the last refresh failed with, nil where it did not or there was none yet.
+func (r *Repository) Failure() error {
+	if failure := r.failure.Load(); failure != nil {
+		return *failure
+	}
+	return nil
+}
+
 func (r *Repository) fetch(ctx context.Context, fromCache bool) (out *trust.Root, expires time.Time, err error) {
 	defer func() { // what a library does with metadata that nobody has seen before
 		if cause := recover(); cause != nil {

@@ -40,6 +40,7 @@ type reloader struct {
 	revision   uint64     // of the objects of the cluster that were read last
 	outcomes   map[string]status.Outcome
 	serving    map[string]version // of those objects, by kind and name
+	named      wiring.NamedRoots  // of the set that serves
 	warned     []string           // the warnings that were logged last
 
 	mu        sync.Mutex
@@ -95,7 +96,7 @@ func (r *reloader) reload(ctx context.Context) {
 	if set, documents := r.load(ctx, func(ctx context.Context) (*wiring.Documents, error) {
 		return r.wiring.ReadCluster(ctx, objects)
 	}); set != nil {
-		r.revision, r.outcomes, r.serving = objects.Revision, documents.Outcomes(set), versionsOf(objects)
+		r.revision, r.outcomes, r.serving, r.named = objects.Revision, documents.Outcomes(set), versionsOf(objects), documents.Named
 		r.mu.Lock()
 		r.loaded = true
 		r.mu.Unlock()
@@ -144,13 +145,10 @@ func (r *reloader) judge(objects watch.Objects) []status.Judged {
 	r.mu.Lock()
 	failure := r.failure
 	r.mu.Unlock()
-	if failure == nil {
-		return status.Judge(objects, r.outcomes)
-	}
-	outcomes := map[string]status.Outcome{}
+	outcomes := r.named.Outcomes()
 	maps.Copy(outcomes, r.outcomes)
 	for object, now := range versionsOf(objects) {
-		if r.serving[object] != now {
+		if failure != nil && r.serving[object] != now {
 			outcomes[object] = status.Outcome{NotLoaded: notLoaded(object, failure)}
 		}
 	}

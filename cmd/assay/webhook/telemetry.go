@@ -51,6 +51,7 @@ func (r *reloader) rootStates() []telemetry.Root {
 		root := telemetry.Root{Name: name}
 		serving, _ := source.Serving()
 		root.Serving = serving != nil
+		root.Current = root.Serving && wiring.RootFailure(source) == nil
 		root.Checked, root.Expires = wiring.RootAge(source)
 		out = append(out, root)
 	}

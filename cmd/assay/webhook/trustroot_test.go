@@ -135,6 +135,12 @@ func TestRemoteTrustRootWhileServing(t *testing.T) {
 	clear(due)
 	r.refreshDue(t.Context(), due)
 	decide("TR-2: the mirror is down, the last good one serves", true, "")
+	if note := r.checks()[1]; note.Err != nil || !strings.Contains(note.Note, "TrustRoot own serves as it was read at ") || !strings.Contains(note.Note, "503") {
+		t.Errorf("got %+v, want ready, with a note of the mirror", note)
+	}
+	if got := r.rootStates(); len(got) != 1 || !got[0].Serving || got[0].Current {
+		t.Errorf("got %+v, want it serving and not current", got)
+	}
 	m.Down.Store(false)
 	writeFiles(t, dir, map[string]string{"root.yaml": remote(t, mirror(t, signedWorld(t)))})
 	r.reload(t.Context())
@@ -143,5 +149,17 @@ func TestRemoteTrustRootWhileServing(t *testing.T) {
 	case <-r.wake:
 	default:
 		t.Error("got nobody told that another root is wanted")
+	}
+}
+
+// TestRefreshThatIsTooOften would ask a mirror all the time.
+func TestRefreshThatIsTooOften(t *testing.T) {
+	t.Parallel()
+	for every, refused := range map[time.Duration]bool{
+		-time.Hour: true, time.Millisecond: true, 0: false, time.Second: false, 24 * time.Hour: false,
+	} {
+		if err := checkRefresh(every); (err != nil) != refused {
+			t.Errorf("%s: got %v, want it refused: %t", every, err, refused)
+		}
 	}
 }

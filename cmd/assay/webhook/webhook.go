@@ -3,13 +3,11 @@
 package webhook
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -24,13 +22,6 @@ import (
 	"github.com/assay-dev/assay/server/admission"
 	"github.com/assay-dev/assay/telemetry"
 )
-
-// refreshTrust is how often a trust root is refreshed. Sigstore's
-// timestamp metadata is renewed every few days.
-const refreshTrust = time.Hour
-
-// retryTrust is how soon it is tried again when that failed.
-const retryTrust = 10 * time.Second
 
 // Command is assay serve of a program of that version.
 func Command(version string) *cobra.Command {
@@ -54,6 +45,7 @@ func Command(version string) *cobra.Command {
 	in.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&flags.Mutate, "mutate", "pods", "whose tags /mutate pins to digests: pods, all or none; templates that it leaves alone are judged by the digests of their tags")
+	f.DurationVar(&flags.TUF.Every, "trust-refresh", refreshTrust, "how often trust roots are refreshed from their TUF repositories; at least 1s")
 	f.StringVar(&config.Addr, "addr", ":8443", "`host:port` to listen on")
 	f.StringVar(&config.TLS.CertFile, "tls-cert", "", "certificate `file` (PEM), read again when it changes")
 	f.StringVar(&config.TLS.KeyFile, "tls-key", "", "private key `file` (PEM)")
@@ -100,6 +92,9 @@ func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, config ser
 	config.Metrics = server.NewMetrics(export.Version)
 	tags, err := flags.Tags()
 	if err != nil {
+		return nil, err
+	}
+	if err := checkRefresh(flags.TUF.Every); err != nil {
 		return nil, err
 	}
 	flags.Cluster = in.wanted()
@@ -196,53 +191,6 @@ func decider(decide decide) server.Decider {
 	})
 }
 
-// keepTrust gets the roots that policies rely on and keeps them fresh, away from any
-// request.
-func (r *reloader) keepTrust(ctx context.Context) {
-	due := map[wiring.RootSource]time.Time{}
-	for ctx.Err() == nil {
-		next := r.refreshDue(ctx, due)
-		select {
-		case <-ctx.Done():
-		case <-r.wake:
-		case <-time.After(time.Until(next)):
-		}
-	}
-}
-
-// refreshDue refreshes what is due and says when something is again.
-func (r *reloader) refreshDue(ctx context.Context, due map[wiring.RootSource]time.Time) (next time.Time) {
-	r.mu.Lock()
-	wanted := maps.Clone(r.roots)
-	r.mu.Unlock()
-	now := map[string]wiring.RootSource{}
-	for name, source := range wanted {
-		if time.Now().After(due[source]) {
-			now[name] = source
-		}
-	}
-	failed := wiring.RefreshAll(ctx, now)
-	for name, source := range now {
-		err := failed[name]
-		if due[source] = time.Now().Add(refreshTrust); err != nil {
-			due[source] = time.Now().Add(retryTrust)
-			r.log.Error("trust root not refreshed", "error", err, "trustRoot", cmp.Or(name, "(default)"))
-		}
-		if name == "" {
-			r.metrics.TrustRefreshed(time.Now(), err)
-		}
-	}
-	next = time.Now().Add(refreshTrust)
-	for source, at := range due {
-		if !slices.Contains(slices.Collect(maps.Values(wanted)), source) {
-			delete(due, source) // no policy relies on it any more
-		} else if at.Before(next) {
-			next = at
-		}
-	}
-	return next
-}
-
 // checks say whether reviews can be decided: there are policies, and a root
 // where they need one.
 func (r *reloader) checks() []server.Check {
@@ -265,12 +213,11 @@ func (r *reloader) checks() []server.Check {
 	case r.roots[""] != nil: // policies of namespaces want it, and fail there
 		trust.Note = cause
 	}
-	// A TrustRoot that is not there denies what refers to it and stops nothing else.
-	for _, name := range slices.Sorted(maps.Keys(r.roots)) {
-		if root, cause := r.roots[name].Serving(); root == nil && name != "" {
-			trust.Note = strings.TrimPrefix(trust.Note+fmt.Sprintf("; TrustRoot %s: %s", name, cause), "; ")
-		}
+	notes := r.rootNotes()
+	if trust.Note != "" {
+		notes = slices.Insert(notes, 0, trust.Note)
 	}
+	trust.Note = strings.Join(notes, "; ")
 	if r.cluster != nil {
 		return []server.Check{policies, trust, r.cluster.check(r.loaded)}
 	}

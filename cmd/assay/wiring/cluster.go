@@ -98,7 +98,8 @@ func contested(file, object cip.Policy) cip.Policy {
 	}
 }
 
-// Outcomes are what became of the policies of a set, by kind and name, for their status.
+// Outcomes are what became of the policies of a set, by kind and name, for their status. Those of
+// trust roots change while the set serves: see [NamedRoots.Outcomes].
 func (d *Documents) Outcomes(set *rego.Set) map[string]status.Outcome {
 	out := map[string]status.Outcome{}
 	uncompiled := set.Uncompiled()
@@ -122,11 +123,6 @@ func (d *Documents) Outcomes(set *rego.Set) map[string]status.Outcome {
 	for _, paths := range d.workloads {
 		if problems := meeting(paths, d.workloads); len(problems) > 0 {
 			out[paths.String()] = status.Outcome{Uncompiled: map[string]string{"spec.kind": strings.Join(problems, "; ")}}
-		}
-	}
-	for name, source := range d.Named {
-		if root, cause := source.Serving(); root == nil {
-			out["TrustRoot "+name] = status.Outcome{Unresolved: map[string]string{"spec": cause}}
 		}
 	}
 	return out

@@ -53,6 +53,8 @@ func (r repositoryRoot) Serving() (*trust.Root, string) { return r.Root() }
 type TUFFlags struct {
 	Mirror, Root, Cache string
 	MaxStale            time.Duration
+	// Every is how often a root is refreshed while serving. Zero is an hour.
+	Every time.Duration
 }
 
 func (f *TUFFlags) add(cmd *cobra.Command) {

@@ -17,6 +17,7 @@ import (
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/builtins/sigstore/tuf"
 	"github.com/assay-dev/assay/cmd/assay/plain"
+	"github.com/assay-dev/assay/kube/status"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -108,6 +109,22 @@ func (n NamedRoots) Roots() trust.Roots {
 		} else {
 			out.Causes[name] = cmp.Or(cause, "there is none")
 		}
+	}
+	return out
+}
+
+// Outcomes are what became of them, for their status, by kind and name. One that could not be
+// refreshed serves as it was, and somebody has to look after its mirror.
+func (n NamedRoots) Outcomes() map[string]status.Outcome {
+	out := map[string]status.Outcome{}
+	for name, source := range n {
+		outcome := status.Outcome{}
+		if root, cause := source.Serving(); root == nil {
+			outcome.Unresolved = map[string]string{"spec": cmp.Or(cause, "there is none")}
+		} else if failure := RootFailure(source); failure != nil {
+			outcome.Stale = []string{fmt.Sprintf("spec: %v", failure)}
+		}
+		out["TrustRoot "+name] = outcome
 	}
 	return out
 }

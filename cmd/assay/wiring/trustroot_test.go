@@ -7,9 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/google/go-cmp/cmp"
 
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/builtins/sigstore/tuf"
+	"github.com/assay-dev/assay/kube/status"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/world/sigstore"
+	published "github.com/assay-dev/assay/world/tuf"
 )
 
 // cached is a root whose mirror is down.
@@ -55,4 +60,52 @@ func TestGenerationOfARootThatIsMadeLater(t *testing.T) {
 	if before.Generation() != again.Generation() {
 		t.Error("got another generation for another cause, want none")
 	}
+}
+
+// TestOutcomesOfRoots are those of now: one that serves and could not be refreshed is stale.
+func TestOutcomesOfRoots(t *testing.T) {
+	t.Parallel()
+	minted, err := sigstore.New(time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := minted.TrustedRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := published.New(published.At(time.Now().Add(time.Hour)), published.Target{Name: "trusted_root.json", Content: content})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mirror := published.Serve(made)
+	t.Cleanup(mirror.Close)
+	repository, err := tuf.New(tuf.Options{Mirror: mirror.URL, Root: mirror.Root, Cache: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := NamedRoots{"remote": {RootSource: repositoryRoot{repository}}, "none": {RootSource: noRoot{"no archive"}}}
+	said := func(when string, remote status.Outcome) {
+		t.Helper()
+		want := map[string]status.Outcome{"TrustRoot none": {Unresolved: map[string]string{"spec": "no archive"}}, "TrustRoot remote": remote}
+		if diff := cmp.Diff(want, roots.Outcomes()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
+	}
+	name := "TUF repository " + mirror.URL
+	said("before it was fetched", status.Outcome{Unresolved: map[string]string{"spec": name + ": not fetched yet"}})
+	if err := repository.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	said("once it was", status.Outcome{})
+	mirror.Down.Store(true)
+	failure := repository.Refresh(t.Context())
+	if failure == nil {
+		t.Fatal("got no error of a mirror that is down")
+	}
+	said("while the mirror is down", status.Outcome{Stale: []string{"spec: " + failure.Error()}})
+	mirror.Down.Store(false)
+	if err := repository.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	said("and after that", status.Outcome{})
 }

@@ -54,6 +54,18 @@ func (f found) Find(ctx context.Context, asker tenant.Asker) (oci.Credentials, e
 	return credentials, err
 }
 
+// RootFailure is why a source could not be refreshed the last time, nil where it could or has
+// no repository behind a URL.
+func RootFailure(source RootSource) error {
+	switch source := source.(type) {
+	case KeptRoot:
+		return RootFailure(source.RootSource)
+	case repositoryRoot:
+		return source.Failure()
+	}
+	return nil
+}
+
 // RootAge is when the repository of a source was last read, and when the first of its
 // metadata expires: zero times for what has none.
 func RootAge(source RootSource) (read, expires time.Time) {
