@@ -30,8 +30,9 @@ func startSigstore(ts *testscript.TestScript, s *story, _ []string) {
 	const resource = "sigstore"
 	for file, content := range map[string]func() ([]byte, error){
 		"trusted_root.json": s.sigstore.TrustedRoot, "signing_config.json": s.sigstore.SigningConfig,
-		"trustroot.yaml":         func() ([]byte, error) { return s.sigstore.TrustRoot(resource) },
-		"strange_trustroot.yaml": func() ([]byte, error) { return s.sigstore.StrangeTrustRoot(resource) },
+		"strange_trusted_root.json": s.sigstore.StrangeTrustedRoot,
+		"trustroot.yaml":            func() ([]byte, error) { return s.sigstore.TrustRoot(resource) },
+		"strange_trustroot.yaml":    func() ([]byte, error) { return s.sigstore.StrangeTrustRoot(resource) },
 	} {
 		text, err := content()
 		ts.Check(err)
@@ -52,9 +53,19 @@ func startRegistry(ts *testscript.TestScript, s *story, args []string) {
 	}
 	s.registry = registry.Start(s.t, s.user)
 	ts.Setenv("registry", s.registry.Host)
-	// For assay and cosign alike. Nothing that they ask has a certificate of others.
-	ts.Setenv("SSL_CERT_FILE", s.registry.Roots)
-	s.env.Vars = append(slices.Clip(s.env.Vars), "SSL_CERT_FILE="+s.registry.Roots)
+	roots, err := os.ReadFile(s.registry.Roots)
+	ts.Check(err)
+	s.believe(ts, roots)
+}
+
+// believe adds a certificate authority, PEM, to those that assay and cosign know. Nothing that they
+// ask has a certificate of others.
+func (s *story) believe(ts *testscript.TestScript, authority []byte) {
+	s.roots = append(s.roots, authority...)
+	file := ts.MkAbs("roots.pem")
+	ts.Check(os.WriteFile(file, s.roots, 0o600))
+	ts.Setenv("SSL_CERT_FILE", file)
+	s.env.Vars = append(slices.Clip(s.env.Vars), "SSL_CERT_FILE="+file)
 }
 
 // pushImage pushes an image that has its name in its configuration: no two are the same.

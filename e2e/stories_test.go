@@ -17,6 +17,7 @@ import (
 	"github.com/assay-dev/assay/e2e/service"
 	"github.com/assay-dev/assay/e2e/sigstore"
 	"github.com/assay-dev/assay/world"
+	"github.com/assay-dev/assay/world/tuf"
 )
 
 // TestStories are told in testdata/*.txtar. Each has a cluster of its own. Beside what every
@@ -45,9 +46,20 @@ import (
 //	crash NAME              send it SIGKILL
 //	waitfor NAME REGEXP     wait for a line of its log, later than those awaited before
 //	metric NAME REGEXP      wait for a metric of a replica, a line that matches
+//	ready NAME REGEXP       wait for a line of its /readyz?verbose
+//	mirror serve FILE       start a TUF repository with FILE as its trusted_root.json: the TrustRoot
+//	                        sigstore is remote.yaml by its URL, repository.yaml with all of it inside,
+//	                        and in expired.yaml it has run out
+//	mirror publish FILE     make FILE its trusted_root.json
+//	mirror rotate           give it another key, and another root; what is published next has it
+//	mirror down|up          let it answer nothing, or again
+//	hold IMAGE              $slow is IMAGE at a registry that answers nothing until release
+//	held                    wait until it was asked
+//	release                 let it answer
 //	apiserver stop|start    stop the API server, or start it again
 //	kubectl ARG…            run kubectl as an administrator
 //	assay ARG…              run assay
+//	$condition              makes kubectl get print status, reason and message of an object's Ready
 //	until REGEXP CMD ARG…   run kubectl or assay again until what it prints matches; a command
 //	                        that changes something says the same when that is done already,
 //	                        or has --dry-run=server
@@ -70,6 +82,7 @@ func TestStories(t *testing.T) {
 				return err
 			}
 			env.Setenv("deploy", deploy)
+			env.Setenv("condition", `--output=jsonpath={range .status.conditions[?(@.type=="Ready")]}{.status} {.reason} {.message}{"\n"}{end}`)
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("COSIGN_PASSWORD", "none")
 			env.Setenv("PATH", filepath.Dir(assay)+string(os.PathListSeparator)+env.Getenv("PATH"))
@@ -97,6 +110,11 @@ func TestStories(t *testing.T) {
 			"crash":      told("NAME", 1, crash),
 			"waitfor":    told("NAME REGEXP", 2, waitFor),
 			"metric":     told("NAME REGEXP", 2, metric),
+			"ready":      told("NAME REGEXP", 2, ready),
+			"mirror":     told("serve|publish|rotate|down|up [FILE]", 1, mirror),
+			"hold":       told("IMAGE", 1, hold),
+			"held":       told("", 0, held),
+			"release":    told("", 0, release),
 			"apiserver":  told("stop|start", 1, switchAPIServer),
 			"kubectl":    program("kubectl"),
 			"assay":      program("assay"),
@@ -122,6 +140,9 @@ type story struct {
 	service   *service.Service
 	replicas  map[string]*replica
 	load      *load
+	roots     []byte // PEM
+	mirror    *tuf.Mirror
+	slow      *slowRegistry
 }
 
 type storyKey struct{}

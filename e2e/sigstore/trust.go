@@ -12,7 +12,18 @@ import (
 )
 
 // TrustedRoot is the trusted_root.json of these authorities.
-func (s *Sigstore) TrustedRoot() ([]byte, error) {
+func (s *Sigstore) TrustedRoot() ([]byte, error) { return s.trustedRoot(s.timestamp) }
+
+// StrangeTrustedRoot differs in the timestamp authority: it is not the one that runs.
+func (s *Sigstore) StrangeTrustedRoot() ([]byte, error) {
+	stranger, err := newTimestampAuthority("timestamps of nobody")
+	if err != nil {
+		return nil, err
+	}
+	return s.trustedRoot(stranger)
+}
+
+func (s *Sigstore) trustedRoot(timestamps *chain) ([]byte, error) {
 	at, err := url.Parse(s.Rekor)
 	if err != nil {
 		return nil, err
@@ -25,8 +36,8 @@ func (s *Sigstore) TrustedRoot() ([]byte, error) {
 		}},
 		nil,
 		[]root.TimestampingAuthority{&root.SigstoreTimestampingAuthority{
-			URI: s.Timestamps, Root: s.timestamp.root, Leaf: s.timestamp.below,
-			ValidityPeriodStart: s.timestamp.root.NotBefore,
+			URI: s.Timestamps, Root: timestamps.root, Leaf: timestamps.below,
+			ValidityPeriodStart: timestamps.root.NotBefore,
 		}},
 		map[string]*root.TransparencyLog{hex.EncodeToString(id): {
 			BaseURL: s.Rekor, ID: id, PublicKey: s.log.public, HashFunc: crypto.SHA256, SignatureHashFunc: crypto.SHA512,
