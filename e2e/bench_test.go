@@ -37,8 +37,12 @@ type installation struct {
 	commands []*exec.Cmd
 }
 
-// installed starts it. The Service has the webhooks of install.yaml.
-func installed(b *testing.B) *installation {
+// signedBy describes a world of one image that has a signature.
+const signedBy = "signers: {jane: {issuer: https://issuer.example, subject: jane@example.com}}\n" +
+	"images: {app: {repository: acme/app, signatures: [{signer: jane}]}}\n"
+
+// installed starts it, with the images of a world. The Service has the webhooks of install.yaml.
+func installed(b *testing.B, images string) *installation {
 	b.Helper()
 	assay, err := buildAssay(b.Context())
 	check(b, err)
@@ -48,8 +52,7 @@ func installed(b *testing.B) *installation {
 	config.QPS = -1
 	i.client, err = dynamic.NewForConfig(config)
 	check(b, err)
-	description, err := world.Parse([]byte("signers: {jane: {issuer: https://issuer.example, subject: jane@example.com}}\n" +
-		"images: {app: {repository: acme/app, signatures: [{signer: jane}]}}\n"))
+	description, err := world.Parse([]byte(images))
 	check(b, err)
 	i.world, err = world.New(description)
 	check(b, err)
@@ -130,7 +133,7 @@ func (i *installation) pod(b testing.TB, namespace string) error {
 // BenchmarkAdmissions creates Pods through assay and through webhooks that do nothing, in
 // turn: the ratio is what deciding costs beside calling. Run it with -benchtime 20x or more.
 func BenchmarkAdmissions(b *testing.B) {
-	i := installed(b)
+	i := installed(b, signedBy)
 	i.cluster.Namespace(b, "judged", "policy.sigstore.dev/include=true")
 	i.cluster.Namespace(b, "noop", "noop=true")
 	noop(b, i.cluster)
@@ -164,7 +167,7 @@ func BenchmarkAdmissions(b *testing.B) {
 	b.ReportMetric(float64(pods)/judged.Seconds(), "pods/s")
 	b.ReportMetric(float64(pods)/nothing.Seconds(), "noop-pods/s")
 	b.ReportMetric(judged.Seconds()/nothing.Seconds(), "ratio")
-	b.ReportMetric(i.memory(b), "MB")
+	b.ReportMetric(i.resident(b, "VmRSS:"), "MB")
 }
 
 // noop registers webhooks that admit everything, mutating and validating, in namespaces
@@ -202,7 +205,7 @@ func noop(b *testing.B, c *cluster.Cluster) {
 func BenchmarkEnforcement(b *testing.B) {
 	for _, policies := range []int{0, 1000} {
 		b.Run(fmt.Sprint(policies), func(b *testing.B) {
-			i := installed(b)
+			i := installed(b, signedBy)
 			for n := range policies {
 				i.policy(b, fmt.Sprintf("old-%d", n), fmt.Sprintf("old%d.example/**", n), `{"static": {"action": "fail"}}`)
 			}
@@ -216,7 +219,7 @@ func BenchmarkEnforcement(b *testing.B) {
 				i.enforced(b, name, host+"/app")
 				n++
 			}
-			b.ReportMetric(i.memory(b), "MB")
+			b.ReportMetric(i.resident(b, "VmRSS:"), "MB")
 		})
 	}
 }
@@ -241,20 +244,4 @@ func (i *installation) enforced(b *testing.B, policy, image string) {
 			return err == nil && strings.Contains(string(body), "failed policy: "+policy+":")
 		})
 	}
-}
-
-// memory is what the larger of the replicas has resident, in MB.
-func (i *installation) memory(b *testing.B) float64 {
-	b.Helper()
-	most := 0.0
-	for _, command := range i.commands {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", command.Process.Pid))
-		check(b, err)
-		_, rest, _ := strings.Cut(string(status), "VmRSS:")
-		var kilobytes float64
-		_, err = fmt.Sscanf(rest, "%f", &kilobytes)
-		check(b, err)
-		most = max(most, kilobytes/1024)
-	}
-	return most
 }
