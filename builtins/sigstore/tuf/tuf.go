@@ -10,15 +10,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/tuf"
-	"github.com/theupdateframework/go-tuf/v2/metadata"
 	"github.com/theupdateframework/go-tuf/v2/metadata/config"
 	"github.com/theupdateframework/go-tuf/v2/metadata/updater"
 
@@ -48,7 +45,6 @@ type Options struct {
 // The bounds. A refresh reads a handful of small files.
 const (
 	defaultMaxStale = 7 * 24 * time.Hour
-	fetchTimeout    = 15 * time.Second
 	refreshTimeout  = time.Minute
 )
 
@@ -179,40 +175,6 @@ func (r *Repository) client(ctx context.Context, fromCache bool) (*updater.Updat
 // cache is the directory of the repository's metadata.
 func (r *Repository) cache() string {
 	return filepath.Join(r.options.Cache, tuf.URLToPath(r.options.Mirror))
-}
-
-// fetcher lets the updater, which takes no context, get files within one.
-type fetcher func(address string, most int64) ([]byte, error)
-
-// DownloadFile gets a file of at most that many bytes.
-func (f fetcher) DownloadFile(address string, most int64, _ time.Duration) ([]byte, error) {
-	return f(address, most)
-}
-
-func download(ctx context.Context, address string, most int64) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		// The updater wants to know of 404: there is no newer root.
-		return nil, &metadata.ErrDownloadHTTP{StatusCode: answer.StatusCode, URL: address}
-	}
-	data, err := io.ReadAll(io.LimitReader(answer.Body, most+1))
-	if err == nil && int64(len(data)) > most {
-		err = fmt.Errorf("got more than %d bytes", most)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", address, err)
-	}
-	return data, nil
 }
 
 // CachedAt is when the cache of a repository was last refreshed, by whoever did; the zero time
