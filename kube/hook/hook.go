@@ -40,8 +40,17 @@ type Judge struct {
 	Compiler Compiler
 	// Own is required for objects of our own group.
 	Own OwnCompiler
+	// Roots is asked for the roots of TrustRoots. Without it none is made.
+	Roots RootMaker
 	// Finder is asked what references lead to. Without it they are not followed.
 	Finder Finder
+}
+
+// RootMaker makes the trust roots of TrustRoots.
+type RootMaker interface {
+	// CheckRoot says why there would be no root, with the path of the field, and nothing where
+	// there would be one, or it has to be fetched first.
+	CheckRoot(root cip.TrustRoot) (problem string)
 }
 
 // Verdict is what becomes of a request. The zero value refuses.
@@ -107,6 +116,14 @@ func (j Judge) judge(ctx context.Context, r Request) Verdict {
 	for _, warning := range docs.Warnings {
 		// The index of a document, of which there is one, is for files.
 		verdict.Warnings = append(verdict.Warnings, strings.TrimPrefix(warning, "policy 0: "))
+	}
+	for _, root := range docs.TrustRoots {
+		if j.Roots == nil {
+			break
+		}
+		if problem := j.Roots.CheckRoot(root); problem != "" {
+			verdict.Warnings = append(verdict.Warnings, bounded([]string{problem + ": whatever relies on it is denied"})...)
+		}
 	}
 	for _, policy := range docs.Policies {
 		verdict.Reasons = append(verdict.Reasons, j.check(ctx, policy, &verdict.Warnings)...)

@@ -225,7 +225,7 @@ func (r *reloader) policies(verdict func(hook.Judge, context.Context, hook.Reque
 		compiler := wiring.Compiler{Serving: r.engine.Set(), Sources: allowed}
 		judge := hook.Judge{
 			Settings: cip.Settings{Namespace: c.client.Namespace, EmptyAuthorities: c.watcher.Objects().Settings.EmptyAuthorities},
-			Compiler: compiler, Own: compiler, Finder: hook.Live{Client: c.client},
+			Compiler: compiler, Own: compiler, Roots: compiler, Finder: hook.Live{Client: c.client},
 		}
 		said := verdict(judge, ctx, request)
 		out := admission.Verdict{Allowed: said.Allowed, Undecoded: said.Undecoded, Reasons: said.Reasons, Warnings: said.Warnings}

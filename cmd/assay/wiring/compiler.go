@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/cmd/assay/compiled"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
@@ -15,8 +17,8 @@ import (
 	"github.com/assay-dev/assay/rego/resource"
 )
 
-// Compiler compiles policies as they are applied. It satisfies hook.Compiler and
-// hook.OwnCompiler.
+// Compiler compiles policies as they are applied. It satisfies hook.Compiler,
+// hook.OwnCompiler and hook.RootMaker.
 type Compiler struct {
 	// Serving is the set that serves.
 	Serving *rego.Set
@@ -43,6 +45,26 @@ func (c Compiler) Check(ctx context.Context, policy cip.Policy) (problems, warni
 		problems = append(problems, path+": "+unread[path])
 	}
 	return problems, warnings
+}
+
+// CheckRoot makes the root of a TrustRoot as serving it would, but for one that has to be fetched.
+func (c Compiler) CheckRoot(root cip.TrustRoot) (problem string) {
+	spec := root.Spec
+	switch {
+	case spec.Repository != nil:
+		archive, err := trust.OpenArchive(*spec.Repository, time.Now())
+		if err != nil {
+			return "spec.repository: " + err.Error()
+		}
+		if serving, cause := archive.Serving(time.Now()); serving == nil {
+			return "spec.repository: " + cause
+		}
+	case spec.SigstoreKeys != nil:
+		if _, err := trust.FromKeys(spec.SigstoreKeys); err != nil {
+			return "spec.sigstoreKeys: " + err.Error()
+		}
+	}
+	return ""
 }
 
 // CheckRego compiles a policy in plain Rego as the set that serves would, and looks there

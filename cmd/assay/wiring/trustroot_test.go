@@ -62,6 +62,51 @@ func TestGenerationOfARootThatIsMadeLater(t *testing.T) {
 	}
 }
 
+// TestRootsOfTrustRootsAsTheyAreApplied: what could not serve is said at once. Nothing is fetched.
+func TestRootsOfTrustRootsAsTheyAreApplied(t *testing.T) {
+	t.Parallel()
+	minted, err := sigstore.New(time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := minted.TrustedRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository := func(end time.Time) cip.TrustRoot {
+		made, err := published.New(published.At(end), published.Target{Name: "trusted_root.json", Content: content})
+		if err != nil {
+			t.Fatal(err)
+		}
+		archive, err := made.Archive("repository/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cip.TrustRoot{Spec: cip.TrustRootSpec{Repository: &cip.Repository{
+			Root: made.Root, MirrorFS: archive, Targets: "targets", TrustedRootTarget: "trusted_root.json",
+		}}}
+	}
+	garbage := repository(time.Now().Add(time.Hour))
+	garbage.Spec.Repository.MirrorFS = []byte("garbage")
+	for name, tt := range map[string]struct {
+		root cip.TrustRoot
+		want string
+	}{
+		"a repository":                  {repository(time.Now().Add(time.Hour)), ""},
+		"one that has expired":          {repository(time.Now().Add(-time.Hour)), "spec.repository: "},
+		"one that is none":              {garbage, "spec.repository: "},
+		"a mirror that nobody can ask":  {cip.TrustRoot{Spec: cip.TrustRootSpec{Remote: &cip.Remote{Mirror: "http://127.0.0.1:1"}}}, ""},
+		"keys of which there is no use": {cip.TrustRoot{Spec: cip.TrustRootSpec{SigstoreKeys: &cip.SigstoreKeys{CertificateAuthorities: []cip.CertificateAuthority{{CertChain: []byte("garbage")}}}}}, "spec.sigstoreKeys: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := (Compiler{}).CheckRoot(tt.root); (got == "") != (tt.want == "") || !strings.HasPrefix(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 // TestOutcomesOfRoots are those of now: one that serves and could not be refreshed is stale.
 func TestOutcomesOfRoots(t *testing.T) {
 	t.Parallel()
