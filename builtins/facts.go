@@ -72,6 +72,11 @@ type answered struct {
 	cost     int64
 }
 
+// same says that no evaluation can tell two answers apart, now or later.
+func (a answered) same(b answered) bool {
+	return a.code == b.code && a.until.Equal(b.until) && a.term.Equal(b.term)
+}
+
 // Facts answers the builtins of all decisions: it fetches, verifies, and keeps
 // what may serve again. It is safe for concurrent use.
 type Facts struct {
@@ -118,7 +123,7 @@ func New(registry Registry, roots func() trust.Roots, options Options) (*Facts, 
 		registry: registry, roots: roots, options: options,
 		answers:  keep.New[answered](mostAnswerBytes).Counted(&options.Looked.Answers),
 		verdicts: keep.New[verdict](mostVerdictBytes).Counted(&options.Looked.Verdicts),
-		admitted: admitted.New[answered](&options.Looked.Admitted),
+		admitted: admitted.New(&options.Looked.Admitted, answered.same),
 	}, nil
 }
 

@@ -223,6 +223,20 @@ func TestOnlyWhatWasAdmittedIsReused(t *testing.T) {
 			t.Errorf("got %s, want it admitted", encode(t, d))
 		}
 	})
+	t.Run("denied since for another image, which takes nothing away", func(t *testing.T) {
+		t.Parallel()
+		l := openLasting(t, setup{})
+		l.admitted(t, l.app)
+		l.clock.Advance(time.Minute) // so that it is asked anew
+		bad := strings.Replace(l.app, "@sha256:", "@sha256:0", 1)
+		if d := decideOn(t, l.rig, asks(t, "shop", "Pod", nil, runs(l.app, bad[:len(bad)-1]))); d.Allowed {
+			t.Fatalf("got %s, want it denied", encode(t, d))
+		}
+		l.later(time.Minute)
+		if d := decideOn(t, l.rig, edit(l)); !d.Allowed || l.requests.Load() > 0 {
+			t.Errorf("got %d requests and %s, want it admitted without any", l.requests.Load(), encode(t, d))
+		}
+	})
 	t.Run("denied for another image of the Pod", func(t *testing.T) {
 		t.Parallel()
 		l := openLasting(t, setup{})

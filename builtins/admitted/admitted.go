@@ -4,8 +4,14 @@
 //
 // An answer serves again only to the same question under the same [Scope]: the policy set,
 // the namespace, the trust material, the credentials. It was part of a decision that
-// admitted; what was learned since of the same question takes its place, or removes it; and
-// it serves no longer than it is true by the clock, nor than [Lives].
+// admitted; another answer to the same question, learned since, takes its place or removes it; and
+// it serves no longer than it is true by the clock, nor than [Lives]. That the same answer was
+// part of a denial removes nothing: another image of the object was to blame, or the
+// object, and whoever may create objects could make others fetch anew.
+//
+// Also "not found" and "no signatures" are answers that serve again. It was with them that the image
+// was admitted, so an update meets the verdict of its creation; what was signed since
+// counts for it when [Lives] is over, and for what is created within seconds.
 package admitted
 
 import (
@@ -62,11 +68,13 @@ func StandingOf(p *declare.Problem) Standing {
 type Store[V any] struct {
 	answers *keep.Cache[V]
 	looked  *keep.Looked
+	same    func(a, b V) bool
 }
 
-// New makes an empty store. looked counts what is recalled; nil does not.
-func New[V any](looked *keep.Looked) *Store[V] {
-	return &Store[V]{keep.New[V](most).Counted(looked), looked}
+// New makes an empty store. looked counts what is recalled; nil does not. same says of two
+// answers that no evaluation can tell them apart.
+func New[V any](looked *keep.Looked, same func(a, b V) bool) *Store[V] {
+	return &Store[V]{keep.New[V](most).Counted(looked), looked, same}
 }
 
 // Recall gives what a question was answered when the image that it is about was admitted.
@@ -82,15 +90,18 @@ func (s *Store[V]) Recall(scope Scope, question string, now time.Time) (V, bool)
 // Learn takes in what a decision was answered to a question, anew: about an image that it
 // admitted, or did not. until is when the answer could change by time alone, zero for never.
 func (s *Store[V]) Learn(scope Scope, question string, admitted bool, standing Standing, answer keep.Lasting[V], now time.Time) {
+	key := scope.key(question)
 	switch {
 	case standing == Missing:
 	case admitted && standing == Serving:
 		if end := now.Add(Lives); answer.Until.IsZero() || end.Before(answer.Until) {
 			answer.Until = end
 		}
-		s.answers.Put(scope.key(question), answer)
+		s.answers.Put(key, answer)
+	case standing == Serving && s.answers.Holds(key, func(known V) bool { return s.same(known, answer.Value) }):
+		// Nothing else was learned.
 	default:
-		s.answers.Remove(scope.key(question))
+		s.answers.Remove(key)
 	}
 }
 

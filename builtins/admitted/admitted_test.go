@@ -18,6 +18,9 @@ func TestAnswerServesOnlyWhatWasAdmitted(t *testing.T) {
 			s.Learn(scope, question, allowed, standing, keep.Lasting[string]{Value: "yes", Until: until}, noon)
 		}
 	}
+	other := func(s *admitted.Store[string]) {
+		s.Learn(shop, "q", false, admitted.Serving, keep.Lasting[string]{Value: "no"}, noon)
+	}
 	for _, tt := range []struct {
 		name  string
 		learn []func(*admitted.Store[string])
@@ -33,8 +36,15 @@ func TestAnswerServesOnlyWhatWasAdmitted(t *testing.T) {
 		{"denied", []func(*admitted.Store[string]){learn(shop, "q", false, admitted.Serving, time.Time{})}, 0, false},
 		{"admitted without an answer", []func(*admitted.Store[string]){learn(shop, "q", true, admitted.Missing, time.Time{})}, 0, false},
 		{"admitted though it was refuted", []func(*admitted.Store[string]){learn(shop, "q", true, admitted.Refuting, time.Time{})}, 0, false},
-		{"denied since", []func(*admitted.Store[string]){
+		{"denied since, with the same answer", []func(*admitted.Store[string]){
 			learn(shop, "q", true, admitted.Serving, time.Time{}), learn(shop, "q", false, admitted.Serving, time.Time{}),
+		}, 0, true},
+		{"denied since, with the same answer, after its time", []func(*admitted.Store[string]){
+			learn(shop, "q", true, admitted.Serving, time.Time{}), learn(shop, "q", false, admitted.Serving, noon.AddDate(1, 0, 0)),
+		}, admitted.Lives, false},
+		{"denied since, with another answer", []func(*admitted.Store[string]){learn(shop, "q", true, admitted.Serving, time.Time{}), other}, 0, false},
+		{"denied since, refuted", []func(*admitted.Store[string]){
+			learn(shop, "q", true, admitted.Serving, time.Time{}), learn(shop, "q", false, admitted.Refuting, time.Time{}),
 		}, 0, false},
 		{"refuted since, and admitted for other reasons", []func(*admitted.Store[string]){
 			learn(shop, "q", true, admitted.Serving, time.Time{}), learn(shop, "q", true, admitted.Refuting, time.Time{}),
@@ -53,7 +63,7 @@ func TestAnswerServesOnlyWhatWasAdmitted(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			store := admitted.New[string](nil)
+			store := admitted.New(nil, func(a, b string) bool { return a == b })
 			for _, learn := range tt.learn {
 				learn(store)
 			}

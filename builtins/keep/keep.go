@@ -82,6 +82,14 @@ func (k *Cache[V]) Get(key string, now time.Time) (out V, ok bool) {
 	return entry.Value, true
 }
 
+// Holds says whether a key has a value of which something holds. It is not used by that.
+func (k *Cache[V]) Holds(key string, of func(V) bool) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	entry, ok := k.lru.Peek(key)
+	return ok && of(entry.Value)
+}
+
 // Remove forgets the value of a key.
 func (k *Cache[V]) Remove(key string) {
 	k.mu.Lock()
