@@ -13,16 +13,13 @@ import (
 )
 
 const (
-	// mostWaiting and mostBytes bound what waits to become an Event.
-	mostWaiting = 256
-	mostBytes   = 16 << 20
 	// Of one owner there are so many Events at once, and then one a minute: a ReplicaSet
 	// tries for ever.
 	ownerBurst  = 3
 	ownerPerSec = 1.0 / 60
 	// mostOwners are remembered.
 	mostOwners = 4096
-	// All together are bounded as well: an owner that is forgotten begins anew.
+	// All together are bounded as well, and served in turn: see line.
 	denialsPerSec = 5
 	denialsBurst  = 50
 )
@@ -33,8 +30,7 @@ type Denials struct {
 	log      *slog.Logger
 	reporter string
 
-	queue   chan Denial
-	bytes   atomic.Int64
+	line    *line
 	dropped atomic.Uint64
 	limited atomic.Uint64
 	limiter limiter
@@ -45,31 +41,19 @@ type Denials struct {
 func NewDenials(client *kube.Client, reporter string, log *slog.Logger) *Denials {
 	return &Denials{
 		client: client, log: log, reporter: reporter,
-		queue: make(chan Denial, mostWaiting), limiter: newLimiter(),
+		line: newLine(), limiter: newLimiter(),
 	}
 }
 
 // Denied takes in a denial and waits for nothing. What is too much is dropped. The object
 // must not be changed afterwards.
 func (d *Denials) Denied(denial Denial) {
-	if denial.DryRun {
-		return
-	}
-	size := denial.size()
-	if d.bytes.Add(size) > mostBytes {
-		d.bytes.Add(-size)
-		d.dropped.Add(1)
-		return
-	}
-	select {
-	case d.queue <- denial:
-	default:
-		d.bytes.Add(-size)
-		d.dropped.Add(1)
+	if !denial.DryRun {
+		d.dropped.Add(d.line.join(denial))
 	}
 }
 
-// Dropped counts the denials that became no Event because the queue was full, or because
+// Dropped counts the denials that became no Event because too many waited, or because
 // the API server took none.
 func (d *Denials) Dropped() uint64 { return d.dropped.Load() }
 
@@ -78,13 +62,15 @@ func (d *Denials) Limited() uint64 { return d.limited.Load() }
 
 // Run makes Events until ctx ends. Every replica runs it: each tells of its own denials.
 func (d *Denials) Run(ctx context.Context) {
-	for {
+	for ctx.Err() == nil {
+		denial, ok := d.line.next()
+		if ok {
+			d.write(ctx, denial.event())
+			continue
+		}
 		select {
 		case <-ctx.Done():
-			return
-		case denial := <-d.queue:
-			d.bytes.Add(-denial.size())
-			d.write(ctx, denial.event())
+		case <-d.line.some:
 		}
 	}
 }
@@ -93,6 +79,9 @@ func (d *Denials) write(ctx context.Context, e event) {
 	if !d.limiter.admits(e.regarding) {
 		d.limited.Add(1)
 		return
+	}
+	if d.limiter.all.Wait(ctx) != nil {
+		return // it ends
 	}
 	err := create(ctx, d.client, e.object(d.reporter, time.Now()))
 	if err != nil && ctx.Err() == nil {
@@ -104,7 +93,7 @@ func (d *Denials) write(ctx context.Context, e event) {
 	d.failing = err != nil
 }
 
-// limiter bounds Events for each owner and for all.
+// limiter bounds Events: how many there are of an owner, and how soon one follows another.
 type limiter struct {
 	all    flowcontrol.RateLimiter
 	owners *lru.Cache[Reference, flowcontrol.RateLimiter]
@@ -124,5 +113,5 @@ func (l limiter) admits(owner Reference) bool {
 		bucket = flowcontrol.NewTokenBucketRateLimiter(ownerPerSec, ownerBurst)
 		l.owners.Add(owner, bucket)
 	}
-	return bucket.TryAccept() && l.all.TryAccept()
+	return bucket.TryAccept()
 }

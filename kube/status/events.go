@@ -114,14 +114,6 @@ type Denial struct {
 	DryRun bool
 }
 
-func (d Denial) size() int64 {
-	size := len(d.Object)
-	for _, reason := range d.Reasons {
-		size += len(reason)
-	}
-	return int64(size)
-}
-
 // regarding is who has to do something about it: the controller that owns the object, for
 // the object will not exist, or the namespace.
 func (d Denial) regarding() Reference {

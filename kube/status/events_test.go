@@ -1,7 +1,6 @@
 package status
 
 import (
-	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -92,58 +91,6 @@ func TestWhatADenialIsAbout(t *testing.T) {
 	e := Denial{Kind: "Fleet", Name: "all"}.event().object("r", noon)
 	if e.GetNamespace() != "default" {
 		t.Errorf("what is in no namespace: got an event in %q, want default", e.GetNamespace())
-	}
-}
-
-func TestDenialsAreBounded(t *testing.T) {
-	t.Parallel()
-	d := NewDenials(nil, "assay-0", slog.New(slog.DiscardHandler))
-	d.Denied(Denial{DryRun: true})
-	if len(d.queue) != 0 {
-		t.Error("a dry run: got an event, want none")
-	}
-	for range mostWaiting + 10 {
-		d.Denied(Denial{Namespace: "shop"})
-	}
-	if got := d.Dropped(); got != 10 {
-		t.Errorf("a full queue: got %d dropped, want 10", got)
-	}
-	d = NewDenials(nil, "assay-0", slog.New(slog.DiscardHandler))
-	large := Denial{Object: make([]byte, 3<<20)}
-	for range 10 {
-		d.Denied(large)
-	}
-	if got := d.Dropped(); got != 5 || d.bytes.Load() > mostBytes {
-		t.Errorf("large objects: got %d dropped and %d bytes, want 5 and at most %d", got, d.bytes.Load(), mostBytes)
-	}
-}
-
-func TestOwnersAreLimited(t *testing.T) {
-	t.Parallel()
-	l := newLimiter()
-	count := func(owner string, tries int) (admitted int) {
-		for range tries {
-			if l.admits(Reference{Name: owner}) {
-				admitted++
-			}
-		}
-		return admitted
-	}
-	if got := count("web", 100); got != ownerBurst {
-		t.Errorf("one owner: got %d, want %d", got, ownerBurst)
-	}
-	if got := count("db", 1); got != 1 {
-		t.Errorf("another owner: got %d, want 1", got)
-	}
-	all := 0
-	for i := range mostOwners + 100 {
-		all += count(fmt.Sprint(i), 1)
-	}
-	if all > denialsBurst+10 {
-		t.Errorf("all owners: got %d, want about %d", all, denialsBurst)
-	}
-	if got := l.owners.Len(); got > mostOwners {
-		t.Errorf("got %d owners, want at most %d", got, mostOwners)
 	}
 }
 
