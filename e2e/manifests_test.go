@@ -1,10 +1,13 @@
 package e2e_test
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -89,6 +92,11 @@ func TestManifestsAreEnough(t *testing.T) {
 	if got := c.Kubectl(t, "get", "leases", "--namespace=cosign-system", "-o", "jsonpath={.items[*].metadata.name}"); got != "assay" {
 		t.Errorf("got Leases %q, want assay", got)
 	}
+	// The names of webhook configurations are those of either kind, or of both.
+	eventually(t, said, "nothing is out of date", "[+] cluster: ok\n", func() string { return verbose(t, c.Service(webhook+1)+":8443") })
+	if strings.Contains(said.String(), "there is none") {
+		t.Errorf("got a log of what is missing:\n%s", said)
+	}
 	if strings.Contains(said.String(), "forbidden") {
 		t.Errorf("got a log of what is forbidden:\n%s", said)
 	}
@@ -107,6 +115,27 @@ func eventually(t *testing.T, said *log, what, want string, ask func() string) {
 			t.Fatalf("%s: got %s, want %s; the log:\n%s", what, got, want, said)
 		}
 	}
+}
+
+// verbose is what a replica says of itself.
+func verbose(t *testing.T, address string) string {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // it tells no secret
+	defer client.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+address+"/readyz?verbose", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err.Error()
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(body)
 }
 
 // applyManifests installs what there is to install, with an address that the test can listen at.

@@ -58,8 +58,9 @@ type Options struct {
 	Lag time.Duration
 }
 
-// Configurations are names of webhook configurations.
-type Configurations struct{ Validating, Mutating []string }
+// Configurations are names of webhook configurations. Of the name of one that is in Either
+// there is a validating one, a mutating one, or both.
+type Configurations struct{ Validating, Mutating, Either []string }
 
 // Keeper keeps the certificate of one installation.
 type Keeper struct {

@@ -46,6 +46,7 @@ type configuration struct {
 	resource   dynamic.ResourceInterface
 	watched    *watch.One
 	limit      flowcontrol.RateLimiter
+	twin       *configuration // of the other kind, which may be there instead; nil if none may
 
 	lock   sync.Mutex
 	listed bool
@@ -54,18 +55,31 @@ type configuration struct {
 
 func newTrusting(client *kube.Client, of Configurations, woken chan<- struct{}, log *slog.Logger) *trusting {
 	t := &trusting{trouble: newTrouble(log), woken: woken}
-	add := func(kind string, resource schema.GroupVersionResource, names []string) {
-		for _, name := range names {
-			c := &configuration{
-				what: kind + " " + name, name: name, resource: client.Resource(resource),
-				limit: flowcontrol.NewTokenBucketRateLimiter(1.0/overruleEvery, overrules),
-			}
-			c.watched = watch.NewOne(c.resource, c.what, name, log)
-			t.of = append(t.of, c)
+	add := func(kind string, resource schema.GroupVersionResource, name string) *configuration {
+		c := &configuration{
+			what: kind + " " + name, name: name, resource: client.Resource(resource),
+			limit: flowcontrol.NewTokenBucketRateLimiter(1.0/overruleEvery, overrules),
 		}
+		c.watched = watch.NewOne(c.resource, c.what, name, log)
+		t.of = append(t.of, c)
+		return c
 	}
-	add("ValidatingWebhookConfiguration", kube.ValidatingWebhooks(), of.Validating)
-	add("MutatingWebhookConfiguration", kube.MutatingWebhooks(), of.Mutating)
+	validating := func(name string) *configuration {
+		return add("ValidatingWebhookConfiguration", kube.ValidatingWebhooks(), name)
+	}
+	mutating := func(name string) *configuration {
+		return add("MutatingWebhookConfiguration", kube.MutatingWebhooks(), name)
+	}
+	for _, name := range of.Validating {
+		validating(name)
+	}
+	for _, name := range of.Mutating {
+		mutating(name)
+	}
+	for _, name := range of.Either {
+		one, other := validating(name), mutating(name)
+		one.twin, other.twin = other, one
+	}
 	return t
 }
 
@@ -100,6 +114,9 @@ func (t *trusting) write(ctx context.Context, bundle []byte, current func() erro
 	spread, done = true, true
 	for _, c := range t.of {
 		has, err := c.write(ctx, bundle, current)
+		if errors.Is(err, errNone) && c.twin != nil && !c.twin.missing() {
+			err = nil
+		}
 		t.trouble.note(c.what, err)
 		spread = spread && has
 		done = done && (err == nil || errors.Is(err, errNone))
@@ -127,6 +144,13 @@ func (c *configuration) write(ctx context.Context, bundle []byte, current func()
 		return false, err
 	}
 	return false, c.patch(ctx, patch)
+}
+
+// missing says that there is none, which is known once it was asked for.
+func (c *configuration) missing() bool {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	return c.listed && c.object == nil
 }
 
 func (c *configuration) patch(ctx context.Context, patch []byte) error {

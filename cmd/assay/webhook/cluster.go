@@ -46,7 +46,7 @@ func (f *clusterFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.secrets, "pull-secrets", string(pull.Pods), "whose registry credentials are read from Secrets: pods, central or none")
 	flags.StringVar(&f.secret, "pull-secret", "", "`name` of the Secret of the system namespace that --pull-secrets central reads")
 	flags.StringVar(&f.service, "webhook-service", "", "keep the certificate for the Service of this `name` in the Secret "+certificate.SecretName+", instead of --tls-cert and --tls-key")
-	flags.StringArrayVar(&f.webhooks, "webhook-config", nil, "`name` of a webhook configuration whose caBundle is kept in step with it (repeatable)")
+	flags.StringArrayVar(&f.webhooks, "webhook-config", nil, "`name` of webhook configurations, validating, mutating or one of each, whose caBundle is kept in step with it (repeatable)")
 }
 
 // puller reads the pull secrets of workloads.
@@ -70,7 +70,7 @@ func (f *clusterFlags) keeper(client *kube.Client, log *slog.Logger) (*certifica
 		return nil, nil
 	}
 	return certificate.New(client, certificate.Options{
-		Service: f.service, Configurations: certificate.Configurations{Validating: f.webhooks, Mutating: f.webhooks},
+		Service: f.service, Configurations: certificate.Configurations{Either: f.webhooks},
 	}, log)
 }
 
