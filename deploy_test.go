@@ -12,12 +12,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 	appsv1 "k8s.io/api/apps/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
-
-	"github.com/assay-dev/assay/server"
 )
 
 // The tests of this file hold deploy/ to the program and the documents. That the manifests are
@@ -98,30 +95,20 @@ func TestRightsAreThoseOfTheTable(t *testing.T) {
 // series are those that the program has from its start on, by the name of the metric.
 func series(t *testing.T) map[string][]map[string]string {
 	t.Helper()
-	families, err := server.NewMetrics("test").Registerer().(prometheus.Gatherer).Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
 	out := map[string][]map[string]string{}
-	for _, family := range families {
-		names := []string{family.GetName()}
-		if family.GetType().String() == "HISTOGRAM" {
-			names = []string{family.GetName() + "_bucket", family.GetName() + "_sum", family.GetName() + "_count"}
+	for _, f := range families(t) {
+		names := []string{f.name}
+		if f.histogram {
+			names = []string{f.name + "_bucket", f.name + "_sum", f.name + "_count"}
 		}
 		for _, name := range names {
-			for _, metric := range family.GetMetric() {
-				labels := map[string]string{}
-				for _, label := range metric.GetLabel() {
-					labels[label.GetName()] = label.GetValue()
-				}
-				out[name] = append(out[name], labels)
-			}
+			out[name] = f.series
 		}
 	}
 	return out
 }
 
-// expressions are those of the alerts and of the dashboard.
+// expressions are those of the alerts and of the dashboard, and those that docs/observability.md proposes.
 func expressions(t *testing.T) []string {
 	t.Helper()
 	var alerts struct {
@@ -154,6 +141,10 @@ func expressions(t *testing.T) []string {
 		for _, target := range panel.Targets {
 			out = append(out, target.Expr)
 		}
+	}
+	// A name alone may be that of a histogram.
+	for _, found := range regexp.MustCompile("`([^`]*assay_[a-z_]+[^`]*[({=<>][^`]*)`").FindAllStringSubmatch(read(t, "docs/observability.md"), -1) {
+		out = append(out, found[1])
 	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,12 +16,26 @@ import (
 
 	"github.com/assay-dev/assay/builtins/keep"
 	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/telemetry"
 )
 
-// metrics are all that the program has, each with its labels in braces.
-func metrics(t *testing.T) (out []string) {
+// family is a metric, with the labels of its series.
+type family struct {
+	name      string
+	histogram bool
+	series    []map[string]string
+}
+
+const warnsAlone = `apiVersion: policy.sigstore.dev/v1beta1
+kind: ClusterImagePolicy
+metadata: {name: warns}
+spec: {mode: warn, images: [{glob: "**"}], authorities: [{static: {action: fail}}]}
+`
+
+// families are all metrics that the program has, those of the process among them.
+func families(t *testing.T) (out []family) {
 	t.Helper()
 	registerer := server.NewMetrics("test").Registerer()
 	seen := telemetry.New(registerer)
@@ -28,7 +43,11 @@ func metrics(t *testing.T) (out []string) {
 	seen.WatchRoots(func() []telemetry.Root { return []telemetry.Root{{Name: "r", Expires: time.Unix(1, 0)}} })
 	no, none := func() bool { return false }, func() uint64 { return 0 }
 	seen.WatchCluster(telemetry.Cluster{Synced: no, Leading: no, Stale: func() []time.Time { return nil }, Dropped: none, Limited: none})
-	set, err := rego.Compile(t.Context(), rego.Source{Open: func(rego.Workload) rego.Answers { return nil }})
+	documents, err := cip.Parse([]byte(warnsAlone))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := rego.Compile(t.Context(), rego.Source{Policies: documents.Policies, Open: func(rego.Workload) rego.Answers { return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,23 +56,36 @@ func metrics(t *testing.T) (out []string) {
 	if !ok {
 		t.Fatal("metrics: got a registerer that does not gather")
 	}
-	families, err := gatherer.Gather()
+	gathered, err := gatherer.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, family := range families {
-		name, labels := family.GetName(), []string{}
-		if !strings.HasPrefix(name, "assay_") {
+	for _, g := range gathered {
+		f := family{name: g.GetName(), histogram: g.GetType().String() == "HISTOGRAM"}
+		for _, metric := range g.GetMetric() {
+			labels := map[string]string{}
+			for _, label := range metric.GetLabel() {
+				labels[label.GetName()] = label.GetValue()
+			}
+			f.series = append(f.series, labels)
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// metrics are those of our own, each with its labels in braces.
+func metrics(t *testing.T) (out []string) {
+	t.Helper()
+	for _, f := range families(t) {
+		if !strings.HasPrefix(f.name, "assay_") {
 			continue
 		}
-		for _, label := range family.GetMetric()[0].GetLabel() {
-			labels = append(labels, label.GetName())
-		}
-		slices.Sort(labels)
+		labels := slices.Sorted(maps.Keys(f.series[0]))
 		if len(labels) > 0 {
-			name += "{" + strings.Join(labels, ",") + "}"
+			f.name += "{" + strings.Join(labels, ",") + "}"
 		}
-		out = append(out, name)
+		out = append(out, f.name)
 	}
 	return out
 }
