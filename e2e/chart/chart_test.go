@@ -98,6 +98,8 @@ func TestBadValuesAreRefusedByName(t *testing.T) {
 		{"a label that would be CEL", `{webhook: {namespaceSelector: {matchLabels: {a: 'b" || true || "'}}}}`, "/webhook/namespaceSelector/matchLabels/a"},
 		{"the Pod without its security context", "{webhook: {securityContext: {enabled: false}}}", "/webhook/securityContext/enabled"},
 		{"a flag with its dashes", "{webhook: {extraArgs: {--no-match: warn}}}", "--no-match"},
+		{"who may reach the port, said twice", "{networkPolicy: {apiServer: [10.0.0.1/32], podCIDRs: [10.1.0.0/16]}}", "networkPolicy.podCIDRs: got it beside networkPolicy.apiServer"},
+		{"addresses of Pods that are none", "{networkPolicy: {podCIDRs: [all]}}", "/networkPolicy/podCIDRs/0"},
 		{"addresses that are none", "{networkPolicy: {apiServer: [kubernetes]}}", "/networkPolicy/apiServer/0"},
 		{"a bundle without its key", "{webhook: {registryCaBundle: {name: ca}}}", "/webhook/registryCaBundle"},
 		{"a rule without resources", `{webhook: {rules: [{apiGroups: [""], apiVersions: [v1]}]}}`, "/webhook/rules/0"},

@@ -120,6 +120,7 @@ func TestManifests(t *testing.T) {
   webhook: {registryCaBundle: {name: a, key: b}, clientCA: {name: a, key: b}, rules: [{apiGroups: [""], apiVersions: [v1], resources: [configmaps, pods/status]}],
     podDisruptionBudget: {maxUnavailable: 1}, service: {type: NodePort, nodePort: 30443}}}`
 		apply(t, c, all, "rbac", "config", "deployment", "availability", "webhooks", "monitoring", "crds")
+		apply(t, c, `{networkPolicy: {podCIDRs: [10.1.0.0/16, 'fd00::/48'], apiServerPods: [{namespaceSelector: {}, podSelector: {}}]}}`, "availability")
 	})
 }
 

@@ -45,3 +45,36 @@
   value: {{ $value | toString | quote }}
 {{- end }}
 {{- end }}
+
+{{- /* Who may reach the port; nothing where that is everybody. */ -}}
+{{- define "assay.callers" -}}
+{{- $policy := .Values.networkPolicy }}
+{{- if and $policy.apiServer $policy.podCIDRs }}
+{{- fail "networkPolicy.podCIDRs: got it beside networkPolicy.apiServer, want one of them" }}
+{{- end }}
+{{- range $policy.apiServer }}
+- ipBlock: {cidr: {{ . | quote }}}
+{{- end }}
+{{- if $policy.podCIDRs }}
+{{- $four := list }}
+{{- $six := list }}
+{{- range $policy.podCIDRs }}
+{{- if contains ":" . }}{{ $six = append $six . }}{{ else }}{{ $four = append $four . }}{{ end }}
+{{- end }}
+{{- range $all, $except := dict "0.0.0.0/0" $four "::/0" $six }}
+- ipBlock:
+    cidr: {{ $all | quote }}
+    {{- with $except }}
+    except: {{ toJson . }}
+    {{- end }}
+{{- end }}
+{{- end }}
+{{- with $policy.apiServerPods }}
+{{ toYaml . }}
+{{- end }}
+{{- if or $policy.apiServer $policy.podCIDRs $policy.apiServerPods }}
+{{- with $policy.metricsFrom }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+{{- end }}
