@@ -50,7 +50,7 @@ func TestOnlyTheAPIServerIsAnswered(t *testing.T) {
 		want string
 	}{
 		{"one of that CA is answered", clients, "200 OK: "},
-		{"nobody without a certificate", nil, "401 Unauthorized: client certificate: got none, want one of the configured CA"},
+		{"nobody without a certificate", nil, `"client certificate: got none, want one of the configured CA","code":401}`},
 		{"nobody with one of another CA", strangers, "tls: "},
 		{"nobody with one of the cluster's CA", c.Authority, "tls: "},
 	} {

@@ -136,7 +136,7 @@ func TestClientCertificates(t *testing.T) {
 	t.Run("the webhooks refuse to do without", func(t *testing.T) {
 		for _, path := range []string{"/validate", "/mutate"} {
 			response, body := post(t, ca.client(t), s.url+path, podReview)
-			if response.StatusCode != 401 || body != "client certificate: got none, want one of the configured CA\n" {
+			if response.StatusCode != 401 || body != failure(t, 401, "client certificate: got none, want one of the configured CA") {
 				t.Errorf("%s: got %d %q, want 401", path, response.StatusCode, body)
 			}
 		}

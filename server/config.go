@@ -125,8 +125,8 @@ type Config struct {
 
 	// Timeout bounds a decision when the API server asks for no less; 10s.
 	Timeout time.Duration
-	// BodyLimit bounds a review in bytes; 3 MiB, which is what the API server
-	// itself takes from a user.
+	// BodyLimit bounds a review in bytes; 19 MiB, which is more than any review of an
+	// object that can be stored.
 	BodyLimit int64
 	// MaxInFlight bounds how many reviews are decided at once; 256. Bodies that
 	// are still being read do not count: BodyLimit and ReadTimeout bound those.
@@ -167,7 +167,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	return c, errors.Join(
 		setDefault("Timeout", &c.Timeout, 10*time.Second),
-		setDefault("BodyLimit", &c.BodyLimit, 3<<20),
+		setDefault("BodyLimit", &c.BodyLimit, bodyLimit),
 		setDefault("MaxInFlight", &c.MaxInFlight, 256),
 		setDefault("ReadHeaderTimeout", &c.ReadHeaderTimeout, 5*time.Second),
 		setDefault("ReadTimeout", &c.ReadTimeout, 5*time.Second),

@@ -42,7 +42,7 @@ func TestPolicyWebhooks(t *testing.T) {
 	if want := `[{"op":"add","path":"/spec/match","value":[]}]`; err != nil || string(patch) != want {
 		t.Errorf("got patch %s and %v, want %s", patch, err, want)
 	}
-	if got := handle(s, "/policies/validate", strings.Repeat(" ", 1<<10)+podReview); got.Code != 413 {
+	if got := handle(s, "/policies/validate", strings.Repeat(" ", 9<<10)+podReview); got.Code != 413 {
 		t.Errorf("over the limit: got %d, want 413", got.Code)
 	}
 	_, metrics := page(s, "/metrics")

@@ -17,10 +17,10 @@ import (
 // written in webhook.go, in the order in which it happens.
 func (s *Server) routes() http.Handler {
 	e := echo.New()
-	e.HTTPErrorHandler = plainText
+	e.HTTPErrorHandler = answerError
 	e.Use(s.giveBack)
 	slots := make(chan struct{}, s.config.MaxInFlight)
-	bodies := semaphore.NewWeighted(bodiesRoom)
+	memory := semaphore.NewWeighted(memoryOfReviews)
 	for _, w := range []webhook{
 		{name: "validate", phase: admission.Validation, decider: s.config.Validate},
 		{name: "mutate", phase: admission.Mutation, decider: s.config.Mutate},
@@ -28,7 +28,7 @@ func (s *Server) routes() http.Handler {
 		{name: "policies/default", phase: admission.Mutation, decider: s.config.PolicyDefault},
 	} {
 		if w.decider != nil {
-			w.server, w.slots, w.bodies = s, slots, bodies
+			w.server, w.slots, w.memory = s, slots, memory
 			s.metrics.serves(w.name)
 			e.POST("/"+w.name, w.serve)
 		}
@@ -51,9 +51,9 @@ func (s *Server) giveBack(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// plainText answers errors as text: the API server repeats the text of an error
-// to the user, and would hide JSON that is not a Status.
-func plainText(err error, c echo.Context) {
+// answerError answers errors: to who posts, which is the API server, as a Status, and to
+// people as text.
+func answerError(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
@@ -63,7 +63,16 @@ func plainText(err error, c echo.Context) {
 		status, message = httpError.Code, fmt.Sprint(httpError.Message)
 	}
 	// What cannot be written has nobody left to read it.
-	_ = c.String(status, message+"\n")
+	if c.Request().Method != http.MethodPost {
+		_ = c.String(status, message+"\n")
+		return
+	}
+	failure, err := admission.Failure(status, message)
+	if err != nil {
+		_ = c.NoContent(status)
+		return
+	}
+	_ = c.Blob(status, echo.MIMEApplicationJSON, failure)
 }
 
 // readyz says whether reviews should be sent here. Causes may name files, hosts
@@ -102,7 +111,7 @@ func (s *Server) checks() []Check {
 	}
 	checks := []Check{{Name: "serving", Err: draining}}
 	if s.certificates != nil {
-		checks = append(checks, Check{Name: "certificate", Err: s.certificates.valid(time.Now())})
+		checks = append(checks, Check{Name: "certificate", Err: s.certificates.valid(time.Now())}, s.clients())
 	}
-	return append(checks, s.config.Ready()...)
+	return append(append(checks, s.waits.check()), s.config.Ready()...)
 }

@@ -43,15 +43,15 @@ func TestReadiness(t *testing.T) {
 		"all is well": {[]Check{{Name: "policies", Err: nil}}, "/readyz", 200, "ready\n"},
 		"all is well, at length": {
 			[]Check{{Name: "policies", Err: nil}, {Name: "trust", Err: nil}}, "/readyz?verbose", 200,
-			"[+] serving: ok\n[+] policies: ok\n[+] trust: ok\nready\n"},
+			"[+] serving: ok\n[+] timeout: ok\n[+] policies: ok\n[+] trust: ok\nready\n"},
 		"all is well, with a note": {
 			[]Check{{Name: "policies", Note: "the last change was refused"}}, "/readyz?verbose", 200,
-			"[+] serving: ok\n[+] policies: ok, but the last change was refused\nready\n"},
+			"[+] serving: ok\n[+] timeout: ok\n[+] policies: ok, but the last change was refused\nready\n"},
 		"one check fails": {
 			[]Check{{Name: "trust", Err: nil}, {Name: "policies", Err: bad}}, "/readyz", 503, "[-] policies\nnot ready\n"},
 		"one check fails, with its cause": {
 			[]Check{{Name: "policies", Err: bad}, {Name: "trust", Err: nil}}, "/readyz?verbose=1", 503,
-			"[+] serving: ok\n[-] policies: pods.yaml: got no images\n[+] trust: ok\nnot ready\n"},
+			"[+] serving: ok\n[+] timeout: ok\n[-] policies: pods.yaml: got no images\n[+] trust: ok\nnot ready\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

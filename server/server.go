@@ -14,10 +14,12 @@
 //   - every review that can be read is 200 with allowed true or false. A Decider
 //     that fails or panics is a denial, never a 500: the API server would take
 //     that for a broken webhook, and with failurePolicy Ignore admit the object;
-//   - what cannot be answered is an error with one line of plain text, which the
-//     API server shows to the user: 400 an unreadable review or timeout, 401 no
-//     client certificate where a client CA is set, 413 a body over the limit, 415
-//     anything but application/json, 503 more reviews at once than the limit;
+//   - a review that is larger than we take is one of those, as long as its beginning
+//     can be read: the API server tells its user the reason of a denial;
+//   - what cannot be answered is an error, in a Status whose text the API server
+//     shows to the user: 400 an unreadable review or timeout, 401 no
+//     client certificate where a client CA is set, 413 a body over the limit that does
+//     not begin like a review, 415 anything but application/json, 503 more reviews at once than the limit;
 //   - 503 carries Retry-After, upon which the API server asks again within its own
 //     timeout. If that does not help either, its failurePolicy decides.
 //
@@ -60,6 +62,7 @@ type Server struct {
 	http         *http.Server
 	listener     net.Listener
 	draining     atomic.Bool
+	waits        waits
 }
 
 // New checks the configuration and reads the certificates. It opens no socket.
@@ -68,7 +71,10 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, log: config.Logger, metrics: config.Metrics}
+	s := &Server{
+		config: config, log: config.Logger, metrics: config.Metrics,
+		waits: waits{log: config.Logger, longer: map[string]time.Duration{}},
+	}
 	s.http = &http.Server{
 		Handler:           s.routes(),
 		ReadHeaderTimeout: config.ReadHeaderTimeout,
@@ -132,9 +138,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	served := make(chan error, 1)
 	background.Go(func() { served <- s.serve() })
-	if s.certificates != nil && !s.config.TLS.asksClients() && !s.local() {
+	if s.open() {
 		s.log.Warn("client certificates are not asked for",
-			"effect", "whoever reaches the port may ask what registries answer to the credentials that are used here",
+			"effect", openEffect,
 			"fix", "set a client CA, or let the API server alone reach the port")
 	}
 	s.log.Info("serving", "address", s.Addr().String(), "tls", s.certificates != nil)

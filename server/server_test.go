@@ -56,7 +56,7 @@ func TestNewRefuses(t *testing.T) {
 		"a negative timeout": {
 			func(c *Config) { c.Timeout = -1 }, "server: got Timeout -1ns, want more than 0, or 0 for 10s"},
 		"a negative body limit": {
-			func(c *Config) { c.BodyLimit = -1 }, "server: got BodyLimit -1, want more than 0, or 0 for 3145728"},
+			func(c *Config) { c.BodyLimit = -1 }, "server: got BodyLimit -1, want more than 0, or 0 for 19922944"},
 		"a negative number of reviews": {
 			func(c *Config) { c.MaxInFlight = -1 }, "server: got MaxInFlight -1, want more than 0, or 0 for 256"},
 	} {
@@ -202,7 +202,7 @@ func TestDrainFailsReadinessFirst(t *testing.T) {
 	s.stop()
 	log.wait(t, "draining")
 	response, body := get(t, client, s.url+"/readyz?verbose")
-	if want := "[-] serving: got the signal to stop\n[+] certificate: ok\nnot ready\n"; response.StatusCode != 503 || body != want {
+	if want := "[-] serving: got the signal to stop\n[+] certificate: ok\n[+] clients: ok\n[+] timeout: ok\nnot ready\n"; response.StatusCode != 503 || body != want {
 		t.Errorf("readiness: got %d %q, want 503 %q", response.StatusCode, body, want)
 	}
 	if response, body := post(t, client, s.url+"/validate", podReview); response.StatusCode != 200 || !response.Close {

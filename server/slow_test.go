@@ -4,14 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/labstack/echo/v4"
-	"golang.org/x/sync/semaphore"
 )
 
 // TestSlowBodiesTakeNoSlot sends the beginnings of more reviews than there are
@@ -82,34 +77,5 @@ func TestReadTimeoutDoesNotEndADecision(t *testing.T) {
 	got, err := io.ReadAll(connection)
 	if err != nil || !strings.Contains(string(got), `"allowed":true`) {
 		t.Errorf("got %q %v, want an admission", got, err)
-	}
-}
-
-// TestLargeBodiesAreBoundedAllTogether, and small ones come in beside them.
-func TestLargeBodiesAreBoundedAllTogether(t *testing.T) {
-	t.Parallel()
-	w := &webhook{server: &Server{config: Config{BodyLimit: 3 << 20}}, bodies: semaphore.NewWeighted(bodiesRoom)}
-	take := func(size int64) (func(), error) {
-		request := httptest.NewRequest(http.MethodPost, "/validate", nil)
-		request.ContentLength = size
-		return w.room(echo.New().NewContext(request, httptest.NewRecorder()))
-	}
-	var held []func()
-	for {
-		release, err := take(-1)
-		if err != nil {
-			break
-		}
-		held = append(held, release)
-	}
-	if got, want := len(held), bodiesRoom/(3<<20); got != want {
-		t.Errorf("got %d bodies of unknown size at once, want %d", got, want)
-	}
-	if _, err := take(smallBody); err != nil {
-		t.Errorf("a small body: got %v, want room", err)
-	}
-	held[0]()
-	if _, err := take(3 << 20); err != nil {
-		t.Errorf("after one has ended: got %v, want room", err)
 	}
 }

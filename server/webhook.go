@@ -3,11 +3,8 @@ package server
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -26,31 +23,8 @@ type webhook struct {
 	phase   admission.Phase
 	decider Decider
 	slots   chan struct{} // shared by all webhooks; full means overloaded
-	// bodies are the bytes of large bodies that are being read or decided, shared too.
-	bodies *semaphore.Weighted
-}
-
-// Bodies up to smallBody are not counted: real reviews are small, and come in
-// also while somebody holds up all room for large ones.
-const (
-	smallBody  = 64 << 10
-	bodiesRoom = 256 << 20
-)
-
-// room takes the room of a body, or says that there is none.
-func (w *webhook) room(c echo.Context) (release func(), err error) {
-	size := min(c.Request().ContentLength, w.server.config.BodyLimit)
-	if size < 0 {
-		size = w.server.config.BodyLimit // not announced
-	}
-	if size <= smallBody {
-		return func() {}, nil
-	}
-	if !w.bodies.TryAcquire(min(size, bodiesRoom)) {
-		c.Response().Header().Set(echo.HeaderRetryAfter, "1")
-		return nil, refuse(http.StatusServiceUnavailable, "overloaded: got more than %d bytes of reviews at once", bodiesRoom)
-	}
-	return func() { w.bodies.Release(min(size, bodiesRoom)) }, nil
+	// memory is what large reviews take while they are read and decided, shared too.
+	memory *semaphore.Weighted
 }
 
 // serve answers one request, then counts it.
@@ -75,23 +49,18 @@ func (w *webhook) answer(c echo.Context, start time.Time) (result outcome, trace
 	if err != nil {
 		return badRequest, "", err
 	}
-	release, err := w.room(c)
+	room := &room{of: w.memory}
+	defer room.leave()
+	body, err := w.read(c, room)
 	if err != nil {
-		return overloaded, "", err
-	}
-	defer release()
-	body, err := w.read(c)
-	if err != nil {
-		return badRequest, "", err
+		return w.unread(c, start, body, err)
 	}
 	// Not before the body is here: whoever sends it slowly would hold a slot.
 	select {
 	case w.slots <- struct{}{}:
 		w.server.metrics.inFlight.Inc()
 	default:
-		c.Response().Header().Set(echo.HeaderRetryAfter, "1")
-		return overloaded, "", refuse(http.StatusServiceUnavailable,
-			"overloaded: got more than %d reviews at once", cap(w.slots))
+		return overloaded, "", busy(c, "overloaded: got more than %d reviews at once", cap(w.slots))
 	}
 	defer func() {
 		<-w.slots
@@ -101,23 +70,26 @@ func (w *webhook) answer(c echo.Context, start time.Time) (result outcome, trace
 	defer cancel()
 	review, err := admission.Decode(body)
 	if err != nil {
-		return badRequest, "", refuse(http.StatusBadRequest, "%v", err)
+		return w.unread(c, start, body, err)
+	}
+	if !room.take(decodedSize(review)) {
+		return overloaded, "", busy(c, "overloaded: got more than %d bytes of reviews at once", memoryOfReviews)
 	}
 	ctx, end := w.server.config.Observer.Deciding(ctx, w.askedBy(request))
 	decision, result := w.decide(ctx, review)
 	account := end(string(result))
+	return result, account.Trace, w.respond(c, start, review, decision, result, account)
+}
+
+// respond writes the answer to a review, and what is said of it.
+func (w *webhook) respond(c echo.Context, start time.Time, review admission.Review, decision Decision, result outcome, account Account) error {
 	decision.Verdict = decision.Bounded()
 	answer, err := admission.Respond(review, w.phase, decision.Verdict)
 	if err != nil {
-		return failed, account.Trace, refuse(http.StatusInternalServerError, "%v", err)
+		return refuse(http.StatusInternalServerError, "%v", err)
 	}
 	w.record(review, decision, result, account, time.Since(start))
-	return result, account.Trace, c.Blob(http.StatusOK, echo.MIMEApplicationJSON, answer)
-}
-
-// refuse is an answer that is not a decision.
-func refuse(status int, format string, args ...any) error {
-	return echo.NewHTTPError(status, fmt.Sprintf(format, args...))
+	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, answer)
 }
 
 // authorize asks for a verified client certificate where a client CA is set.
@@ -164,31 +136,8 @@ func (w *webhook) timeout(address *url.URL) (time.Duration, error) {
 	if err != nil || timeout <= 0 {
 		return 0, refuse(http.StatusBadRequest, "timeout: got %.64q, want a positive duration such as 10s", values[0])
 	}
+	w.server.waits.saw(w.name, timeout, w.server.config.Timeout)
 	return min(timeout, w.server.config.Timeout), nil
-}
-
-// read takes the body, once it is known to be JSON of a size that we take.
-func (w *webhook) read(c echo.Context) ([]byte, error) {
-	request, limit := c.Request(), w.server.config.BodyLimit
-	contentType := request.Header.Get(echo.HeaderContentType)
-	if media, _, err := mime.ParseMediaType(contentType); err != nil || media != echo.MIMEApplicationJSON {
-		return nil, refuse(http.StatusUnsupportedMediaType, "content type: got %.64q, want application/json", contentType)
-	}
-	if encoding := request.Header.Get(echo.HeaderContentEncoding); encoding != "" {
-		return nil, refuse(http.StatusUnsupportedMediaType, "content encoding: got %.64q, want none", encoding)
-	}
-	if request.ContentLength > limit {
-		return nil, refuse(http.StatusRequestEntityTooLarge, "body: got %d bytes, want at most %d", request.ContentLength, limit)
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, request.Body, limit))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return nil, refuse(http.StatusRequestEntityTooLarge, "body: got more than %d bytes", limit)
-	}
-	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "body: got %d bytes, then %v", len(body), err)
-	}
-	return body, nil
 }
 
 // decide asks the Decider. Whatever goes wrong in there is a denial.

@@ -81,15 +81,15 @@ func TestServeRefuses(t *testing.T) {
 		status                          int
 		want                            string
 	}{
-		"no review":              {"POST", "/validate", "application/json", "", 400, "review: got an empty body, want an AdmissionReview\n"},
-		"no JSON":                {"POST", "/mutate", "application/json", "{", 400, "review: got invalid JSON at byte 1, want one JSON document\n"},
-		"another kind":           {"POST", "/validate", "application/json", `{"kind":"Pod"}`, 400, "kind: got \"Pod\", want AdmissionReview\n"},
-		"no uid":                 {"POST", "/validate", "application/json", strings.Replace(string(review), `"uid":"command-line"`, `"uid":""`, 1), 400, "request.uid: got none, want the uid that the answer repeats\n"},
-		"a timeout that is none": {"POST", "/validate?timeout=soon", "application/json", string(review), 400, "timeout: got \"soon\", want a positive duration such as 10s\n"},
-		"another method":         {"GET", "/validate", "", "", 405, "Method Not Allowed\n"},
-		"another route":          {"POST", "/verify", "application/json", string(review), 404, "Not Found\n"},
-		"another content type":   {"POST", "/validate", "application/yaml", string(review), 415, "content type: got \"application/yaml\", want application/json\n"},
-		"a body over the limit":  {"POST", "/validate", "application/json", strings.Repeat(" ", 3<<20) + string(review), 413, "want at most 3145728\n"},
+		"no review":              {"POST", "/validate", "application/json", "", 400, "review: got an empty body, want an AdmissionReview"},
+		"no JSON":                {"POST", "/mutate", "application/json", "{", 400, "review: got invalid JSON at byte 1, want one JSON document"},
+		"another kind":           {"POST", "/validate", "application/json", `{"kind":"Pod"}`, 400, "kind: got \"Pod\", want AdmissionReview"},
+		"no uid":                 {"POST", "/validate", "application/json", strings.Replace(string(review), `"uid":"command-line"`, `"uid":""`, 1), 400, "request.uid: got none, want the uid that the answer repeats"},
+		"a timeout that is none": {"POST", "/validate?timeout=soon", "application/json", string(review), 400, "timeout: got \"soon\", want a positive duration such as 10s"},
+		"another method":         {"GET", "/validate", "", "", 405, "Method Not Allowed"},
+		"another route":          {"POST", "/verify", "application/json", string(review), 404, "Not Found"},
+		"another content type":   {"POST", "/validate", "application/yaml", string(review), 415, "content type: got \"application/yaml\", want application/json"},
+		"a body over the limit":  {"POST", "/validate", "application/json", strings.Repeat(" ", 19<<20) + string(review), 413, "want at most 19922944"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -104,8 +104,19 @@ func TestServeRefuses(t *testing.T) {
 			}
 			defer response.Body.Close()
 			body, err := io.ReadAll(response.Body)
-			if err != nil || response.StatusCode != test.status || !strings.HasSuffix(string(body), test.want) {
-				t.Errorf("got %d %q %v, want %d %q", response.StatusCode, body, err, test.status, test.want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := strings.TrimSpace(string(body))
+			if test.method == http.MethodPost {
+				var status struct{ Kind, Message string }
+				if err := json.Unmarshal(body, &status); err != nil || status.Kind != "Status" {
+					t.Errorf("got %s, %v, want a Status", body, err)
+				}
+				got = status.Message
+			}
+			if response.StatusCode != test.status || !strings.HasSuffix(got, test.want) {
+				t.Errorf("got %d %q, want %d %q", response.StatusCode, got, test.status, test.want)
 			}
 		})
 	}

@@ -31,8 +31,8 @@ const MaxDepth = 512
 
 // MaxValues bounds how many values a review may hold. What decodes the review
 // after us pays some hundred bytes for each, even where it is written in three;
-// objects of the API have some twenty bytes a value, and so half of this in the
-// largest body.
+// objects of the API have some twenty bytes a value, and an update of the largest so
+// has half of this.
 const MaxValues = 300_000
 
 // Review is a readable AdmissionReview: it has a version we answer in and a uid
@@ -54,6 +54,8 @@ type Review struct {
 	Operation string
 	// DryRun says that nothing will be persisted.
 	DryRun bool
+	// Values counts those of JSON in it, as [MaxValues] does.
+	Values int
 	// Raw is the whole review as it came, for the engine.
 	Raw []byte
 }

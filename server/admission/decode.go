@@ -11,7 +11,10 @@ import (
 
 // v1beta1 has the fields of v1: the version is all that differs in the answer.
 // Its Go types are not imported for the sake of one string.
-const v1beta1 = admissionv1.GroupName + "/v1beta1"
+const (
+	v1beta1    = admissionv1.GroupName + "/v1beta1"
+	reviewKind = "AdmissionReview"
+)
 
 // Decode reads the envelope of an AdmissionReview. An error says which field is
 // not what it should be, and never repeats the content of an object. Review.Raw
@@ -20,15 +23,15 @@ func Decode(body []byte) (Review, error) {
 	if err := checkDocument(body); err != nil {
 		return Review{}, err
 	}
-	envelope, err := readObject("review", body)
+	envelope, values, err := readObject("review", body)
 	if err != nil {
 		return Review{}, err
 	}
-	review := Review{Raw: body}
+	review := Review{Raw: body, Values: values}
 	if err := review.readType(envelope); err != nil {
 		return Review{}, err
 	}
-	request, err := readObject("request", envelope["request"])
+	request, _, err := readObject("request", envelope["request"])
 	if err != nil {
 		return Review{}, err
 	}
@@ -63,28 +66,31 @@ func (r *Review) readType(envelope members) error {
 	if err := envelope.read("", "kind", &kind); err != nil {
 		return err
 	}
-	if kind != "AdmissionReview" {
-		return fmt.Errorf("kind: got %.64q, want AdmissionReview", kind)
+	if kind != reviewKind {
+		return fmt.Errorf("kind: got %.64q, want %s", kind, reviewKind)
 	}
 	if err := envelope.read("", "apiVersion", &r.APIVersion); err != nil {
 		return err
 	}
-	switch r.APIVersion {
-	case admissionv1.SchemeGroupVersion.String(), v1beta1:
-		return nil
-	default:
+	if !knownVersion(r.APIVersion) {
 		return fmt.Errorf("apiVersion: got %.64q, want %s or %s",
 			r.APIVersion, admissionv1.SchemeGroupVersion, v1beta1)
 	}
+	return nil
 }
 
-// readRequest reads what the answer and the log need. The object, the old
-// object, the options and the user are the engine's.
-func (r *Review) readRequest(request members) error {
-	for _, field := range []struct {
-		name string
-		into any
-	}{
+func knownVersion(version string) bool {
+	return version == admissionv1.SchemeGroupVersion.String() || version == v1beta1
+}
+
+// field is a member of the request that is read.
+type field struct {
+	name string
+	into any
+}
+
+func (r *Review) fields() []field {
+	return []field{
 		{"uid", &r.UID},
 		{"kind", &r.Kind},
 		{"subResource", &r.SubResource},
@@ -92,7 +98,13 @@ func (r *Review) readRequest(request members) error {
 		{"name", &r.Name},
 		{"operation", &r.Operation},
 		{"dryRun", &r.DryRun},
-	} {
+	}
+}
+
+// readRequest reads what the answer and the log need. The object, the old
+// object, the options and the user are the engine's.
+func (r *Review) readRequest(request members) error {
+	for _, field := range r.fields() {
 		if err := request.read("request.", field.name, field.into); err != nil {
 			return err
 		}

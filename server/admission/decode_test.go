@@ -48,6 +48,7 @@ func TestDecodeReadsTheEnvelope(t *testing.T) {
 		Name:        "web",
 		Operation:   "UPDATE",
 		DryRun:      true,
+		Values:      33,
 		Raw:         []byte(podReview),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -74,36 +74,36 @@ func envelopeNames() []string {
 
 // readObject splits a JSON object into its members. Requires valid JSON, or
 // nothing at all for a member that is absent.
-func readObject(field string, raw []byte) (members, error) {
+func readObject(field string, raw []byte) (found members, values int, err error) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 {
-		return nil, fmt.Errorf("%s: got none, want an object", field)
+		return nil, 0, fmt.Errorf("%s: got none, want an object", field)
 	}
 	if raw[0] != '{' {
-		return nil, fmt.Errorf("%s: got %s, want an object", field, typeOf(raw[0]))
+		return nil, 0, fmt.Errorf("%s: got %s, want an object", field, typeOf(raw[0]))
 	}
-	found, values := make(members), 0
+	found = make(members)
 	for at := 1; ; {
 		quote := bytes.IndexByte(raw[at:], '"')
 		if quote < 0 {
-			return found, nil
+			return found, values, nil
 		}
 		start := at + quote
 		end := stringEnd(raw, start)
 		name, err := readName(field, raw[start:end])
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if _, twice := found[name]; twice {
-			return nil, fmt.Errorf("%s: got %.64q twice, want each member once", field, name)
+			return nil, 0, fmt.Errorf("%s: got %.64q twice, want each member once", field, name)
 		}
 		value := end + bytes.IndexByte(raw[end:], ':') + 1
 		inside := 0
 		if at, inside, err = valueEnd(raw, value); err != nil {
-			return nil, fmt.Errorf("%s: %w", field, err)
+			return nil, 0, fmt.Errorf("%s: %w", field, err)
 		}
 		if values += inside; values > MaxValues {
-			return nil, fmt.Errorf("%s: got %d values or more, want at most %d", field, values, MaxValues)
+			return nil, 0, excess("%s: got %d values or more, want at most %d", field, values, MaxValues)
 		}
 		found[name] = bytes.TrimSpace(raw[value:at])
 	}
@@ -168,7 +168,7 @@ func valueEnd(raw []byte, start int) (end, values int, err error) {
 		case '{', '[':
 			values++
 			if depth++; depth > MaxDepth {
-				return 0, 0, fmt.Errorf("got values nested deeper than %d", MaxDepth)
+				return 0, 0, excess("got values nested deeper than %d", MaxDepth)
 			}
 		case '}', ']':
 			if depth == 0 {

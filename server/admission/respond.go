@@ -83,6 +83,15 @@ func denial(phase Phase, verdict Verdict) *metav1.Status {
 	}
 }
 
+// Failure is the answer to what is no review, as a Status: it is what API servers repeat to
+// their users whatever its code is. Of plain text they do so for few codes.
+func Failure(code int, message string) ([]byte, error) {
+	return json.Marshal(metav1.Status{
+		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
+		Status:   metav1.StatusFailure, Code: int32(code), Message: message, //nolint:gosec // it is one of HTTP
+	})
+}
+
 // lines splits texts into their lines: a warning travels in a header, which has
 // but one.
 func lines(texts []string) []string {

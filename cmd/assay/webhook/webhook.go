@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -60,6 +61,10 @@ func Command(version string) *cobra.Command {
 }
 
 func serve(ctx context.Context, flags wiring.Flags, in clusterFlags, config server.Config, export telemetry.Export, stderr io.Writer) error {
+	if config.Timeout > server.LongestTimeout {
+		return fmt.Errorf("--timeout: got %s, want at most %s: no API server waits longer", config.Timeout, server.LongestTimeout)
+	}
+	keepWithin(ownMemory, os.Getenv)
 	config.Logger = slog.New(slog.NewJSONHandler(stderr, nil))
 	running, err := listen(ctx, flags, in, config, export)
 	if err != nil {
