@@ -41,7 +41,7 @@ type installation struct {
 const signedBy = "signers: {jane: {issuer: https://issuer.example, subject: jane@example.com}}\n" +
 	"images: {app: {repository: acme/app, signatures: [{signer: jane}]}}\n"
 
-// installed starts it, with the images of a world. The Service has the webhooks of install.yaml.
+// installed starts it, with the images of a world. The Service has the webhooks of the chart.
 func installed(b *testing.B, images string) *installation {
 	b.Helper()
 	assay, err := buildAssay(b.Context())
@@ -83,11 +83,9 @@ func installed(b *testing.B, images string) *installation {
 		endpoints.Add(at)
 	}
 	waitUntil(b, "both replicas ready", func() bool { return endpoints.Ready() == 2 })
-	manifests, err := os.ReadFile("install.yaml")
+	manifests, err := webhooks(address, authority.PEM)
 	check(b, err)
-	_, err = i.cluster.TryKubectl(b, strings.NewReplacer(
-		"${clusterIP}", address, "${caBundle}", base64.StdEncoding.EncodeToString(authority.PEM),
-	).Replace(string(manifests)), "apply", "--filename=-")
+	_, err = i.cluster.TryKubectl(b, manifests, "apply", "--filename=-")
 	check(b, err)
 	return i
 }

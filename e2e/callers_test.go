@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"bytes"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -149,13 +148,11 @@ func (i *identified) serve(t *testing.T, clients *cluster.Authority, front *serv
 // install registers the webhooks.
 func (i *identified) install(t *testing.T, address string) {
 	t.Helper()
-	manifests, err := os.ReadFile("install.yaml")
-	check(t, err)
 	authority, err := os.ReadFile(filepath.Join(i.dir, "authority.pem"))
 	check(t, err)
-	_, err = i.cluster.TryKubectl(t, strings.NewReplacer(
-		"${clusterIP}", address, "${caBundle}", base64.StdEncoding.EncodeToString(authority),
-	).Replace(string(manifests)), "apply", "--filename=-")
+	manifests, err := webhooks(address, authority)
+	check(t, err)
+	_, err = i.cluster.TryKubectl(t, manifests, "apply", "--filename=-")
 	check(t, err)
 }
 

@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -40,17 +38,15 @@ func buildAssay(ctx context.Context) (string, error) {
 // webhook is the host part of the address of the Service, and those of its replicas follow it.
 const webhook = 10
 
-// install applies install.yaml and listens at the address of its Service.
+// install applies the webhooks of the chart and listens at the address of its Service.
 func install(ts *testscript.TestScript, s *story, _ []string) {
 	address := s.listen(ts)
 	var err error
 	s.authority, err = cluster.NewAuthority("webhooks of a test")
 	ts.Check(err)
-	manifests, err := os.ReadFile("install.yaml")
+	manifests, err := webhooks(address, s.authority.PEM)
 	ts.Check(err)
-	_, err = s.cluster.TryKubectl(s.t, strings.NewReplacer(
-		"${clusterIP}", address, "${caBundle}", base64.StdEncoding.EncodeToString(s.authority.PEM),
-	).Replace(string(manifests)), "apply", "--filename=-")
+	_, err = s.cluster.TryKubectl(s.t, manifests, "apply", "--filename=-")
 	ts.Check(err)
 }
 

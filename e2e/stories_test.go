@@ -36,10 +36,7 @@ import (
 //	cosign2 ARG…            run cosign v2
 //	cosign3 ARG…            run cosign v3
 //	expand FILE…            put variables into files; ${key:NAME} is what NAME.pub holds
-//	install                 apply install.yaml: Service and webhook configurations
-//	manifests               apply deploy/crds and deploy/manifests
-//	deployed NAME ARG…      start a replica with the flags of the Deployment and the rights of
-//	                        its ServiceAccount: $account is a kubeconfig for these
+//	install                 apply Service and webhook configurations as the chart has them with mutate=all
 //	replica NAME ARG…       start assay serve behind the Service, wait until it is ready
 //	renew NAME              write a new certificate over the one of a replica
 //	terminate NAME          send a replica SIGTERM, want exit code 0
