@@ -12,9 +12,10 @@ import (
 // own is what is known of an object of our own group.
 type own[T any] struct {
 	// serves is the object, or what stands in for one that cannot be read.
-	serves T
-	cause  string
-	seen   Seen
+	serves  T
+	cause   string
+	seen    Seen
+	content content
 }
 
 func (o own[T]) same(other own[T]) bool {
@@ -23,8 +24,12 @@ func (o own[T]) same(other own[T]) bool {
 
 // readOwn reads objects of a kind. It never fails: what cannot be read denies.
 func readOwn[T any](kind string, parse func([]byte) (T, error), standIn func(read T, name, cause string) T) func(*unstructured.Unstructured, own[T]) own[T] {
-	return func(object *unstructured.Unstructured, _ own[T]) own[T] {
-		out := own[T]{seen: seen(kind, object)}
+	return func(object *unstructured.Unstructured, before own[T]) own[T] {
+		out := own[T]{seen: seen(kind, object), content: contentOf(object)}
+		if out.content.known(before.content) {
+			before.seen = out.seen
+			return before
+		}
 		var err error
 		if out.serves, err = guarded(object, parse); err != nil {
 			out.cause = cause(err)

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"reflect"
@@ -45,6 +46,7 @@ type policyItem struct {
 	cause    string
 	warnings []string
 	seen     Seen
+	content  content
 }
 
 func (p policyItem) same(other policyItem) bool {
@@ -77,7 +79,12 @@ func (p policyItem) beyond() policyItem {
 // readPolicy reads one object. It never fails: what cannot be read denies.
 func readPolicy(namespace string) func(*unstructured.Unstructured, policyItem) policyItem {
 	return func(object *unstructured.Unstructured, before policyItem) policyItem {
-		item := policyItem{seen: seen(kindOf(object), object), good: before.good}
+		content := contentOf(object)
+		if content.known(before.content) {
+			before.seen = seen(kindOf(object), object)
+			return before
+		}
+		item := policyItem{seen: seen(kindOf(object), object), good: before.good, content: content}
 		found, err := parsePolicy(object, cip.Settings{Namespace: namespace})
 		if err == nil {
 			item.serves, item.good, item.warnings = found.Policies[0], &found.Policies[0], found.Warnings
@@ -161,6 +168,7 @@ type rootItem struct {
 	cause    string
 	warnings []string
 	seen     Seen
+	content  content
 }
 
 func (r rootItem) same(other rootItem) bool {
@@ -168,7 +176,12 @@ func (r rootItem) same(other rootItem) bool {
 }
 
 func readRoot(object *unstructured.Unstructured, before rootItem) rootItem {
-	item := rootItem{seen: seen(rootKind, object), serves: before.serves}
+	content := contentOf(object)
+	if content.known(before.content) {
+		before.seen = seen(rootKind, object)
+		return before
+	}
+	item := rootItem{seen: seen(rootKind, object), serves: before.serves, content: content}
 	found, err := parse(object, cip.Settings{})
 	switch {
 	case err != nil:
@@ -200,15 +213,36 @@ func parse(object *unstructured.Unstructured, settings cip.Settings, without ...
 	return settings.Parse(data)
 }
 
-// written is the object in JSON without status, managedFields and what else is left out.
+// written is the object in JSON without what is written about it, and what else is left out.
 func written(object *unstructured.Unstructured, without ...string) ([]byte, error) {
 	object = object.DeepCopy()
 	unstructured.RemoveNestedField(object.Object, "status")
-	for _, field := range append(without, "managedFields") {
+	for _, field := range append(without, "managedFields", "resourceVersion", "generation") {
 		unstructured.RemoveNestedField(object.Object, "metadata", field)
 	}
 	return object.MarshalJSON()
 }
+
+// content names what is read of an object, whatever was written about it: most of what the API
+// server tells are our own statuses, and those of other replicas. The zero value is unknown.
+type content string
+
+func contentOf(object *unstructured.Unstructured) (out content) {
+	defer func() {
+		if recover() != nil { // whoever reads it says so
+			out = ""
+		}
+	}()
+	data, err := written(object)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(data)
+	return content(sum[:])
+}
+
+// known says that it is what was read before, and needs not be read again.
+func (c content) known(before content) bool { return c != "" && c == before }
 
 func seen(kind string, object *unstructured.Unstructured) Seen {
 	status, _, err := unstructured.NestedMap(object.Object, "status")
