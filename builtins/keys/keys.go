@@ -24,9 +24,8 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/assay-dev/assay/rego/cip"
 )
@@ -105,13 +104,17 @@ type Resolver struct {
 	timeout   time.Duration
 	now       func() time.Time
 
-	mu    sync.Mutex // held during a load: two at once would fetch everything twice
-	known map[reference]*material
+	slots chan struct{} // full while as many fetches are under way as may be
+
+	mu       sync.Mutex // held during a load: two at once would fetch everything twice
+	known    map[reference]*material
+	patience time.Duration // how long a load waits, zero until everything was fetched
+	ready    func()        // told when something comes that a load did not wait for
 }
 
 // New returns a Resolver that knows nothing yet.
 func New(o Options) *Resolver {
-	r := &Resolver{transport: o.Transport, kms: o.KMS, timeout: cmp.Or(o.Timeout, fetchTimeout), now: o.Now, known: map[reference]*material{}}
+	r := &Resolver{transport: o.Transport, kms: o.KMS, timeout: cmp.Or(o.Timeout, fetchTimeout), now: o.Now, known: map[reference]*material{}, slots: make(chan struct{}, parallel)}
 	if r.kms == nil {
 		r.kms = providers()
 	}
@@ -121,12 +124,22 @@ func New(o Options) *Resolver {
 	return r
 }
 
+// WaitNoLonger has later loads wait for what is fetched no longer than that: a host that answers slowly
+// holds up no change of other policies. What comes later ready is told of, from a goroutine of its own,
+// and the next load has it. Until then what served serves, and what is new is a gap.
+func (r *Resolver) WaitNoLonger(than time.Duration, ready func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.patience, r.ready = than, ready
+}
+
 // Resolve returns the policies with everything they refer to in place. None has a
 // secretRef, kms, configMapRef or remote left; [cip.Policy.Gaps] says what could
 // not be read. Warnings name what serves although it could not be refreshed. The
 // policies given stay as they are.
 //
-// It waits for the network, for half a minute at most, and never longer than ctx.
+// It waits for the network, for half a minute at most and never longer than ctx, or as long as
+// [Resolver.WaitNoLonger] says.
 func (r *Resolver) Resolve(ctx context.Context, policies []cip.Policy, sources Sources) (resolved []cip.Policy, warnings []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -158,31 +171,71 @@ func (r *Resolver) Resolve(ctx context.Context, policies []cip.Policy, sources S
 
 // load fetches what is due, everything once, and forgets what no policy names.
 func (r *Resolver) load(ctx context.Context, wanted map[reference]bool) {
-	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
-	defer cancel()
 	for ref := range r.known {
 		if !wanted[ref] {
 			delete(r.known, ref)
 		}
 	}
-	var group errgroup.Group
-	group.SetLimit(parallel)
+	due := map[reference]*material{}
 	for ref := range wanted {
 		m := r.known[ref]
 		if m == nil {
 			m = &material{}
 			r.known[ref] = m
 		}
-		if !m.due(r.now()) || r.haveSum(ref.sum) {
-			continue
+		if m.due(r.now()) && !r.haveSum(ref.sum) && m.begin() {
+			due[ref] = m
 		}
-		group.Go(func() error {
-			content, err := r.fetch(ctx, ref)
-			m.take(r.now(), content, err)
-			return nil
+	}
+	if len(due) > 0 {
+		r.fetchAll(ctx, due)
+	}
+}
+
+// fetchAll fetches materials that were begun. What is not there in time comes in the background.
+func (r *Resolver) fetchAll(ctx context.Context, due map[reference]*material) {
+	if r.patience > 0 {
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	var fetching sync.WaitGroup
+	var late atomic.Bool
+	ready := r.ready
+	for ref, m := range due {
+		fetching.Go(func() {
+			if r.fetchOne(ctx, ref, m); late.Load() {
+				ready()
+			}
 		})
 	}
-	_ = group.Wait() // causes are kept with what they are about
+	done := make(chan struct{})
+	go func() {
+		defer cancel()
+		fetching.Wait()
+		close(done)
+	}()
+	if r.patience == 0 {
+		<-done
+		return
+	}
+	over := time.NewTimer(r.patience)
+	defer over.Stop()
+	select {
+	case <-done:
+	case <-over.C:
+		late.Store(true) // what came before, whoever fills the policies finds
+	}
+}
+
+// fetchOne fetches when it is its turn. The cause of a failure is kept with what it is about.
+func (r *Resolver) fetchOne(ctx context.Context, ref reference, m *material) {
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-ctx.Done(): // fetch says so
+	}
+	content, err := r.fetch(ctx, ref)
+	m.take(r.now(), content, err)
 }
 
 // haveSum reports whether a policy with that digest is known from any URL: the
@@ -210,6 +263,8 @@ func (r *Resolver) content(ref reference) (string, error) {
 		return content, nil
 	}
 	m := r.known[ref]
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.content == "" {
 		return "", fmt.Errorf("%s", cmp.Or(m.cause, ref.String()+": not fetched yet"))
 	}
@@ -222,9 +277,11 @@ func (r *Resolver) content(ref reference) (string, error) {
 // stale says what serves although the last refresh failed.
 func (r *Resolver) stale() (lines []string) {
 	for _, m := range r.known {
+		m.mu.Lock()
 		if m.content != "" && m.cause != "" && m.ended(r.now()) == "" {
 			lines = append(lines, m.cause+"; the last good key serves")
 		}
+		m.mu.Unlock()
 	}
 	slices.Sort(lines)
 	return lines

@@ -163,3 +163,46 @@ func TestLoadEndsInTime(t *testing.T) {
 		}
 	})
 }
+
+// TestASlowHostHoldsUpNobody: a load that may not wait has what is there, and is told of the rest.
+func TestASlowHostHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t).Public()
+		var asked, told atomic.Int64
+		slow := func(ctx context.Context, reference string) (crypto.PublicKey, error) {
+			asked.Add(1)
+			if reference == "gcpkms://slow" {
+				time.Sleep(5 * time.Second) // of a fake clock
+			}
+			return key, nil
+		}
+		resolver := keys.New(keys.Options{KMS: slow})
+		resolver.WaitNoLonger(time.Second, func() { told.Add(1) })
+		policies := []cip.Policy{policy(cip.KeyRef{KMS: "gcpkms://slow"}), policy(cip.KeyRef{KMS: "gcpkms://fast"})}
+		load := func() (gaps []string) {
+			start := time.Now()
+			got, _ := resolver.Resolve(t.Context(), policies, keys.Sources{})
+			if took := time.Since(start); took > time.Second {
+				t.Errorf("a load took %v, want a second at most", took)
+			}
+			for _, p := range got {
+				gaps = append(gaps, p.Gaps["spec.authorities[0]"])
+			}
+			return gaps
+		}
+		waiting := []string{`kms key "gcpkms://slow": not fetched yet`, ""}
+		for range 2 { // the second one asks nobody again
+			if diff := cmp.Diff(waiting, load()); diff != "" {
+				t.Errorf("gaps before it is there (-want +got):\n%s", diff)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		if diff := cmp.Diff([]string{"", ""}, load()); diff != "" {
+			t.Errorf("gaps after (-want +got):\n%s", diff)
+		}
+		if asked.Load() != 2 || told.Load() != 1 {
+			t.Errorf("got asked %d times and told %d times, want each once and told once", asked.Load(), told.Load())
+		}
+	})
+}

@@ -24,9 +24,10 @@ func (r reference) String() string {
 // material is the last good content behind a reference, and why the last attempt
 // gave none.
 type material struct {
-	mu      sync.Mutex // fetches of one load run side by side, and look at each other
+	mu      sync.Mutex // fetches run side by side, and beside loads
 	content string
 	cause   string
+	begun   bool // a fetch is under way
 	asked   time.Time
 	told    time.Time // since when cause has its words
 	good    time.Time // when content was fetched last
@@ -47,6 +48,17 @@ func (m *material) ended(now time.Time) string {
 	return fmt.Sprintf("%s; the last good key is of %s, want none older than %s", m.cause, m.good.UTC().Format(time.RFC3339), maxStale)
 }
 
+// begin says that it is to be fetched now: nobody is fetching it.
+func (m *material) begin() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.begun {
+		return false
+	}
+	m.begun = true
+	return true
+}
+
 // due reports whether it is time to fetch. A policy with its digest is never due
 // again: its reference is asked for by sum first.
 func (m *material) due(now time.Time) bool {
@@ -64,7 +76,7 @@ func (m *material) due(now time.Time) bool {
 func (m *material) take(now time.Time, content string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.asked = now
+	m.asked, m.begun = now, false
 	if err == nil {
 		m.content, m.cause, m.good = content, "", now
 		return
