@@ -48,6 +48,7 @@ func (d *Documents) join(objects watch.Objects) {
 	for _, policy := range objects.RegoPolicies {
 		d.objects = append(d.objects, regoObject(policy))
 	}
+	d.ofFiles = len(d.workloads)
 	d.workloads = append(d.workloads, objects.WorkloadPaths...)
 	for _, secret := range objects.Secrets {
 		if secret.Namespace != "" {
@@ -120,8 +121,12 @@ func (d *Documents) Outcomes(set *rego.Set) map[string]status.Outcome {
 			}
 		}
 	}
-	for _, paths := range d.workloads {
-		if problems := meeting(paths, d.workloads); len(problems) > 0 {
+	for _, paths := range d.workloads[d.ofFiles:] {
+		problems := meeting(paths, d.workloads[d.ofFiles:])
+		for _, other := range d.workloads[:d.ofFiles] { // a name that both have makes one of neither
+			problems = append(problems, met(paths, other, other.String()+" of the files")...)
+		}
+		if len(problems) > 0 {
 			out[paths.String()] = status.Outcome{Uncompiled: map[string]string{"spec.kind": strings.Join(problems, "; ")}}
 		}
 	}

@@ -193,8 +193,26 @@ func TestCompilerRefusesRego(t *testing.T) {
 	}
 }
 
-// TestWorkloadPathsOfOneKind are refused beside those that serve, and both say so where they
-// are in the cluster.
+// TestWorkloadPathsOfOneName: that of the cluster says that the files have one of its name and its
+// kind. What they have of another kind is no matter, and neither is what is wrong among files.
+func TestWorkloadPathsOfOneName(t *testing.T) {
+	t.Parallel()
+	of := func(name, kind string) resource.WorkloadPaths {
+		return resource.WorkloadPaths{Name: name, Spec: resource.WorkloadPathsSpec{Group: "a.io", Kind: kind, Images: []string{"image"}}}
+	}
+	d := &Documents{workloads: []resource.WorkloadPaths{of("one", "A"), of("two", "B"), of("files", "C"), of("too", "C")}}
+	d.join(watch.Objects{WorkloadPaths: []resource.WorkloadPaths{of("files", "D"), of("one", "A"), of("two", "E")}})
+	got := map[string]string{}
+	for name, outcome := range d.Outcomes(compileSet(t, d.Source(Defaults().Rego))) {
+		got[name] = outcome.Uncompiled["spec.kind"]
+	}
+	want := map[string]string{"WorkloadPaths one": "WorkloadPaths one of the files are about A of a.io already: of two its objects are denied"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestWorkloadPathsOfOneKind are refused beside those that serve, and those of the cluster say so.
 func TestWorkloadPathsOfOneKind(t *testing.T) {
 	t.Parallel()
 	of := func(name, kind string, versions ...string) resource.WorkloadPaths {
@@ -210,7 +228,7 @@ func TestWorkloadPathsOfOneKind(t *testing.T) {
 		}
 	}
 	slices.Sort(got)
-	if diff := cmp.Diff([]string{"WorkloadPaths file", "WorkloadPaths object"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"WorkloadPaths object"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, tt := range []struct {

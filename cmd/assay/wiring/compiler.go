@@ -123,9 +123,17 @@ func (c Compiler) CheckPaths(paths resource.WorkloadPaths) (problems []string) {
 // meeting says which of all are about the kind of some, but for those of that name.
 func meeting(paths resource.WorkloadPaths, all []resource.WorkloadPaths) (problems []string) {
 	for _, other := range all {
-		if other.Name != paths.Name && paths.Meets(other) {
-			problems = append(problems, fmt.Sprintf("%s are about %s of %s already: of two its objects are denied", other, paths.Spec.Kind, paths.Spec.Group))
+		if other.Name != paths.Name {
+			problems = append(problems, met(paths, other, other.String())...)
 		}
 	}
 	return problems
+}
+
+// met says whether one other is.
+func met(paths, other resource.WorkloadPaths, called string) []string {
+	if !paths.Meets(other) {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s are about %s of %s already: of two its objects are denied", called, paths.Spec.Kind, paths.Spec.Group)}
 }

@@ -39,6 +39,8 @@ type Documents struct {
 	// settings say.
 	cluster bool
 	noMatch string
+	// ofFiles are those of workloads that files have.
+	ofFiles int
 }
 
 // ReadDocuments reads files, and what directories stand for. All that is wrong is
