@@ -26,7 +26,7 @@ func CompileFor(ctx context.Context, source Source, query string) (*Set, error) 
 	}
 	maps.Copy(text.Modules, source.Modules)
 	set.raw = &raw.Policies{}
-	compiler, err := compiled(text.compiled(false))
+	compiler, err := compiled(ctx, text.compiled(false), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/assay-dev/assay/rego/compile"
 	"github.com/assay-dev/assay/rego/inline"
 	"github.com/assay-dev/assay/rego/lib"
+	"github.com/assay-dev/assay/rego/once"
 	"github.com/assay-dev/assay/rego/raw"
 )
 
@@ -35,17 +36,24 @@ type Text struct {
 	policies []string
 	inline   map[string]*inline.Module // by the name that compiled policies use
 	raw      *raw.Policies
+	load     *once.Load            // nil makes everything anew
+	late     map[string]cip.Policy // with the gaps for what is not compiled yet
 }
 
 // Modules compiles policies to text. The modules inside them are compiled each by
 // itself: one that does not compile is the failure of its own policy, with the
 // cause, and of no other.
 func Modules(ctx context.Context, policies []cip.Policy) (*Text, error) {
-	modules, err := lib.Modules()
+	return modules(ctx, policies, nil)
+}
+
+// modules takes from a load what is made already.
+func modules(ctx context.Context, policies []cip.Policy, load *once.Load) (*Text, error) {
+	library, err := lib.Modules()
 	if err != nil {
 		return nil, err
 	}
-	out := &Text{Modules: modules, inline: map[string]*inline.Module{}}
+	out := &Text{Modules: library, inline: map[string]*inline.Module{}, load: load, late: map[string]cip.Policy{}}
 	var errs []error
 	for _, p := range policies {
 		if err := out.add(ctx, p); err != nil {
@@ -71,7 +79,7 @@ func (t *Text) add(ctx context.Context, p cip.Policy) error {
 	if err != nil {
 		return err
 	}
-	module, err := compile.Policy(p)
+	module, err := t.written(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -86,11 +94,30 @@ func (t *Text) add(ctx context.Context, p cip.Policy) error {
 	return nil
 }
 
+// written is the policy as a module. Its time is bounded by its size, so that it is waited for.
+func (t *Text) written(ctx context.Context, p cip.Policy) (compile.Module, error) {
+	said, err := json.Marshal(p)
+	if err != nil {
+		return compile.Module{}, fmt.Errorf("policy %s: %w", p.Name, err)
+	}
+	return once.Get(ctx, t.load.Patiently(), once.KeyOf("ClusterImagePolicy", said), func(context.Context) (compile.Module, error) {
+		return compile.Policy(p)
+	})
+}
+
+// compiledInline compiles a module inside a policy, or takes what it was compiled to.
+func (t *Text) compiledInline(ctx context.Context, source compile.Source) (*inline.Module, error) {
+	key := once.KeyOf("inline", append(slices.Clone(source.Package), source.Text)...)
+	return once.Get(ctx, t.load, key, func(ctx context.Context) (*inline.Module, error) {
+		return inline.Compile(ctx, source.Package, source.Text)
+	})
+}
+
 // addInline compiles the modules inside a policy and notes in its Gaps those that
 // do not compile.
 func (t *Text) addInline(ctx context.Context, p cip.Policy) (cip.Policy, error) {
 	for _, source := range compile.Sources(p) {
-		module, err := inline.Compile(ctx, source.Package, source.Text)
+		module, err := t.compiledInline(ctx, source)
 		if ctx.Err() != nil { // no fault of the policy
 			return p, fmt.Errorf("policy %s: %s: %w", p.Name, source.Field, context.Cause(ctx))
 		}
@@ -105,6 +132,9 @@ func (t *Text) addInline(ctx context.Context, p cip.Policy) (cip.Policy, error) 
 			}
 			p.Gaps[source.Gap] = cause
 			t.uncompiled(p.Name, source.Gap, cause)
+			if errors.Is(err, once.ErrLater) {
+				t.late[p.Name] = p
+			}
 			continue
 		}
 		if !module.Answers() {
@@ -127,6 +157,21 @@ func (t *Text) uncompiled(policy, path, cause string) {
 		t.Uncompiled[policy] = map[string]string{}
 	}
 	t.Uncompiled[policy][path] = cause
+}
+
+// waiting is the source as the text says it: with the gaps for what is not compiled yet, so
+// that whoever compiles the source of the set gets the same one.
+func (t *Text) waiting(source Source) Source {
+	if len(t.late) > 0 {
+		source.Policies = slices.Clone(source.Policies)
+		for i, p := range source.Policies {
+			if late, ok := t.late[p.Name]; ok {
+				source.Policies[i] = late
+			}
+		}
+	}
+	source.Objects = t.raw.Waiting(source.Objects)
+	return source
 }
 
 // Manifest is the .manifest of a bundle of the modules: which Rego they are written
@@ -165,7 +210,7 @@ func (t *Text) AddRaw(ctx context.Context, source Source) error {
 	}
 	t.raw, err = raw.Compile(ctx, raw.Source{
 		Modules: source.Modules, V0: source.V0, Data: source.Data, Objects: source.Objects,
-		Config: source.config(), Library: library, Allow: source.Allow,
+		Config: source.config(), Library: library, Allow: source.Allow, Load: source.Load,
 	})
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"github.com/assay-dev/assay/rego/apart"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/rego/inline"
+	"github.com/assay-dev/assay/rego/once"
 	"github.com/assay-dev/assay/rego/raw"
 	"github.com/assay-dev/assay/rego/resource"
 	"github.com/assay-dev/assay/rego/schema"
@@ -52,6 +53,13 @@ type Source struct {
 	// Explains makes [Engine.Explain] possible. It changes no decision; what it needs of
 	// the library takes a quarter of the time to compile a small set.
 	Explains bool
+	// Load has what was made of policies that did not change, and says how long is waited
+	// for those that did. One that is not compiled by then fails, until the next load: so
+	// does nothing that a file has in plain Rego, for which is waited. Nil makes everything
+	// anew, and waits for it.
+	Load *once.Load
+	// Before is a set that serves. Where the source says the same, it is not compiled anew.
+	Before *Set
 }
 
 // config is the configuration as policies see it.
@@ -78,8 +86,13 @@ type Set struct {
 	inline     map[string]*inline.Module
 	raw        *raw.Policies
 	open       func(about Workload) Answers
-	sources    []string // registries that policies name
 	reachable  []string // registries that policies in plain Rego may ask besides
+	prepared
+}
+
+// prepared is what equal sets share.
+type prepared struct {
+	sources []string // registries that policies name
 	// expressions are the regular expressions that have been compiled.
 	expressions cache.InterQueryValueCache
 
@@ -110,22 +123,38 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 	if source.Open == nil {
 		return nil, errors.New("a policy set needs answers: Open is nil")
 	}
-	text, err := Modules(ctx, source.Policies)
+	text, err := modules(ctx, source.Policies, source.Load)
 	if err != nil {
 		return nil, err
 	}
 	if err := text.AddRaw(ctx, source); err != nil {
 		return nil, err
 	}
-	compiler, err := compiled(text.compiled(source.Explains))
-	if err != nil {
+	source = text.waiting(source)
+	set := &Set{
+		hash: hashOf(text, source), policies: text.policies, warnings: slices.Concat(text.Warnings, unmatched(source, text.raw)),
+		uncompiled: text.Uncompiled, inline: text.inline, raw: text.raw, reachable: source.Registries, open: source.Open,
+	}
+	before := source.Before
+	source.Load, source.Before = nil, nil // a set keeps neither
+	set.source = source
+	if before != nil && before.hash == set.hash && before.source.Explains == source.Explains {
+		set.prepared = before.prepared
+		return set, nil
+	}
+	if set.prepared, err = prepare(ctx, text, source); err != nil {
 		return nil, err
 	}
-	set := &Set{
-		source: source, hash: hashOf(text, source), policies: text.policies, warnings: slices.Concat(text.Warnings, unmatched(source, text.raw)),
-		uncompiled: text.Uncompiled, inline: text.inline, raw: text.raw, reachable: source.Registries,
-		open: source.Open, expressions: expressions(ctx, source.Policies),
+	return set, nil
+}
+
+// prepare compiles the modules that decide together, and prepares what is asked of them.
+func prepare(ctx context.Context, text *Text, source Source) (set prepared, err error) {
+	compiler, err := compiled(ctx, text.compiled(source.Explains), text.load)
+	if err != nil {
+		return set, err
 	}
+	set.expressions = expressions(ctx, source.Policies)
 	about := map[string]any{"config": source.config(), "raw_policies": rawIndex(text.raw)}
 	queries := map[string]*rego.PreparedEvalQuery{
 		"data.assay.admission.decision": &set.decision,
@@ -138,7 +167,7 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 		set.explanation = &rego.PreparedEvalQuery{}
 		queries["data.assay.explain.answer"] = set.explanation
 		if about["sources"], err = sources(source.Policies, compiler.Modules); err != nil {
-			return nil, err
+			return set, err
 		}
 	}
 	store := inmem.NewFromObjectWithOpts(map[string]any{"assay": about}, inmem.OptRoundTripOnWrite(false))
@@ -148,7 +177,7 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 		*into, err = rego.New(rego.Compiler(compiler), rego.Store(store), rego.Query(query),
 			rego.StrictBuiltinErrors(true)).PrepareForEval(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("prepare %s: %w", query, err)
+			return set, fmt.Errorf("prepare %s: %w", query, err)
 		}
 	}
 	set.sources, err = sourceRegistries(ctx, compiler, source.Policies)
@@ -199,10 +228,12 @@ func sourceRegistries(ctx context.Context, compiler *ast.Compiler, policies []ci
 // compiled compiles the modules together with what policies may call: the pure
 // builtins of OPA and ours. What reaches the network or the process otherwise
 // is left out, for every policy alike.
-func compiled(modules map[string]string) (*ast.Compiler, error) {
+func compiled(ctx context.Context, modules map[string]string, load *once.Load) (*ast.Compiler, error) {
 	parsed := map[string]*ast.Module{}
 	for path, text := range modules {
-		module, err := ast.ParseModuleWithOpts(path, text, ast.ParserOptions{RegoVersion: ast.RegoV1, ProcessAnnotation: true})
+		module, err := once.Get(ctx, load.Patiently(), once.KeyOf("module", path, text), func(context.Context) (*ast.Module, error) {
+			return ast.ParseModuleWithOpts(path, text, ast.ParserOptions{RegoVersion: ast.RegoV1, ProcessAnnotation: true})
+		})
 		if err != nil {
 			return nil, err
 		}

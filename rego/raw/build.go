@@ -20,6 +20,7 @@ type workshop struct {
 	files  []file // those, and the libraries that they refer to
 	data   map[string]any
 	store  storage.Store
+	sum    []byte // see lot
 	allow  Allow
 }
 

@@ -2,16 +2,20 @@ package raw
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
 	"github.com/assay-dev/assay/rego/apart"
+	"github.com/assay-dev/assay/rego/once"
 )
 
 // mostModules is far above what one policy and its libraries consist of.
@@ -29,16 +33,20 @@ type Object struct {
 	Data map[string]any `json:"data,omitempty"`
 	// Refused is why it cannot be read, if it cannot: it fails.
 	Refused string `json:"refused,omitempty"`
+	// Uncompiled is why it is not compiled, though it can be read: it fails likewise.
+	Uncompiled string `json:"uncompiled,omitempty"`
 }
 
 // lot are files that see each other, and nothing of other lots: those of a directory, or
 // those of one object.
 type lot struct {
 	object  string // "" of files
+	of      Object // what it was read from, the zero value of files
 	files   []file
 	data    map[string]any
 	refused error
 	store   storage.Store
+	sum     []byte // of what is in the store but the names of all policies, nil where nobody can say
 }
 
 // prepare puts beside the data what policies see of the installation.
@@ -47,13 +55,17 @@ func (l *lot) prepare(about map[string]any) {
 	if l.data == nil {
 		l.data = map[string]any{}
 	}
+	if data, err := json.Marshal([]any{l.data, about["config"]}); err == nil { // in the order of the names
+		sum := sha256.Sum256(data)
+		l.sum = sum[:]
+	}
 	l.data["assay"] = about
 	l.store = inmem.NewFromObjectWithOpts(l.data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
 }
 
 // lotOf reads an object. What is wrong with it is in the lot.
-func lotOf(ctx context.Context, o Object, v0 bool) *lot {
-	out := &lot{object: o.Name, data: o.Data}
+func lotOf(ctx context.Context, o Object, source Source) *lot {
+	out := &lot{object: o.Name, of: o, data: o.Data}
 	switch {
 	case o.Refused != "":
 		out.refused = errors.New(o.Refused)
@@ -63,11 +75,66 @@ func lotOf(ctx context.Context, o Object, v0 bool) *lot {
 		out.refused = fmt.Errorf("got %d modules, want at most %d", len(o.Modules), mostModules)
 	default:
 		if out.refused = checkData(o.Data); out.refused == nil {
-			out.files, out.refused = parseAll(ctx, o.Modules, v0)
+			out.files, out.refused = once.Get(ctx, source.Load, keyOf(o.Modules, source.V0), func(ctx context.Context) ([]file, error) {
+				return parseAll(ctx, o.Modules, source.V0)
+			})
 		}
 	}
 	if out.refused == nil {
 		out.refused = single(out.files)
+	}
+	return out
+}
+
+// keyOf names what files are parsed to.
+func keyOf(modules map[string]string, v0 bool) once.Key {
+	parts := []string{strconv.FormatBool(v0)}
+	for _, path := range slices.Sorted(maps.Keys(modules)) {
+		parts = append(parts, path, modules[path])
+	}
+	return once.KeyOf("files in Rego", parts...)
+}
+
+// key names what a policy is compiled to, where all that it depends on can be named.
+func (w *workshop) key() (key once.Key, ok bool) {
+	// What names all policies that there are becomes another with each of them.
+	if w.sum == nil || slices.ContainsFunc(w.files, func(f file) bool { return strings.Contains(f.text, "raw_policies") }) {
+		return key, false
+	}
+	parts := []string{w.policy.String(), string(w.sum), strings.Join(w.allow.Builtins, " "), strings.Join(w.allow.Hosts, " "), strconv.Itoa(len(w.own))}
+	for _, f := range w.files { // its own are the first
+		parts = append(parts, f.path, f.text, strconv.FormatBool(f.v0))
+	}
+	return once.KeyOf("policy in Rego", parts...), true
+}
+
+// noteLate notes that an object is not there yet, and fails for that: it was not read, or not
+// compiled.
+func (p *Policies) noteLate(o Object, unread, uncompiled error) {
+	switch {
+	case o.Name == "":
+		return
+	case errors.Is(unread, once.ErrLater):
+		o.Refused = unread.Error()
+	case errors.Is(uncompiled, once.ErrLater):
+		o.Uncompiled = uncompiled.Error()
+	default:
+		return
+	}
+	p.late[o.Name] = o
+}
+
+// Waiting are the objects as they count in these policies: those that are not compiled yet
+// say so, and fail wherever they are compiled.
+func (p *Policies) Waiting(objects []Object) []Object {
+	if len(p.late) == 0 {
+		return objects
+	}
+	out := slices.Clone(objects)
+	for i, o := range out {
+		if late, ok := p.late[o.Name]; ok {
+			out[i] = late
+		}
 	}
 	return out
 }
@@ -114,8 +181,8 @@ func contenders(lots []*lot) map[string][]contender {
 
 // policy makes the policy of the one lot that has it, and notes the paths of what it
 // consists of.
-func (c contender) policy(ctx context.Context, name string, library []file, allow Allow, asked map[string]bool) *Policy {
-	p := &Policy{Name: name, objects: []string{c.object}, allow: allow}
+func (c contender) policy(ctx context.Context, name string, library []file, source Source, asked map[string]bool) *Policy {
+	p := &Policy{Name: name, objects: []string{c.object}, allow: source.Allow}
 	if c.refused != nil {
 		p.failure = &apart.Failure{Code: Unresolved, Message: cause(c.refused)}
 		return p
@@ -123,13 +190,20 @@ func (c contender) policy(ctx context.Context, name string, library []file, allo
 	p.Metadata, p.warns = metadataOf(c.own), warns(c.own)
 	w := workshop{
 		policy: c.own[0].policy, own: c.own, files: closure(c.own, slices.Concat(library, libraries(c.files))),
-		data: c.data, store: c.store, allow: allow,
+		data: c.data, store: c.store, sum: c.sum, allow: source.Allow,
 	}
 	for _, f := range w.files {
 		asked[f.path] = true
 	}
-	made, err := compileOne(ctx, w)
-	p.program, p.asks = made.program, made.asks
+	load := source.Load
+	if c.object == "" {
+		load = load.Patiently()
+	}
+	made, err := built{}, errors.New(c.of.Uncompiled)
+	if c.of.Uncompiled == "" {
+		made, err = compileOne(ctx, w, load)
+	}
+	p.program, p.asks, p.cause = made.program, made.asks, err
 	if err != nil {
 		p.failure = &apart.Failure{Code: Unresolved, Message: cause(err)}
 		p.file, p.line = place(err, c.own[0])

@@ -40,6 +40,7 @@ type Policy struct {
 	warns   bool     // mode := "warn", whatever is judged
 	asks    bool
 	failure *apart.Failure
+	cause   error  // of the failure
 	file    string // where the failure is
 	line    int
 	program *apart.Program

@@ -29,6 +29,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/assay-dev/assay/rego/apart"
+	"github.com/assay-dev/assay/rego/once"
 )
 
 // Source is what policies are made of.
@@ -48,6 +49,9 @@ type Source struct {
 	Library map[string]string
 	// Allow turns on what is off.
 	Allow Allow
+	// Load has what was made of policies before. For objects it says how long is waited;
+	// for files is waited. Nil makes everything anew.
+	Load *once.Load
 }
 
 // Allow is what an installation turns on; the zero value is nothing.
@@ -67,6 +71,8 @@ type Policies struct {
 	files []file
 	// unasked are files that nobody asks, see [Unasked].
 	unasked []Unasked
+	// late are the objects that are not compiled yet, by name, as they count until then.
+	late map[string]Object
 }
 
 // Compile makes policies of files. The error is about files that are no Rego, are in a
@@ -85,14 +91,15 @@ func Compile(ctx context.Context, source Source) (*Policies, error) {
 	}
 	lots := []*lot{{files: files, data: source.Data}}
 	for _, object := range source.Objects {
-		lots = append(lots, lotOf(ctx, object, source.V0))
+		lots = append(lots, lotOf(ctx, object, source))
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx) // no fault of a policy
 	}
-	out, asked := &Policies{}, map[string]bool{}
+	out, asked := &Policies{late: map[string]Object{}}, map[string]bool{}
 	for _, l := range lots {
 		out.files = append(out.files, l.files...)
+		out.noteLate(l.of, l.refused, nil)
 	}
 	if groups := contenders(lots); len(groups) > 0 { // parsing the library takes longer than compiling a policy
 		names := map[string]any{} // the library asks whether there are any
@@ -120,7 +127,8 @@ func (p *Policies) compile(ctx context.Context, source Source, groups map[string
 	for name, group := range groups {
 		made := contested(name, group)
 		if len(group) == 1 {
-			made = group[0].policy(ctx, name, library, source.Allow, asked)
+			made = group[0].policy(ctx, name, library, source, asked)
+			p.noteLate(group[0].of, nil, made.cause)
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("policy %s: %w", name, context.Cause(ctx)) // no fault of the policy
@@ -130,10 +138,17 @@ func (p *Policies) compile(ctx context.Context, source Source, groups map[string
 	return nil
 }
 
-func compileOne(ctx context.Context, w workshop) (built, error) {
-	ctx, cancel := context.WithTimeout(ctx, apart.CompileTimeout)
-	defer cancel()
-	return apart.Beside(ctx, func() (built, error) { return w.build(ctx) })
+// compileOne compiles a policy, or takes what it was compiled to.
+func compileOne(ctx context.Context, w workshop, load *once.Load) (built, error) {
+	key, ok := w.key()
+	if !ok {
+		load = nil
+	}
+	return once.Get(ctx, load, key, func(ctx context.Context) (built, error) {
+		ctx, cancel := context.WithTimeout(ctx, apart.CompileTimeout)
+		defer cancel()
+		return apart.Beside(ctx, func() (built, error) { return w.build(ctx) })
+	})
 }
 
 // All are the policies by name. Nil has none.

@@ -59,7 +59,7 @@ func TestReloadBesideDecisions(t *testing.T) {
 	now := time.Unix(0, 0)
 	w.Resolver = keys.New(keys.Options{KMS: kms.fetch, Now: func() time.Time { return now }})
 	var log strings.Builder
-	r := &reloader{wiring: w, log: slog.New(slog.NewTextHandler(&log, nil)), metrics: server.NewMetrics("test"), wake: make(chan struct{}, 1)}
+	r := newReloader(w, server.NewMetrics("test"), slog.New(slog.NewTextHandler(&log, nil)))
 	go func() { <-kms.asked; kms.answer <- nil }()
 	if err := r.start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestPolicyOfAHungKMSIsInForce(t *testing.T) {
 		return nil, ctx.Err()
 	}})
 	var log strings.Builder
-	r := &reloader{wiring: w, log: slog.New(slog.NewTextHandler(&log, nil)), metrics: server.NewMetrics("test"), wake: make(chan struct{}, 1)}
+	r := newReloader(w, server.NewMetrics("test"), slog.New(slog.NewTextHandler(&log, nil)))
 	if err := r.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -2,11 +2,9 @@ package webhook
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -33,6 +31,10 @@ type reloader struct {
 	telemetry *telemetry.Telemetry
 	cluster   *cluster      // nil where all policies are in files
 	wake      chan struct{} // tells keepTrust that other roots are wanted now
+	again     chan struct{} // tells keepLoading that a load would get further now
+	// compile compiles policies beside the set that serves.
+	compile   func(context.Context, *wiring.Documents, *rego.Set) (*rego.Set, error)
+	compiling chan struct{} // full while they are, also past the time for it
 
 	loading    sync.Mutex // held while policies are read: files and objects change beside each other
 	inFiles    int        // policies of files among those that serve
@@ -52,8 +54,12 @@ type reloader struct {
 }
 
 // start reads the policies for the first time. There is nothing older to serve
-// with, so what does not compile ends the program.
+// with, so what does not compile ends the program, and what takes long is waited for.
 func (r *reloader) start(ctx context.Context) error {
+	defer func() {
+		r.wiring.Patience = patience()
+		r.wiring.Resolver.WaitNoLonger(patience().Each, r.loadAgain)
+	}()
 	documents, err := r.wiring.Read(ctx)
 	if err != nil {
 		return err
@@ -181,57 +187,6 @@ func (r *reloader) gated(decide decide) decide {
 		}
 		return decide(ctx, review)
 	}
-}
-
-// load reads policies and lets them serve. It returns what serves, nothing where that was refused.
-func (r *reloader) load(ctx context.Context, read func(context.Context) (*wiring.Documents, error)) (*rego.Set, *wiring.Documents) {
-	documents, set, err := r.compiled(ctx, read)
-	if err != nil {
-		r.log.Error("policies refused, the last good set serves", "error", err)
-		r.took(nil, err)
-		return nil, nil
-	}
-	// An unchanged set stays, with the answers it knows; no poll is worth a line.
-	generation := set.Hash() + documents.Generation()
-	changed := generation != r.generation
-	r.inFiles = documents.InFiles()
-	// A KMS that stops to answer changes no policy, and is worth a line.
-	warnings := slices.Concat(documents.Warnings, set.Warnings())
-	news := changed || r.failure != nil || !slices.Equal(warnings, r.warned)
-	if changed {
-		r.generation = generation
-		r.engine.Swap(set)
-		r.serves(set)
-	}
-	if r.took(documents, nil) {
-		select {
-		case r.wake <- struct{}{}:
-		default: // it was told already
-		}
-	}
-	if news {
-		r.warn(warnings)
-		r.log.Info("policies loaded", "policies", policiesOf(set), "hash", set.Hash())
-	}
-	return set, documents
-}
-
-// compiled reads and compiles. A panic over what somebody wrote is a refusal: whoever serves
-// goes on to serve.
-func (r *reloader) compiled(ctx context.Context, read func(context.Context) (*wiring.Documents, error)) (documents *wiring.Documents, set *rego.Set, err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			r.log.Error("panic while policies are loaded", "panic", fmt.Sprintf("%.200v", cause), "stack", string(debug.Stack()))
-			documents, set, err = nil, nil, errors.New("loading them panicked: the log has its cause")
-		}
-	}()
-	if documents, err = read(ctx); err != nil {
-		return nil, nil, err
-	}
-	if set, err = r.wiring.Compile(ctx, documents); err != nil {
-		return nil, nil, err
-	}
-	return documents, set, r.emptied(set, documents)
 }
 
 // emptied refuses to go on without any policy where that would admit everything: a

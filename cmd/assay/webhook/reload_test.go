@@ -80,7 +80,7 @@ func TestPolicyWarningsAreLoggedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &reloader{wiring: w, log: slog.New(slog.NewTextHandler(&log, nil)), metrics: server.NewMetrics("test"), wake: make(chan struct{}, 1)}
+	r := newReloader(w, server.NewMetrics("test"), slog.New(slog.NewTextHandler(&log, nil)))
 	if err := r.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestPoliciesThatAreAllGone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := &reloader{wiring: w, log: slog.New(slog.DiscardHandler), metrics: server.NewMetrics("test"), wake: make(chan struct{}, 1)}
+			r := newReloader(w, server.NewMetrics("test"), slog.New(slog.DiscardHandler))
 			if err := r.start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +147,7 @@ func TestPanicsWhileLoadingAreRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &reloader{wiring: w, log: slog.New(slog.DiscardHandler), metrics: server.NewMetrics("test"), wake: make(chan struct{}, 1)}
+	r := newReloader(w, server.NewMetrics("test"), slog.New(slog.DiscardHandler))
 	if err := r.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -190,9 +190,8 @@ func TestPoliciesOfFilesThatAreAllGone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := &reloader{
-				wiring: w, log: slog.New(slog.DiscardHandler), metrics: server.NewMetrics("test"), wake: make(chan struct{}, 1), cluster: &cluster{},
-			}
+			r := newReloader(w, server.NewMetrics("test"), slog.New(slog.DiscardHandler))
+			r.cluster = &cluster{}
 			if err := r.start(t.Context()); err != nil {
 				t.Fatal(err)
 			}

@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -95,7 +94,7 @@ func TestRemoteTrustRootWhileServing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &reloader{wiring: wired, log: slog.New(slog.NewTextHandler(io.Discard, nil)), metrics: server.NewMetrics("test"), wake: make(chan struct{}, 1)}
+	r := newReloader(wired, server.NewMetrics("test"), slog.New(slog.DiscardHandler))
 	if err := r.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -110,7 +110,7 @@ func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, config ser
 	// Pods name the hosts: no credential helper is asked about just any of them.
 	w.AskWith(oci.WebhookCredentials())
 	config.Metrics.WatchCUE(w.CUE.Abandoned)
-	r := &reloader{wiring: w, log: config.Logger, metrics: config.Metrics, wake: make(chan struct{}, 1)}
+	r := newReloader(w, config.Metrics, config.Logger)
 	if in.wanted() {
 		if r.cluster, err = in.open(export.Version, config.Logger); err != nil {
 			return nil, err
@@ -168,6 +168,7 @@ func (w *Webhook) Run(ctx context.Context) error {
 	watching, stop := context.WithCancel(ctx)
 	background.Go(func() { w.watch.Run(watching, func() { w.reloader.reload(watching) }) })
 	background.Go(func() { w.reloader.keepTrust(watching) })
+	background.Go(func() { w.reloader.keepLoading(watching) })
 	if w.recorder != nil {
 		background.Go(func() { w.recorder.Run(watching) })
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/assay-dev/assay/kube/watch"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/once"
 )
 
 // ReadCluster reads the files that the flags name, as [Wiring.Read] does, and with them
@@ -106,7 +107,7 @@ func (d *Documents) Outcomes(set *rego.Set) map[string]status.Outcome {
 	uncompiled := set.Uncompiled()
 	for _, policy := range d.Policies {
 		outcome := status.Outcome{Unresolved: maps.Clone(policy.Gaps), Uncompiled: uncompiled[policy.Name]}
-		for path, cause := range unreadCUE(policy) {
+		for path, cause := range d.unread[policy.Name] {
 			if outcome.Uncompiled == nil {
 				outcome.Uncompiled = map[string]string{}
 			}
@@ -133,14 +134,20 @@ func (d *Documents) Outcomes(set *rego.Set) map[string]status.Outcome {
 	return out
 }
 
-// unreadCUE says which CUE of a policy cannot be read, and why, by its path.
-func unreadCUE(policy cip.Policy) map[string]string {
+// unreadCUE says which CUE of a policy cannot be read, and why, by its path. It decides nothing:
+// what cannot be read fails where it is asked.
+func unreadCUE(ctx context.Context, policy cip.Policy, load *once.Load) map[string]string {
 	out := map[string]string{}
 	check := func(path string, ref *cip.PolicyRef) {
 		if ref == nil || ref.Type != "cue" || ref.Data == "" {
 			return
 		}
-		if refusal := cue.Check(ref.Data); refusal != nil {
+		refusal, err := once.Get(ctx, load, once.KeyOf("CUE", ref.Data), func(context.Context) (*cue.Refusal, error) {
+			return cue.Check(ref.Data), nil
+		})
+		if err != nil {
+			out[path] = err.Error()
+		} else if refusal != nil {
 			out[path] = refusal.Message
 		}
 	}

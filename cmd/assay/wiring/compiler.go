@@ -40,7 +40,7 @@ func (c Compiler) Check(ctx context.Context, policy cip.Policy) (problems, warni
 			warnings = append(warnings, source.Field+": no rule isCompliant: it fails whatever it judges")
 		}
 	}
-	unread := unreadCUE(policy)
+	unread := unreadCUE(ctx, policy, nil)
 	for _, path := range slices.Sorted(maps.Keys(unread)) {
 		problems = append(problems, path+": "+unread[path])
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/once"
 	"github.com/assay-dev/assay/rego/raw"
 	"github.com/assay-dev/assay/rego/resource"
 )
@@ -41,7 +42,14 @@ type Documents struct {
 	noMatch string
 	// ofFiles are those of workloads that files have.
 	ofFiles int
+	// load is the reading of policies that this is, nil where nothing is kept of it.
+	load *once.Load
+	// unread says which CUE of a policy cannot be read, and why, by its name and path.
+	unread map[string]map[string]string
 }
+
+// Unfinished says that there was not even the time to begin with all of them.
+func (d *Documents) Unfinished() bool { return d.load.Left() > 0 }
 
 // ReadDocuments reads files, and what directories stand for. All that is wrong is
 // reported at once, each with its file.
@@ -156,9 +164,18 @@ func (d *Documents) Resolve(ctx context.Context, resolver *keys.Resolver) {
 	d.undefined()
 	policies, warnings := resolver.Resolve(ctx, d.Policies, d.sources)
 	d.Policies, d.Warnings = policies, append(d.Warnings, warnings...)
-	for _, policy := range policies {
-		unread := unreadCUE(policy)
+}
+
+// readCUE notes, and warns of, the CUE in policies that cannot be read.
+func (d *Documents) readCUE(ctx context.Context) {
+	d.unread = map[string]map[string]string{}
+	for _, policy := range d.Policies {
+		unread := unreadCUE(ctx, policy, d.load)
+		d.unread[policy.Name] = unread
 		for _, path := range slices.Sorted(maps.Keys(unread)) {
+			if unread[path] == once.ErrLater.Error() {
+				continue // nobody knows yet
+			}
 			d.Warnings = append(d.Warnings, fmt.Sprintf("policy %s: %s fails whatever it judges: %s", policy.Name, path, unread[path]))
 		}
 	}

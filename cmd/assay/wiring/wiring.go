@@ -24,6 +24,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/allow"
 	"github.com/assay-dev/assay/cmd/assay/recording"
 	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/once"
 )
 
 // Defaults are the flags as they are where nobody says anything.
@@ -143,6 +144,10 @@ type Wiring struct {
 	// Root is the default trust root.
 	Root     RootSource
 	Explains bool // see rego.Source
+	// Kept has what was made of policies when they were loaded before, and Patience says how
+	// long a load waits for what is new. Without it all is made anew, and waited for.
+	Kept     *once.Store
+	Patience once.Patience
 	// Watched is who is told of the work, if anybody is. It is set before the first policy
 	// set is compiled.
 	Watched Watched
@@ -214,12 +219,20 @@ func (w *Wiring) complete(ctx context.Context, d *Documents) *Documents {
 	d.Named = w.rootsOf(d.roots)
 	d.Warnings = append(d.Warnings, d.Named.warnings()...)
 	d.Resolve(ctx, w.Resolver)
+	d.load = w.Kept.Begin(w.Patience) // what is fetched has a time of its own
+	d.readCUE(ctx)
 	return d
 }
 
 // Compile makes a policy set of documents. The trust roots, those of the documents
 // and the default one, are asked for anew in every decision.
 func (w *Wiring) Compile(ctx context.Context, d *Documents) (*rego.Set, error) {
+	return w.CompileAfter(ctx, d, nil)
+}
+
+// CompileAfter is Compile where a set serves: what says the same is not compiled anew.
+func (w *Wiring) CompileAfter(ctx context.Context, d *Documents, before *rego.Set) (*rego.Set, error) {
+	defer d.load.End()
 	roots := func() trust.Roots {
 		roots := d.Named.Roots()
 		roots.Default, roots.DefaultCause = w.Root.Serving()
@@ -236,6 +249,7 @@ func (w *Wiring) Compile(ctx context.Context, d *Documents) (*rego.Set, error) {
 	source := w.Source(d)
 	source.Open = func(about rego.Workload) rego.Answers { return facts.Open(w.Credentials, tenant.Workload(about)) }
 	source.Allow.Transport, source.Explains = w.outgoing, w.Explains
+	source.Load, source.Before = d.load, before
 	return rego.Compile(ctx, source)
 }
 
