@@ -33,7 +33,7 @@ func TestDocsPoliciesInRegoCompile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := compiled.AddRaw(t.Context(), rego.Source{Modules: modules, Data: map[string]any{"teams": teams}}); err != nil {
+	if err := compiled.AddRaw(t.Context(), rego.Source{Modules: modules, Data: map[string]any{"teams": teams, "assay": map[string]any{"namespaces": map[string]any{}}}}); err != nil {
 		t.Fatal(err)
 	}
 	if len(modules) < 4 || len(compiled.Warnings) > 0 {

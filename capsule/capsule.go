@@ -52,6 +52,8 @@ type Settings struct {
 	Call string `json:"call"`
 	// Config is what policies read as data.assay.config.
 	Config json.RawMessage `json:"config"`
+	// Namespaces is what policies read of data.assay.namespaces, where a cluster has them.
+	Namespaces json.RawMessage `json:"namespaces,omitempty"`
 	// AnchoredIdentities is how identity expressions matched.
 	AnchoredIdentities bool `json:"anchored_identities"`
 	// PolicySet is the hash of the policies.

@@ -51,6 +51,10 @@ type Made struct {
 	Err      error
 	// Passes are the evaluations, in order. Only the last one is the decision.
 	Passes []Pass
+	// Read is what policies read of the labels of namespaces, nil where none does. Missing is
+	// what a record does not have of it.
+	Read    *Read
+	Missing []string
 }
 
 // Engine serves decisions of one policy set, and takes another at any time. It
@@ -166,6 +170,10 @@ func (e *Engine) run(ctx context.Context, made *Made, query *rego.PreparedEvalQu
 	made.Answers = answers
 	asking := set.asking(answers, about)
 	asking.explaining = explaining
+	defer func() { made.Read, made.Missing = asking.look.taken(), asking.look.missing() }()
+	if err := asking.look.about(whose, about); err != nil {
+		return nil, err
+	}
 	options := append(asking.options(about.value), rego.EvalRequestMetadata(asking.metadata()))
 	var seen Observation
 	defer func() { e.observe(seen) }()
@@ -300,6 +308,17 @@ func (r *review) input() ast.Value {
 	return ast.MustInterfaceToValue(r.document)
 }
 
+// isOf says whether it is about an object of a kind of Kubernetes' core.
+func (r *review) isOf(kind string) bool {
+	member := func(of any, name string) any {
+		object, _ := of.(map[string]any)
+		return object[name]
+	}
+	of := member(member(r.document, "request"), "kind")
+	group, named := member(of, "group").(string)
+	return member(of, "kind") == kind && (!named || group == "")
+}
+
 // is says whether a value is the input of the decision itself.
 func (r *review) is(value ast.Value) bool {
 	mine, ok := r.value.(ast.Object)
@@ -324,7 +343,11 @@ func (s *Set) workloadOf(ctx context.Context, about *review) (out Workload, err 
 // options are those of every evaluation. Two evaluations at the same time must not share
 // an input.
 func (a *asking) options(input ast.Value) []rego.EvalOption {
-	return []rego.EvalOption{
+	out := []rego.EvalOption{
 		rego.EvalParsedInput(input), rego.EvalTime(a.now), rego.EvalInterQueryBuiltinValueCache(a.set.expressions),
 	}
+	if a.look != nil {
+		out = append(out, rego.EvalResolver(namespacesRef(), a.look))
+	}
+	return out
 }

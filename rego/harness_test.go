@@ -104,6 +104,7 @@ type setup struct {
 	facts       *builtins.Facts   // the default is new facts
 	modules     map[string]string // policies in Rego, or with query modules of the test's own
 	data        map[string]any    // of policies in Rego
+	namespaces  func() *rego.Namespaces
 	workloads   []resource.WorkloadPaths
 	allow       raw.Allow
 	registries  []string
@@ -139,7 +140,7 @@ func open(t testing.TB, w *world.World, s setup) *rig {
 	}
 	r := &rig{facts: s.facts, source: rego.Source{
 		Policies: documents.Policies, Config: s.config, Modules: s.modules,
-		Data: s.data, Workloads: s.workloads, Allow: s.allow, Registries: s.registries, Explains: s.explains,
+		Data: s.data, Namespaces: s.namespaces, Workloads: s.workloads, Allow: s.allow, Registries: s.registries, Explains: s.explains,
 		Open: func(about rego.Workload) rego.Answers { return s.facts.Open(s.credentials, tenant.Workload(about)) },
 	}}
 	set, err := rego.Compile(t.Context(), r.source)

@@ -37,6 +37,7 @@ type Text struct {
 	inline   map[string]*inline.Module // by the name that compiled policies use
 	raw      *raw.Policies
 	load     *once.Load            // nil makes everything anew
+	places   bool                  // a ClusterImagePolicy reads the labels of namespaces
 	late     map[string]cip.Policy // with the gaps for what is not compiled yet
 }
 
@@ -44,11 +45,12 @@ type Text struct {
 // itself: one that does not compile is the failure of its own policy, with the
 // cause, and of no other.
 func Modules(ctx context.Context, policies []cip.Policy) (*Text, error) {
-	return modules(ctx, policies, nil)
+	return modules(ctx, policies, nil, true)
 }
 
-// modules takes from a load what is made already.
-func modules(ctx context.Context, policies []cip.Policy, load *once.Load) (*Text, error) {
+// modules takes from a load what is made already. placed says that there are labels of namespaces: what
+// wants them where there are none fails.
+func modules(ctx context.Context, policies []cip.Policy, load *once.Load, placed bool) (*Text, error) {
 	library, err := lib.Modules()
 	if err != nil {
 		return nil, err
@@ -56,6 +58,11 @@ func modules(ctx context.Context, policies []cip.Policy, load *once.Load) (*Text
 	out := &Text{Modules: library, inline: map[string]*inline.Module{}, load: load, late: map[string]cip.Policy{}}
 	var errs []error
 	for _, p := range policies {
+		if compile.ReadsNamespaces(p) {
+			if out.places = true; !placed {
+				p = unplaced(p)
+			}
+		}
 		if err := out.add(ctx, p); err != nil {
 			errs = append(errs, err)
 		}
@@ -72,6 +79,29 @@ func modules(ctx context.Context, policies []cip.Policy, load *once.Load) (*Text
 	slices.Sort(out.V0)
 	slices.Sort(out.Warnings)
 	return out, nil
+}
+
+// namespaced says that a policy reads the labels of namespaces.
+func (t *Text) namespaced() bool {
+	return t.places || slices.ContainsFunc(t.raw.All(), (*raw.Policy).ReadsNamespaces)
+}
+
+// unplaced has all fail that could read labels of namespaces.
+func unplaced(p cip.Policy) cip.Policy {
+	p.Gaps = maps.Clone(p.Gaps)
+	if p.Gaps == nil {
+		p.Gaps = map[string]string{}
+	}
+	const cause = "it reads namespaceLabels, and there are neither a cluster nor data.assay.namespaces to have them"
+	if p.Spec.Policy != nil {
+		p.Gaps["spec.policy"] = cause
+	}
+	for i, a := range p.Spec.Authorities {
+		if len(a.Attestations) > 0 {
+			p.Gaps[fmt.Sprintf("spec.authorities[%d]", i)] = cause
+		}
+	}
+	return p
 }
 
 func (t *Text) add(ctx context.Context, p cip.Policy) error {
@@ -204,12 +234,15 @@ func (t *Text) Unasked() []raw.Unasked { return t.raw.Unasked() }
 
 // AddRaw takes in the policies in plain Rego of a source, each compiled by itself.
 func (t *Text) AddRaw(ctx context.Context, source Source) error {
+	if _, err := source.knownNamespaces(); err != nil {
+		return err
+	}
 	library, err := lib.Modules()
 	if err != nil {
 		return err
 	}
 	t.raw, err = raw.Compile(ctx, raw.Source{
-		Modules: source.Modules, V0: source.V0, Data: source.Data, Objects: source.Objects,
+		Modules: source.Modules, V0: source.V0, Data: source.others(), Objects: source.Objects, Namespaces: source.hasNamespaces(),
 		Config: source.config(), Library: library, Allow: source.Allow, Load: source.Load,
 	})
 	if err != nil {

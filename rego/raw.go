@@ -61,6 +61,7 @@ type asking struct {
 	answers Answers
 	now     time.Time
 	own     *review // the one that is decided about, nil where there is none
+	look    *view   // of the labels of namespaces, nil where no policy reads them
 	// explaining makes modules of ClusterImagePolicies say where they said no.
 	explaining bool
 
@@ -76,7 +77,9 @@ type asking struct {
 }
 
 func (s *Set) asking(answers Answers, own *review) *asking {
-	return &asking{set: s, answers: answers, now: answers.Now(), own: own, kept: builtins.NDBCache{}, said: map[string]ast.Value{}}
+	return &asking{
+		set: s, answers: answers, now: answers.Now(), own: own, look: s.look(), kept: builtins.NDBCache{}, said: map[string]ast.Value{},
+	}
 }
 
 func (a *asking) metadata() map[string]any { return a.answers.Metadata(a.inline, a.policy, nil) }
@@ -114,7 +117,7 @@ func (a *asking) policy(ctx context.Context, name string, input ast.Value) (answ
 	}
 	asked := raw.Asked{
 		Review: about.input(), Now: a.now, Seed: seed(a.now),
-		Metadata: a.answers.Metadata(nil, nil, a.reach(about)),
+		Metadata: a.answers.Metadata(nil, nil, a.reach(about)), Resolved: a.look.resolved(),
 	}
 	if len(policy.Allowed()) > 0 {
 		asked.Answers = a.known()

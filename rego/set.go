@@ -38,8 +38,12 @@ type Source struct {
 	Modules map[string]string
 	// V0 lets files of Modules that are not Rego v1 be Rego v0.
 	V0 bool
-	// Data are the documents that those policies see below data.
+	// Data are the documents that those policies see below data. Where there is no cluster,
+	// data.assay.namespaces may be among them.
 	Data map[string]any
+	// Namespaces are those of the cluster now, asked for once in each decision about which a
+	// policy reads them. Nil is no cluster.
+	Namespaces func() *Namespaces
 	// Objects are policies in plain Rego that are each an object of its own: they see no
 	// Modules and no Data but theirs.
 	Objects []raw.Object
@@ -86,7 +90,8 @@ type Set struct {
 	inline     map[string]*inline.Module
 	raw        *raw.Policies
 	open       func(about Workload) Answers
-	reachable  []string // registries that policies in plain Rego may ask besides
+	namespaces func() *Namespaces // nil where no policy reads them
+	reachable  []string           // registries that policies in plain Rego may ask besides
 	prepared
 }
 
@@ -123,7 +128,11 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 	if source.Open == nil {
 		return nil, errors.New("a policy set needs answers: Open is nil")
 	}
-	text, err := modules(ctx, source.Policies, source.Load)
+	namespaces, err := source.knownNamespaces()
+	if err != nil {
+		return nil, err
+	}
+	text, err := modules(ctx, source.Policies, source.Load, namespaces != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -134,6 +143,9 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 	set := &Set{
 		hash: hashOf(text, source), policies: text.policies, warnings: slices.Concat(text.Warnings, unmatched(source, text.raw)),
 		uncompiled: text.Uncompiled, inline: text.inline, raw: text.raw, reachable: source.Registries, open: source.Open,
+	}
+	if text.namespaced() {
+		set.namespaces = namespaces
 	}
 	before := source.Before
 	source.Load, source.Before = nil, nil // a set keeps neither
@@ -265,6 +277,10 @@ func hashOf(text *Text, source Source) string {
 	fmt.Fprintf(hash, "%q\n", source.Config)
 	for _, path := range slices.Sorted(maps.Keys(text.Modules)) {
 		fmt.Fprintf(hash, "%q %q\n", path, text.Modules[path])
+	}
+	if own, ok := source.inData(); ok {
+		namespaces, err := json.Marshal(own)
+		fmt.Fprintf(hash, "%q %v\n", namespaces, err)
 	}
 	if len(source.Workloads) > 0 {
 		fmt.Fprintf(hash, "%q\n", source.Workloads)

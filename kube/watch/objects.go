@@ -43,8 +43,8 @@ type Objects struct {
 	// Revision counts the changes of everything but Namespaces and Seen: where it is the
 	// same, the policies need not be compiled anew.
 	Revision uint64
-
-	places uint64 // counts the changes of Namespaces
+	// Places counts the changes of Namespaces.
+	Places uint64
 }
 
 // Refused is an object that could not be read.

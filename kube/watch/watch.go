@@ -248,9 +248,9 @@ func (w *Watcher) publish() bool {
 		return false
 	}
 	now := w.held.objects(w.revision, forbidden)
-	now.places = w.places
+	now.Places = w.places
 	w.published.Store(&now)
-	return before == nil || before.Revision != now.Revision || before.places != now.places || !slices.Equal(before.Refused, now.Refused)
+	return before == nil || before.Revision != now.Revision || before.Places != now.Places || !slices.Equal(before.Refused, now.Refused)
 }
 
 // Synced says that policies of every kind, trust roots, namespaces, settings and what policies refer to

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/resolver"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/topdown/builtins"
@@ -120,12 +121,20 @@ type Evaluation struct {
 	Answers builtins.NDBCache
 	// Transport changes what http.send sends with, nil for nothing.
 	Transport topdown.CustomizeRoundTripper
+	// Resolved is a document that is this evaluation's own; nil for none.
+	Resolved *Resolved
 	// Tracer is told of every step; nil for none. One that was left behind is written to
 	// still.
 	Tracer topdown.QueryTracer
 	// Everything begins rules too that an index or another answer rules out. It is for
 	// programs that ask nobody: others would ask more than they do otherwise.
 	Everything bool
+}
+
+// Resolved is a document below data that is no part of the program.
+type Resolved struct {
+	Ref ast.Ref
+	By  resolver.Resolver
 }
 
 // Evaluate evaluates a program once: its value as it made it, whatever the type, nil
@@ -213,6 +222,9 @@ func (p *Program) configured(txn storage.Transaction, e Evaluation) *topdown.Que
 	}
 	if e.Answers != nil {
 		query = query.WithNDBuiltinCache(e.Answers)
+	}
+	if e.Resolved != nil {
+		query = query.WithResolver(e.Resolved.Ref, e.Resolved.By)
 	}
 	if e.Transport != nil {
 		query = query.WithHTTPRoundTripper(e.Transport)

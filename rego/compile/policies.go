@@ -146,6 +146,15 @@ func (w *writer) policy(p cip.Policy) {
 	}
 }
 
+// readsLabels reports whether a policy may look at the labels of namespaces, which like all below assay
+// are there only for those whose text mentions them.
+func readsLabels(p *cip.PolicyRef) bool {
+	return mentionsAssay(p) && strings.Contains(p.Data, "namespaceLabels")
+}
+
+// ReadsNamespaces reports whether anything inside a policy may look at the labels of namespaces.
+func ReadsNamespaces(p cip.Policy) bool { return slices.Contains(includes(p), "namespace") }
+
 // includes are the parts of the review, and the configuration of the image, that
 // the policies inside a policy see.
 func includes(p cip.Policy) []string {
@@ -162,10 +171,12 @@ func includes(p cip.Policy) []string {
 		add("metadata", is(r.IncludeObjectMeta))
 		add("typemeta", is(r.IncludeTypeMeta))
 		add("assay", mentionsAssay(r))
+		add("namespace", readsLabels(r))
 	}
 	for _, a := range p.Spec.Authorities {
 		for _, attestation := range a.Attestations {
 			add("assay", attestation.Policy != nil && mentionsAssay(attestation.Policy))
+			add("namespace", attestation.Policy != nil && readsLabels(attestation.Policy))
 		}
 	}
 	return out

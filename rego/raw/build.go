@@ -22,12 +22,15 @@ type workshop struct {
 	store  storage.Store
 	sum    []byte // see lot
 	allow  Allow
+	// placed says that there are labels of namespaces, and places that they are read.
+	placed, places bool
 }
 
 // built is what a policy becomes.
 type built struct {
 	program *apart.Program
 	asks    bool
+	places  bool
 }
 
 // build compiles a policy, alone, and makes the program that gives its answers.
@@ -62,7 +65,7 @@ func (w *workshop) build(ctx context.Context) (made built, err error) {
 	if compiler.Compile(modules); compiler.Failed() {
 		return made, compiler.Errors
 	}
-	made.asks = asking(compiler)
+	made.asks, made.places = asking(compiler), w.places
 	made.program, err = apart.Prepare(compiler, w.store, answer)
 	return made, err
 }

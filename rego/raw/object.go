@@ -101,7 +101,7 @@ func (w *workshop) key() (key once.Key, ok bool) {
 	if w.sum == nil || slices.ContainsFunc(w.files, func(f file) bool { return strings.Contains(f.text, "raw_policies") }) {
 		return key, false
 	}
-	parts := []string{w.policy.String(), string(w.sum), strings.Join(w.allow.Builtins, " "), strings.Join(w.allow.Hosts, " "), strconv.Itoa(len(w.own))}
+	parts := []string{w.policy.String(), string(w.sum), strings.Join(w.allow.Builtins, " "), strings.Join(w.allow.Hosts, " "), strconv.FormatBool(w.placed), strconv.Itoa(len(w.own))}
 	for _, f := range w.files { // its own are the first
 		parts = append(parts, f.path, f.text, strconv.FormatBool(f.v0))
 	}
@@ -190,7 +190,7 @@ func (c contender) policy(ctx context.Context, name string, library []file, sour
 	p.Metadata, p.warns = metadataOf(c.own), warns(c.own)
 	w := workshop{
 		policy: c.own[0].policy, own: c.own, files: closure(c.own, slices.Concat(library, libraries(c.files))),
-		data: c.data, store: c.store, sum: c.sum, allow: source.Allow,
+		data: c.data, store: c.store, sum: c.sum, allow: source.Allow, placed: source.Namespaces,
 	}
 	for _, f := range w.files {
 		asked[f.path] = true
@@ -203,7 +203,7 @@ func (c contender) policy(ctx context.Context, name string, library []file, sour
 	if c.of.Uncompiled == "" {
 		made, err = compileOne(ctx, w, load)
 	}
-	p.program, p.asks, p.cause = made.program, made.asks, err
+	p.program, p.asks, p.places, p.cause = made.program, made.asks, made.places, err
 	if err != nil {
 		p.failure = &apart.Failure{Code: Unresolved, Message: cause(err)}
 		p.file, p.line = place(err, c.own[0])

@@ -39,6 +39,7 @@ type Policy struct {
 	objects []string // see Objects
 	warns   bool     // mode := "warn", whatever is judged
 	asks    bool
+	places  bool
 	failure *apart.Failure
 	cause   error  // of the failure
 	file    string // where the failure is
@@ -65,6 +66,9 @@ func (p *Policy) Allowed() []string { return p.allow.Builtins }
 // a decision: what asks the world. Time and chance are those of the decision.
 func (p *Policy) Asks() bool { return p.asks }
 
+// ReadsNamespaces says whether the policy reads data.assay.namespaces.
+func (p *Policy) ReadsNamespaces() bool { return p.places }
+
 // asking says so of what a compiler was given.
 func asking(compiler *ast.Compiler) bool {
 	return compiler.Required == nil || slices.ContainsFunc(compiler.Required.Builtins, func(b *ast.Builtin) bool {
@@ -81,6 +85,8 @@ type Asked struct {
 	Metadata map[string]any
 	// Answers are those that were kept of this decision, nil for none.
 	Answers builtins.NDBCache
+	// Resolved is what it reads of the labels of namespaces, nil for nothing.
+	Resolved *apart.Resolved
 	// Tracer is told what the evaluation does, nil for nobody. It then has a quarter of
 	// the time, which belongs to others as well.
 	Tracer topdown.QueryTracer
@@ -104,7 +110,7 @@ func (p *Policy) Judge(ctx context.Context, asked Asked) (Answer, *apart.Failure
 	value, failure := p.program.Evaluate(ctx, apart.Evaluation{
 		What: "answer", Input: asked.Review, Now: asked.Now, Timeout: timeout, Strict: true, Seed: asked.Seed,
 		Metadata: asked.Metadata, Answers: asked.Answers, Transport: p.allow.Transport,
-		Tracer: asked.Tracer,
+		Tracer: asked.Tracer, Resolved: asked.Resolved,
 	})
 	if failure != nil {
 		return none, failure

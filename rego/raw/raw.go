@@ -41,6 +41,8 @@ type Source struct {
 	V0 bool
 	// Data are the documents that policies see below data.
 	Data map[string]any
+	// Namespaces says that policies may read data.assay.namespaces: an evaluation has it.
+	Namespaces bool
 	// Config is what policies see as data.assay.config.
 	Config map[string]any
 	// Objects are policies that are each an object of its own.

@@ -65,6 +65,12 @@ func (w *workshop) refuses(path []string, modules map[string]*ast.Module, ours b
 	case len(path) == 0:
 		return "want data that is written out"
 	case begins(path, own):
+	case begins(path, []string{"assay", "namespaces"}):
+		if !w.placed {
+			return "which neither a cluster nor a data document has"
+		}
+		w.places = true
+		return ""
 	case path[0] == "assay":
 		if begins(path, []string{"assay", "config"}) || ours {
 			return ""

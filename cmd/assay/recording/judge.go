@@ -37,7 +37,9 @@ type Policies struct {
 type Judge struct {
 	cue  *cue.Evaluator
 	sets map[[sha256.Size]byte]*rego.Set
-	open func(rego.Workload) rego.Answers // of the decision under way
+	// Of the decision under way.
+	open       func(rego.Workload) rego.Answers
+	namespaces *rego.Namespaces
 }
 
 // NewJudge makes a judge.
@@ -86,6 +88,9 @@ func (j *Judge) Judge(ctx context.Context, c *capsule.Capsule, others *Policies)
 	if err := strictly(c.Settings.Config, &source.Config); err != nil {
 		return out, fmt.Errorf("settings: config: %w", err)
 	}
+	if err := j.place(c, &source); err != nil {
+		return out, err
+	}
 	off := apart.Reaching()
 	if others == nil {
 		off = raw.Off() // whoever wrote the capsule wrote what it allows
@@ -103,6 +108,20 @@ func (j *Judge) Judge(ctx context.Context, c *capsule.Capsule, others *Policies)
 	out, err = decide(ctx, set, c)
 	out.NotRecorded = append(out.NotRecorded, cut...)
 	return out, err
+}
+
+// place lets a source have the namespaces of a capsule, if it has some and the source has none.
+func (j *Judge) place(c *capsule.Capsule, source *rego.Source) error {
+	if _, own := source.Data["assay"]; own || len(c.Settings.Namespaces) == 0 {
+		return nil
+	}
+	var read rego.Read
+	if err := strictly(c.Settings.Namespaces, &read); err != nil {
+		return fmt.Errorf("settings: namespaces: %w", err)
+	}
+	j.namespaces = read.Namespaces()
+	source.Namespaces = func() *rego.Namespaces { return j.namespaces }
+	return nil
 }
 
 // closed turns off what policies in Rego could reach the network, the process or the disk
@@ -154,7 +173,7 @@ func decide(ctx context.Context, set *rego.Set, c *capsule.Capsule) (Judged, err
 	if !ok {
 		return out, fmt.Errorf("review: %w", out.Err) // it was not judged at all
 	}
-	out.NotRecorded = session.Tape().NotRecorded()
+	out.NotRecorded = append(session.Tape().NotRecorded(), made.Missing...)
 	return out, nil
 }
 
@@ -164,7 +183,7 @@ func (j *Judge) compile(ctx context.Context, source rego.Source) (*rego.Set, err
 	if err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal([]any{documents, source.Config})
+	text, err := json.Marshal([]any{documents, source.Config, source.Namespaces != nil})
 	if err != nil {
 		return nil, err
 	}

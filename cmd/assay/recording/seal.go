@@ -113,7 +113,24 @@ func (s *Sealer) Seal(made rego.Made) (*capsule.Capsule, error) {
 	if made.Mutation {
 		out.Settings.Call = "mutate"
 	}
+	if err != nil {
+		return nil, err
+	}
+	out.Settings.Namespaces, err = namespacesOf(made)
 	return out, err
+}
+
+// namespacesOf is what policies read of the namespaces of a cluster. Those of files are among the data.
+// That there were some is a part of how policies in Rego compile.
+func namespacesOf(made rego.Made) (json.RawMessage, error) {
+	read := made.Read
+	switch {
+	case made.Set.Source().Namespaces == nil || read == nil && len(made.Set.Raw()) == 0:
+		return nil, nil
+	case read == nil:
+		read = &rego.Read{}
+	}
+	return json.Marshal(read)
 }
 
 // maskConfigs masks the environment of images in what policies were shown of their

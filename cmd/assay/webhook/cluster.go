@@ -93,6 +93,7 @@ type cluster struct {
 	matched matched
 	judging chan struct{} // full while a policy of the cluster is judged as it is applied
 	owned   turns         // of namespaces, whose policies are judged meanwhile
+	places  places
 }
 
 func (f *clusterFlags) open(version string, log *slog.Logger) (*cluster, error) {

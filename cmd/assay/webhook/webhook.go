@@ -115,7 +115,7 @@ func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, config ser
 		if r.cluster, err = in.open(export.Version, config.Logger); err != nil {
 			return nil, err
 		}
-		w.Tenants = r.cluster.tenants
+		w.Tenants, w.Namespaces = r.cluster.tenants, r.cluster.namespaces
 		if r.cluster.keeper != nil {
 			config.TLS.Source = r.cluster.keeper
 		}

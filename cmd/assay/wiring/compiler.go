@@ -74,7 +74,7 @@ func (c Compiler) CheckRego(ctx context.Context, policy resource.RegoPolicy) (pr
 	var serving []*raw.Policy
 	if c.Serving != nil {
 		of := c.Serving.Source()
-		source.Config, source.V0, source.Allow, serving = of.Config, of.V0, of.Allow, c.Serving.Raw()
+		source.Config, source.V0, source.Allow, source.Namespaces, serving = of.Config, of.V0, of.Allow, of.Namespaces, c.Serving.Raw()
 	}
 	object := regoObject(policy)
 	source.Objects = []raw.Object{object}

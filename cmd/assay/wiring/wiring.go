@@ -138,9 +138,11 @@ type Wiring struct {
 	Credentials oci.Credentials
 	// Tenants finds the credentials of workloads in a cluster. Nil leaves them to Credentials,
 	// and those that policies name to the Secrets that came with the policies.
-	Tenants  tenant.Source
-	Resolver *keys.Resolver
-	CUE      *cue.Evaluator
+	Tenants tenant.Source
+	// Namespaces are those of the cluster now. Nil leaves them to the data documents.
+	Namespaces func() *rego.Namespaces
+	Resolver   *keys.Resolver
+	CUE        *cue.Evaluator
 	// Root is the default trust root.
 	Root     RootSource
 	Explains bool // see rego.Source
@@ -264,6 +266,7 @@ func (w *Wiring) tenants(d *Documents) tenant.Source {
 // Source is what a policy set is compiled from, but for what it asks.
 func (w *Wiring) Source(d *Documents) rego.Source {
 	source := d.Source(w.Flags.Rego)
+	source.Namespaces = w.Namespaces
 	source.Config = rego.Config{NoMatch: cmp.Or(d.noMatch, w.Flags.NoMatch), Tags: w.tags, Policies: w.Flags.InlinePolicies}
 	return source
 }

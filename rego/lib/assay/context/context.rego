@@ -14,8 +14,15 @@ import data.assay.images
 #   that name the image.
 of(includes, subjects) := object.union(
 	object.filter(_parts, includes),
-	{"assay": _assay(subjects) | "assay" in includes},
+	{"assay": object.union(_assay(subjects), _labels(includes)) | "assay" in includes},
 )
+
+# Of an object without a namespace there are none. That those of another are known is seen to before.
+_labels(includes) := {} if {
+	not "namespace" in includes
+} else := {"namespaceLabels": labels} if {
+	labels := data.assay.namespaces[input.request.namespace].labels
+} else := {"namespaceLabels": {}}
 
 _parts["spec"] := _spec
 

@@ -87,3 +87,24 @@ test_assay_shows_who_asks_for_which_containers if {
 		"user": {"username": "jane"},
 	}
 }
+
+test_labels_of_the_namespace_are_there_for_who_asks if {
+	asked := {"request": object.union(given.review("CREATE", "/v1/Pod", {}).request, {"namespace": "prod"})}
+	labels := {"tier": "web"}
+	got := context.of({"assay", "namespace"}, [_subject]) with input as asked
+		with data.assay.namespaces as {"prod": {"labels": labels}}
+	got.assay.namespaceLabels == labels
+	none := context.of({"assay", "namespace"}, [_subject]) with input as given.review("CREATE", "/v1/Pod", {})
+		with data.assay.namespaces as {"prod": {"labels": labels}}
+	none.assay.namespaceLabels == {}
+	unasked := context.of({"assay"}, [_subject]) with input as asked
+		with data.assay.namespaces as {"prod": {"labels": labels}}
+	not "namespaceLabels" in object.keys(unasked.assay)
+}
+
+_subject := {
+	"path": "spec.containers[0].image",
+	"image": given.image("app"),
+	"name": given.image("app"),
+	"digest": "sha256:d",
+}
