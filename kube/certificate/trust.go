@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -46,6 +48,7 @@ type configuration struct {
 	resource   dynamic.ResourceInterface
 	watched    *watch.One
 	limit      flowcontrol.RateLimiter
+	mutating   bool
 	twin       *configuration // of the other kind, which may be there instead; nil if none may
 
 	lock   sync.Mutex
@@ -68,7 +71,9 @@ func newTrusting(client *kube.Client, of Configurations, woken chan<- struct{}, 
 		return add("ValidatingWebhookConfiguration", kube.ValidatingWebhooks(), name)
 	}
 	mutating := func(name string) *configuration {
-		return add("MutatingWebhookConfiguration", kube.MutatingWebhooks(), name)
+		c := add("MutatingWebhookConfiguration", kube.MutatingWebhooks(), name)
+		c.mutating = true
+		return c
 	}
 	for _, name := range of.Validating {
 		validating(name)
@@ -114,7 +119,7 @@ func (t *trusting) write(ctx context.Context, bundle []byte, current func() erro
 	spread, done = true, true
 	for _, c := range t.of {
 		has, err := c.write(ctx, bundle, current)
-		if errors.Is(err, errNone) && c.twin != nil && !c.twin.missing() {
+		if errors.Is(err, errNone) && c.twin != nil && c.twin.suffices() {
 			err = nil
 		}
 		t.trouble.note(c.what, err)
@@ -146,11 +151,24 @@ func (c *configuration) write(ctx context.Context, bundle []byte, current func()
 	return false, c.patch(ctx, patch)
 }
 
-// missing says that there is none, which is known once it was asked for.
-func (c *configuration) missing() bool {
+// suffices says that nothing is missing where the other kind of its name is not there; what was not
+// asked for yet may suffice. Whoever has tags pinned has images judged as well: where there
+// is only the mutating configuration of workloads, nobody is asked for a verdict.
+func (c *configuration) suffices() bool {
 	c.lock.Lock()
 	defer c.lock.Unlock()
-	return c.listed && c.object == nil
+	return !c.listed || c.object != nil && !(c.mutating && calls(c.object, "/mutate"))
+}
+
+// calls says whether a webhook of a configuration is called at a path.
+func calls(configuration *unstructured.Unstructured, path string) bool {
+	webhooks, _, err := unstructured.NestedSlice(configuration.Object, "webhooks")
+	return err != nil || slices.ContainsFunc(webhooks, func(webhook any) bool {
+		fields, _ := webhook.(map[string]any)
+		at, _, _ := unstructured.NestedString(fields, "clientConfig", "service", "path")
+		address, _, _ := unstructured.NestedString(fields, "clientConfig", "url")
+		return at == path || strings.HasSuffix(address, path)
+	})
 }
 
 func (c *configuration) patch(ctx context.Context, patch []byte) error {

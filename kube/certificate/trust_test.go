@@ -19,7 +19,7 @@ import (
 func TestConfigurationsThatAreMissing(t *testing.T) {
 	t.Parallel()
 	const validating, mutating = "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"
-	either := Configurations{Either: []string{"a"}}
+	either, pins := Configurations{Either: []string{"a"}}, Configurations{Either: []string{"pins"}}
 	for _, tt := range []struct {
 		name  string
 		of    Configurations
@@ -28,7 +28,9 @@ func TestConfigurationsThatAreMissing(t *testing.T) {
 	}{
 		{"both are there", either, []string{validating, mutating}, nil},
 		{"--mutate none: only the validating one is there", either, []string{validating}, nil},
-		{"only the mutating one is there", either, []string{mutating}, nil},
+		{"only the mutating one is there, which is of policies", either, []string{mutating}, nil},
+		{"only the one that pins tags is there: nobody judges", pins, []string{mutating}, []string{validating + " pins"}},
+		{"the one that judges is there, and no tag is pinned", pins, []string{validating}, nil},
 		{"none of the name is there", either, nil, []string{mutating + " a", validating + " a"}},
 		{"one that has to be there is not", Configurations{Validating: []string{"a"}, Mutating: []string{"a"}}, []string{validating}, []string{mutating + " a"}},
 	} {
@@ -74,7 +76,10 @@ func trustingSeen(of Configurations, there []string) *trusting {
 		for _, kind := range there {
 			if strings.HasPrefix(c.what, kind+" ") {
 				c.object = &unstructured.Unstructured{Object: map[string]any{"webhooks": []any{map[string]any{
-					"clientConfig": map[string]any{"caBundle": base64.StdEncoding.EncodeToString([]byte("bundle"))},
+					"clientConfig": map[string]any{
+						"caBundle": base64.StdEncoding.EncodeToString([]byte("bundle")),
+						"service":  map[string]any{"path": map[string]string{"pins": "/mutate"}[c.name]},
+					},
 				}}}}
 			}
 		}

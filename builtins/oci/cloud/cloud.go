@@ -149,7 +149,8 @@ func (k *keychain) ResolveContext(ctx context.Context, of authn.Resource) (authn
 	return bound{got.auth}, nil
 }
 
-// fetch gets a new token. Where there is none the one before serves, as long as it is valid.
+// fetch gets a new token. Where the cloud cannot be asked the one before serves, as long as it is valid; where it
+// refuses, the one before is forgotten: a role that lost its rights has none, whatever it was given earlier.
 func (k *keychain) fetch(ctx context.Context, h host) (memo.Answer, error) {
 	got, err := h.source(ctx, h)
 	now := k.options.now()
@@ -162,15 +163,29 @@ func (k *keychain) fetch(ctx context.Context, h host) (memo.Answer, error) {
 			k.options.Failed(failure)
 		}
 		last, left := k.kept(h, now)
+		if !slices.Contains([]edge.Code{edge.Timeout, edge.Unreachable, edge.RateLimited}, failure.Code) {
+			k.forget(h)
+			left = 0
+		}
 		if left <= 0 {
 			return memo.Answer{}, failure.refusal()
 		}
 		return memo.Answer{Value: last, Cost: 1, TTL: min(left, restTime)}, nil
 	}
+	if got.expires.IsZero() { // nobody says how long it is good: it is for what it was got for
+		k.forget(h)
+		return memo.Answer{Value: got, Cost: 1}, nil
+	}
 	k.mu.Lock()
 	k.last[h.name] = got
 	k.mu.Unlock()
 	return memo.Answer{Value: got, Cost: 1, TTL: min(got.expires.Sub(now)-margin, maxAge)}, nil
+}
+
+func (k *keychain) forget(h host) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.last, h.name)
 }
 
 // kept is the token before, and for how long it is good. Half the margin is for what is asked with it.

@@ -3,7 +3,9 @@
 package cloud_test
 
 import (
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -256,6 +258,15 @@ func TestATokenServesUntilItExpires(t *testing.T) {
 	_, credentials := in.client(t, []string{ecrHost})
 	const ecr = "api.ecr.eu-central-1.amazonaws.com"
 	refuse := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
+	denied := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write([]byte(`{"__type": "AccessDeniedException", "message": "not authorized"}`))
+	}
+	undated := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		_, _ = fmt.Fprintf(w, `{"authorizationData": [{"authorizationToken": %q}]}`, base64.StdEncoding.EncodeToString([]byte("AWS:ecr-password")))
+	}
 	for _, step := range []struct {
 		name    string
 		passed  time.Duration
@@ -272,6 +283,11 @@ func TestATokenServesUntilItExpires(t *testing.T) {
 		{"and the cloud is up again: twelve hours", 31 * time.Minute, ecrAnswers("AWS:ecr-password", 12*time.Hour), 1, nil},
 		{"which serve for one", 90 * time.Minute, refuse, 0, nil},
 		{"after that hour there is a new one", 92 * time.Minute, ecrAnswers("AWS:ecr-password", 12*time.Hour), 1, nil},
+		{"the role lost its rights: what it was given before is good for hours, and gone", 153 * time.Minute, denied, 1, oci.Unauthorized},
+		{"also while the cloud is down next", 154 * time.Minute, refuse, 1, oci.Unreachable},
+		{"a token that does not say how long it is good", 155 * time.Minute, undated, 1, nil},
+		{"serves once", 155 * time.Minute, undated, 1, nil},
+		{"and not while the cloud is down", 155 * time.Minute, refuse, 1, oci.Unreachable},
 	} {
 		passed = step.passed
 		in.is(ecr, step.answers)
