@@ -136,9 +136,13 @@ func (t *Text) written(ctx context.Context, p cip.Policy) (compile.Module, error
 }
 
 // compiledInline compiles a module inside a policy, or takes what it was compiled to.
-func (t *Text) compiledInline(ctx context.Context, source compile.Source) (*inline.Module, error) {
+func (t *Text) compiledInline(ctx context.Context, p cip.Policy, source compile.Source) (*inline.Module, error) {
+	load := t.load
+	if p.Namespace != "" {
+		load = load.Owned()
+	}
 	key := once.KeyOf("inline", append(slices.Clone(source.Package), source.Text)...)
-	return once.Get(ctx, t.load, key, func(ctx context.Context) (*inline.Module, error) {
+	return once.Get(ctx, load, key, func(ctx context.Context) (*inline.Module, error) {
 		return inline.Compile(ctx, source.Package, source.Text)
 	})
 }
@@ -147,7 +151,7 @@ func (t *Text) compiledInline(ctx context.Context, source compile.Source) (*inli
 // do not compile.
 func (t *Text) addInline(ctx context.Context, p cip.Policy) (cip.Policy, error) {
 	for _, source := range compile.Sources(p) {
-		module, err := t.compiledInline(ctx, source)
+		module, err := t.compiledInline(ctx, p, source)
 		if ctx.Err() != nil { // no fault of the policy
 			return p, fmt.Errorf("policy %s: %s: %w", p.Name, source.Field, context.Cause(ctx))
 		}

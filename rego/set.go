@@ -300,5 +300,9 @@ func hashOf(text *Text, source Source) string {
 		data, err = json.Marshal(source.Data) // in the order of the names
 	}
 	fmt.Fprintf(hash, "%q %v %t %q %q %q\n", data, err, source.V0, source.Allow.Builtins, source.Allow.Hosts, source.Registries)
+	// One that had no time to compile is another than the same once it is compiled.
+	for _, failing := range text.Failing() {
+		fmt.Fprintf(hash, "%q %q\n", failing.Name, failing.Failure().Message)
+	}
 	return hex.EncodeToString(hash.Sum(nil))
 }

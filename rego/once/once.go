@@ -4,11 +4,12 @@
 // Policies are loaded again and again, and most of them did not change. A [Store] keeps what
 // was made, by what it was made of. A [Load] is one reading of all policies: it waits a while
 // for each thing that is new, and a while for all of them. What is not made by then is
-// [ErrLater]: it is made in the background, and the Store tells when it is there. So one
-// policy that takes long to compile keeps no other from being in force.
+// [ErrLater]: it is made in the background, few at a time, and the Store tells when it is
+// there. So one policy that takes long to compile keeps no other from being in force. What
+// namespaces bring has a time and a background of its own, [Load.Owned].
 //
-// What the last two loads asked for is kept, and nothing else: the Store is as large as the
-// policies are.
+// What the last two loads asked for that were ended is kept, and nothing else: the Store is as
+// large as the policies are.
 package once
 
 import (
@@ -24,8 +25,19 @@ import (
 // it becomes part of policies.
 var ErrLater = errors.New("it takes long to compile, and is not compiled yet: try again")
 
-// retry is how soon is tried again what ran out of its time: the machine may have been busy.
-const retry = 5 * time.Minute
+// retry is how soon is tried again what ran out of its time, and mostTries how often in all:
+// the machine may have been busy, and what never ends may still be running.
+const (
+	retry     = 5 * time.Minute
+	mostTries = 3
+)
+
+// atOnce is how many things of the cluster are made at once, and atOnceOwned of those of
+// namespaces: one that is waited for, and others in the background.
+const (
+	atOnce      = 5
+	atOnceOwned = 2
+)
 
 // Key names what something is made of, and what is made of it.
 type Key [sha256.Size]byte
@@ -43,7 +55,8 @@ func KeyOf[T ~string | ~[]byte](kind string, parts ...T) Key {
 
 // Store keeps what was made. It is safe for concurrent use.
 type Store struct {
-	ready func()
+	ready        func()
+	slots, owned chan struct{}
 
 	mu    sync.Mutex
 	items map[Key]*item
@@ -57,44 +70,57 @@ type item struct {
 	err   error
 	made  time.Time
 
-	used uint64 // the last load that asked for it
-	late bool   // a load did not wait for it
+	used  uint64 // the last load that asked for it
+	late  bool   // a load did not wait for it
+	tries int
 }
 
 // NewStore returns a Store that keeps nothing yet. ready is called when something is made
 // that a load did not wait for, from a goroutine of its own.
-func NewStore(ready func()) *Store { return &Store{ready: ready, items: map[Key]*item{}} }
+func NewStore(ready func()) *Store {
+	return &Store{ready: ready, items: map[Key]*item{}, slots: make(chan struct{}, atOnce), owned: make(chan struct{}, atOnceOwned)}
+}
 
 // Patience is how long a load waits.
 type Patience struct {
-	// Each is for one thing, and All for all of them. Zero is as long as it takes.
+	// Each is for one thing, and All for all of them: the time that is spent in waiting, and
+	// not what else takes its time meanwhile. Zero is as long as it takes.
 	Each, All time.Duration
 }
 
 // Load is one reading of policies. Nil makes everything anew, and waits for it.
 type Load struct {
-	store  *Store
-	number uint64
-	each   time.Duration
-	ends   time.Time // zero for never
+	store    *Store
+	number   uint64
+	patience Patience
+	slots    chan struct{} // nil where all is waited for anyway, one after the other
+	owned    *Load
 
-	mu   sync.Mutex
-	left int
+	mu     sync.Mutex
+	waited time.Duration
 }
 
-// Begin begins a load. It is ended by [Load.End].
-func (s *Store) Begin(p Patience) *Load {
+// Begin begins a load, with so much patience for what is the cluster's, and for what is
+// namespaces'. Where its outcome counts it is ended by [Load.End].
+func (s *Store) Begin(p, owned Patience) *Load {
 	if s == nil {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.loads++
-	out := &Load{store: s, number: s.loads, each: p.Each}
-	if p.All > 0 {
-		out.ends = time.Now().Add(p.All)
+	return &Load{
+		store: s, number: s.loads, patience: p, slots: s.slots,
+		owned: &Load{store: s, number: s.loads, patience: owned, slots: s.owned},
 	}
-	return out
+}
+
+// Owned is the load for what a namespace brings: it takes no time from others.
+func (l *Load) Owned() *Load {
+	if l == nil {
+		return nil
+	}
+	return l.owned
 }
 
 // Patiently is the load without a limit, for what must not be missing.
@@ -105,17 +131,8 @@ func (l *Load) Patiently() *Load {
 	return &Load{store: l.store, number: l.number}
 }
 
-// Left counts what was not even begun, for lack of time: another load would get further.
-func (l *Load) Left() int {
-	if l == nil {
-		return 0
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.left
-}
-
-// End forgets what neither this load nor the one before asked for.
+// End forgets what neither this load nor the one before asked for. A load that was refused is
+// not ended: what serves may be what it did not come to.
 func (l *Load) End() {
 	if l == nil {
 		return
@@ -140,7 +157,7 @@ func (i *item) isMade() bool {
 
 // stale says that something ran out of time long ago.
 func (i *item) stale(now time.Time) bool {
-	return i.isMade() && errors.Is(i.err, context.DeadlineExceeded) && now.Sub(i.made) >= retry
+	return i.isMade() && errors.Is(i.err, context.DeadlineExceeded) && i.tries < mostTries && now.Sub(i.made) >= retry
 }
 
 // Get is what build makes, made once for all that ask for the key. It is [ErrLater] where it
@@ -152,9 +169,6 @@ func Get[V any](ctx context.Context, l *Load, key Key, build func(context.Contex
 		return build(ctx)
 	}
 	found, begun := l.store.find(ctx, l, key, func(ctx context.Context) (any, error) { return build(ctx) })
-	if found == nil {
-		return none, ErrLater
-	}
 	if err := l.wait(ctx, found, begun); err != nil {
 		return none, err
 	}
@@ -168,27 +182,29 @@ func Get[V any](ctx context.Context, l *Load, key Key, build func(context.Contex
 	return value, nil
 }
 
-// find is the item of a key. Where there is none it is begun, if there is time, and else nil.
+// find is the item of a key. Where there is none it is begun.
 func (s *Store) find(ctx context.Context, l *Load, key Key, build func(context.Context) (any, error)) (found *item, begun bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found = s.items[key]
 	if found == nil || found.stale(time.Now()) {
-		if !l.ends.IsZero() && !time.Now().Before(l.ends) {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.left++
-			return nil, false
+		tries := 1
+		if found != nil {
+			tries += found.tries
 		}
-		found, begun = &item{done: make(chan struct{}), used: l.number}, true
+		found, begun = &item{done: make(chan struct{}), used: l.number, tries: tries}, true
 		s.items[key] = found
-		go s.build(context.WithoutCancel(ctx), found, build)
+		go s.build(context.WithoutCancel(ctx), found, l.slots, build)
 	}
 	found.used = max(found.used, l.number)
 	return found, begun
 }
 
-func (s *Store) build(ctx context.Context, into *item, build func(context.Context) (any, error)) {
+func (s *Store) build(ctx context.Context, into *item, slots chan struct{}, build func(context.Context) (any, error)) {
+	if slots != nil {
+		slots <- struct{}{}
+		defer func() { <-slots }()
+	}
 	value, err := guarded(ctx, build)
 	s.mu.Lock()
 	into.value, into.err, into.made = value, err, time.Now()
@@ -217,8 +233,9 @@ func (l *Load) wait(ctx context.Context, found *item, begun bool) error {
 	case limited && !begun && l.gaveUp(found):
 		return ErrLater
 	case limited:
-		timer := time.NewTimer(limit)
+		timer, began := time.NewTimer(limit), time.Now()
 		defer timer.Stop()
+		defer func() { l.charge(time.Since(began)) }()
 		over = timer.C
 	}
 	select {
@@ -246,12 +263,20 @@ func (l *Load) gaveUp(found *item) bool {
 
 // limit is how long may be waited for one thing now.
 func (l *Load) limit() (limit time.Duration, limited bool) {
-	limit, limited = l.each, l.each > 0
-	if l.ends.IsZero() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	limit, limited = l.patience.Each, l.patience.Each > 0
+	if l.patience.All <= 0 {
 		return limit, limited
 	}
-	if left := time.Until(l.ends); !limited || left < limit {
+	if left := l.patience.All - l.waited; !limited || left < limit {
 		limit = left
 	}
 	return max(limit, 0), true
+}
+
+func (l *Load) charge(waited time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waited += waited
 }

@@ -28,7 +28,7 @@ type later struct{ told atomic.Int32 }
 func (l *later) ready() { l.told.Add(1) }
 
 func load(s *once.Store, p once.Patience, ask func(*once.Load)) *once.Load {
-	l := s.Begin(p)
+	l := s.Begin(p, p)
 	defer l.End()
 	ask(l)
 	return l
@@ -60,7 +60,7 @@ func TestOfOneContentOneIsMade(t *testing.T) {
 		got, err := once.Get(t.Context(), l, once.KeyOf("text", "a"), w.of("A", 0))
 		wants(t, "without a store", "A", nil, got, err)
 	})
-	if got := w.made.Load(); got != 2 || (*once.Load)(nil).Left() != 0 {
+	if got := w.made.Load(); got != 2 {
 		t.Errorf("without a store: got it made %d times, want anew", got)
 	}
 }
@@ -113,33 +113,59 @@ func TestWhatTakesLongKeepsNobodyWaiting(t *testing.T) {
 	})
 }
 
-// TestALoadEnds, however many things take long: what it did not begin is left for the next one.
+// TestALoadEnds, however many things take long: they are made in the background, few at a
+// time, and what a namespace brings takes none of the time of others.
 func TestALoadEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var w works
+		var running, most, ownedMost atomic.Int32
 		var told later
-		store, began, left := once.NewStore(told.ready), time.Now(), 100
-		for loads := 1; left > 0; loads++ {
-			done := load(store, once.Patience{Each: time.Second, All: 5 * time.Second}, func(l *once.Load) {
-				for i := range 20 {
-					got, err := once.Get(t.Context(), l, once.KeyOf("text", string(rune('a'+i))), w.of("x", 8*time.Second))
-					if err != nil {
-						wants(t, "one of many", "", once.ErrLater, got, err)
-					}
+		store, began := once.NewStore(told.ready), time.Now()
+		ask := func(l *once.Load, kind string, count int, most *atomic.Int32, takes time.Duration) (late int) {
+			var at atomic.Int32
+			for i := range count {
+				_, err := once.Get(t.Context(), l, once.KeyOf(kind, string(rune('a'+i))), func(context.Context) (string, error) {
+					running.Add(1)
+					defer running.Add(-1)
+					most.Store(max(most.Load(), at.Add(1)))
+					defer at.Add(-1)
+					time.Sleep(takes)
+					return "x", nil
+				})
+				if errors.Is(err, once.ErrLater) {
+					late++
 				}
-			})
-			if left = done.Left(); loads > 20 {
-				t.Fatalf("got %d left after %d loads, want none", left, loads)
 			}
+			return late
 		}
-		if took := time.Since(began); took < 15*time.Second || took > 25*time.Second {
-			t.Errorf("got %s, want a second each", took)
+		l := store.Begin(once.Patience{Each: time.Second, All: 5 * time.Second}, once.Patience{Each: 250 * time.Millisecond, All: time.Second})
+		if got := ask(l.Owned(), "owned", 20, &ownedMost, 8*time.Second); got != 20 {
+			t.Errorf("of namespaces: got %d late, want 20", got)
 		}
-		if got := w.made.Load(); got != 20 {
-			t.Errorf("got %d begun, want 20", got)
+		if got := time.Since(began); got != time.Second {
+			t.Errorf("of namespaces: got %s, want all their time", got)
 		}
-		time.Sleep(time.Minute)
+		if got := ask(l, "light", 20, &most, 100*time.Millisecond); got != 0 {
+			t.Errorf("of the cluster: got %d late, want none", got)
+		}
+		if got := ask(l, "heavy", 20, &most, 8*time.Second); got != 20 {
+			t.Errorf("of the cluster, heavy: got %d late, want 20", got)
+		}
+		if got := time.Since(began); got != 6*time.Second {
+			t.Errorf("got %s, want all the time of both", got)
+		}
+		l.End()
+		time.Sleep(3 * time.Minute)
+		if got := running.Load(); got != 0 || most.Load() != 5 || ownedMost.Load() != 2 {
+			t.Errorf("got %d running, at most %d at once and %d of namespaces, want none, 5 and 2", got, most.Load(), ownedMost.Load())
+		}
+		if got := told.told.Load(); got != 40 {
+			t.Errorf("got told %d times, want of all that was late", got)
+		}
+		l = store.Begin(once.Patience{Each: time.Second}, once.Patience{Each: time.Second})
+		if got := ask(l, "heavy", 20, &most, time.Hour) + ask(l.Owned(), "owned", 20, &most, time.Hour); got != 0 {
+			t.Errorf("the next load: got %d late, want all there", got)
+		}
 	})
 }
 
@@ -158,7 +184,11 @@ func TestWhatNobodyAsksForIsForgotten(t *testing.T) {
 	}
 	ask("a", "b")
 	ask("b")
-	ask("a", "b") // a load that was refused in between forgets nothing
+	for range 3 { // loads that were refused, and not ended
+		_, _ = once.Get(t.Context(), store.Begin(once.Patience{}, once.Patience{}), once.KeyOf("text", "other"), w.of("other", 0))
+	}
+	w.made.Store(2)
+	ask("a", "b")
 	if got := w.made.Load(); got != 2 {
 		t.Errorf("got %d made, want 2", got)
 	}

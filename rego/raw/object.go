@@ -46,7 +46,7 @@ type lot struct {
 	data    map[string]any
 	refused error
 	store   storage.Store
-	sum     []byte // of what is in the store but the names of all policies, nil where nobody can say
+	sum     []byte // of what is in the store, nil where nobody can say
 }
 
 // prepare puts beside the data what policies see of the installation.
@@ -97,8 +97,7 @@ func keyOf(modules map[string]string, v0 bool) once.Key {
 
 // key names what a policy is compiled to, where all that it depends on can be named.
 func (w *workshop) key() (key once.Key, ok bool) {
-	// What names all policies that there are becomes another with each of them.
-	if w.sum == nil || slices.ContainsFunc(w.files, func(f file) bool { return strings.Contains(f.text, "raw_policies") }) {
+	if w.sum == nil {
 		return key, false
 	}
 	parts := []string{w.policy.String(), string(w.sum), strings.Join(w.allow.Builtins, " "), strings.Join(w.allow.Hosts, " "), strconv.FormatBool(w.placed), strconv.Itoa(len(w.own))}
@@ -116,7 +115,7 @@ func (p *Policies) noteLate(o Object, unread, uncompiled error) {
 		return
 	case errors.Is(unread, once.ErrLater):
 		o.Refused = unread.Error()
-	case errors.Is(uncompiled, once.ErrLater):
+	case errors.Is(uncompiled, once.ErrLater), errors.Is(uncompiled, context.DeadlineExceeded):
 		o.Uncompiled = uncompiled.Error()
 	default:
 		return

@@ -104,12 +104,11 @@ func Compile(ctx context.Context, source Source) (*Policies, error) {
 		out.noteLate(l.of, l.refused, nil)
 	}
 	if groups := contenders(lots); len(groups) > 0 { // parsing the library takes longer than compiling a policy
-		names := map[string]any{} // the library asks whether there are any
-		for name := range groups {
-			names[name] = map[string]any{}
-		}
+		// The library asks whether there are any. Which there are is no policy's business: each
+		// would be another whenever one of the others comes or goes.
+		some := map[string]any{"policies": map[string]any{}}
 		for _, l := range lots {
-			l.prepare(map[string]any{"config": source.Config, "raw_policies": names})
+			l.prepare(map[string]any{"config": source.Config, "raw_policies": some})
 		}
 		if err := out.compile(ctx, source, groups, asked); err != nil {
 			return nil, err

@@ -17,7 +17,12 @@ import (
 
 // patience is how long a load waits for what a policy brings along: most of it takes
 // milliseconds. One that takes longer denies until it is compiled, and all others are in force.
-func patience() once.Patience { return once.Patience{Each: time.Second, All: 5 * time.Second} }
+//
+// Before anything serves there is no hurry: a replica that is not ready denies nothing that
+// another would admit. What namespaces bring has less time, and never keeps others waiting.
+func patience() (cluster, owned once.Patience) {
+	return once.Patience{Each: time.Second, All: 5 * time.Second}, once.Patience{Each: 250 * time.Millisecond, All: 2 * time.Second}
+}
 
 // compileTime bounds what all policies together take, which nobody can wait for less: ten
 // thousand take a minute.
@@ -30,6 +35,7 @@ func newReloader(w *wiring.Wiring, metrics *server.Metrics, log *slog.Logger) *r
 		compile: w.CompileAfter, compiling: make(chan struct{}, 1),
 	}
 	w.Kept = once.NewStore(r.loadAgain)
+	_, w.Owned = patience()
 	return r
 }
 
@@ -72,9 +78,6 @@ func (r *reloader) load(ctx context.Context, read func(context.Context) (*wiring
 		r.generation = generation
 		r.engine.Swap(set)
 		r.serves(set)
-	}
-	if documents.Unfinished() {
-		r.loadAgain()
 	}
 	if r.took(documents, nil) {
 		select {

@@ -57,8 +57,9 @@ type reloader struct {
 // with, so what does not compile ends the program, and what takes long is waited for.
 func (r *reloader) start(ctx context.Context) error {
 	defer func() {
-		r.wiring.Patience = patience()
-		r.wiring.Resolver.WaitNoLonger(patience().Each, r.loadAgain)
+		if r.cluster == nil {
+			r.hurry()
+		}
 	}()
 	documents, err := r.wiring.Read(ctx)
 	if err != nil {
@@ -77,6 +78,12 @@ func (r *reloader) start(ctx context.Context) error {
 	r.took(documents, nil)
 	r.warn(slices.Concat(documents.Warnings, set.Warnings()))
 	return nil
+}
+
+// hurry has later loads wait no longer than policies may be out of date.
+func (r *reloader) hurry() {
+	r.wiring.Patience, _ = patience()
+	r.wiring.Resolver.WaitNoLonger(r.wiring.Patience.Each, r.loadAgain)
 }
 
 func (r *reloader) warn(warnings []string) {
@@ -104,8 +111,12 @@ func (r *reloader) reload(ctx context.Context) {
 	}); set != nil {
 		r.revision, r.outcomes, r.serving, r.named = objects.Revision, documents.Outcomes(set), versionsOf(objects), documents.Named
 		r.mu.Lock()
+		first := !r.loaded
 		r.loaded = true
 		r.mu.Unlock()
+		if first {
+			r.hurry()
+		}
 	}
 	r.tell(objects)
 }

@@ -48,9 +48,6 @@ type Documents struct {
 	unread map[string]map[string]string
 }
 
-// Unfinished says that there was not even the time to begin with all of them.
-func (d *Documents) Unfinished() bool { return d.load.Left() > 0 }
-
 // ReadDocuments reads files, and what directories stand for. All that is wrong is
 // reported at once, each with its file.
 func ReadDocuments(paths []string) (*Documents, error) {

@@ -150,6 +150,8 @@ type Wiring struct {
 	// long a load waits for what is new. Without it all is made anew, and waited for.
 	Kept     *once.Store
 	Patience once.Patience
+	// Owned is the patience for what namespaces bring.
+	Owned once.Patience
 	// Watched is who is told of the work, if anybody is. It is set before the first policy
 	// set is compiled.
 	Watched Watched
@@ -221,7 +223,7 @@ func (w *Wiring) complete(ctx context.Context, d *Documents) *Documents {
 	d.Named = w.rootsOf(d.roots)
 	d.Warnings = append(d.Warnings, d.Named.warnings()...)
 	d.Resolve(ctx, w.Resolver)
-	d.load = w.Kept.Begin(w.Patience) // what is fetched has a time of its own
+	d.load = w.Kept.Begin(w.Patience, w.Owned) // what is fetched has a time of its own
 	d.readCUE(ctx)
 	return d
 }
@@ -234,7 +236,6 @@ func (w *Wiring) Compile(ctx context.Context, d *Documents) (*rego.Set, error) {
 
 // CompileAfter is Compile where a set serves: what says the same is not compiled anew.
 func (w *Wiring) CompileAfter(ctx context.Context, d *Documents, before *rego.Set) (*rego.Set, error) {
-	defer d.load.End()
 	roots := func() trust.Roots {
 		roots := d.Named.Roots()
 		roots.Default, roots.DefaultCause = w.Root.Serving()
@@ -252,7 +253,11 @@ func (w *Wiring) CompileAfter(ctx context.Context, d *Documents, before *rego.Se
 	source.Open = func(about rego.Workload) rego.Answers { return facts.Open(w.Credentials, tenant.Workload(about)) }
 	source.Allow.Transport, source.Explains = w.outgoing, w.Explains
 	source.Load, source.Before = d.load, before
-	return rego.Compile(ctx, source)
+	set, err := rego.Compile(ctx, source)
+	if err == nil {
+		d.load.End()
+	}
+	return set, err
 }
 
 // tenants is who knows the credentials of workloads.
