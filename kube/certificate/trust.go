@@ -157,7 +157,7 @@ func (c *configuration) write(ctx context.Context, bundle []byte, current func()
 func (c *configuration) suffices() bool {
 	c.lock.Lock()
 	defer c.lock.Unlock()
-	return !c.listed || c.object != nil && !(c.mutating && calls(c.object, "/mutate"))
+	return !c.listed || c.object != nil && (!c.mutating || !calls(c.object, "/mutate"))
 }
 
 // calls says whether a webhook of a configuration is called at a path.
