@@ -1,6 +1,8 @@
 package server
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +11,6 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/assay-dev/assay/server/admission"
 )
@@ -30,9 +31,6 @@ const (
 	// users; what becomes of them in JSON is rarely ten times as much.
 	mostThrownAway = 64 << 20
 
-	// memoryOfReviews is for all large reviews together: as much again is garbage, and the
-	// small ones, of which there are as many as are decided at once, may take that too.
-	memoryOfReviews = 256 << 20
 	// smallBody, and smallReview decoded, are not counted: real reviews are small, and come
 	// in also while somebody holds up all room for large ones.
 	smallBody   = 64 << 10
@@ -42,24 +40,6 @@ const (
 	copies    = 3
 	valueSize = 350
 )
-
-// room is what one review takes of the memory for all.
-type room struct {
-	of   *semaphore.Weighted
-	held int64
-}
-
-// take takes so many bytes more, or says that there are not so many.
-func (r *room) take(more int64) bool {
-	if !r.of.TryAcquire(more) {
-		return false
-	}
-	r.held += more
-	return true
-}
-
-// leave gives back what was taken.
-func (r *room) leave() { r.of.Release(r.held) }
 
 // decodedSize is what deciding about a review takes beside the body, 0 where that is not counted.
 func decodedSize(review admission.Review) int64 {
@@ -71,8 +51,9 @@ func decodedSize(review admission.Review) int64 {
 }
 
 // read takes the body, once it is known to be JSON. With an error there may be the
-// beginning of it.
-func (w *webhook) read(c echo.Context, room *room) ([]byte, error) {
+// beginning of it. What is not decided holds no room while the rest of it is read: whoever
+// sends that may take their time.
+func (w *webhook) read(ctx context.Context, c echo.Context, room *room) ([]byte, error) {
 	request, limit := c.Request(), w.server.config.BodyLimit
 	contentType := request.Header.Get(echo.HeaderContentType)
 	if media, _, err := mime.ParseMediaType(contentType); err != nil || media != echo.MIMEApplicationJSON {
@@ -88,16 +69,20 @@ func (w *webhook) read(c echo.Context, room *room) ([]byte, error) {
 	case announced >= 0:
 		most = announced
 	}
-	body, whole, err := grow(request.Body, most, room)
+	body, whole, err := grow(ctx, request.Body, most, room)
 	switch {
 	case errors.Is(err, errNoRoom):
+		body = beginning(body)
+		room.leave()
 		throwAway(request.Body)
-		return nil, busy(c, "overloaded: got more than %d bytes of reviews at once", memoryOfReviews)
+		return body, w.noRoom()
 	case err != nil:
 		return nil, refuse(http.StatusBadRequest, "body: got %d bytes, then %v", len(body), err)
 	case whole:
 		return body, nil
 	}
+	body = beginning(body)
+	room.leave()
 	throwAway(request.Body)
 	got := fmt.Sprintf("more than %d bytes", limit)
 	if request.ContentLength > limit {
@@ -106,13 +91,17 @@ func (w *webhook) read(c echo.Context, room *room) ([]byte, error) {
 	return body, refuse(http.StatusRequestEntityTooLarge, "review: got %s", got)
 }
 
+// beginning is a copy of that much of a body as can name a review, which leaves the rest to the
+// garbage collector.
+func beginning(body []byte) []byte { return bytes.Clone(body[:min(len(body), headSize)]) }
+
 // throwAway reads the rest of a body. Who sends more than is read loses the connection.
 func throwAway(body io.Reader) { _, _ = io.CopyN(io.Discard, body, mostThrownAway) }
 
 var errNoRoom = errors.New("no room")
 
 // grow reads until the end, or until there is more than most, in which case it is not the whole.
-func grow(from io.Reader, most int64, room *room) (body []byte, whole bool, err error) {
+func grow(ctx context.Context, from io.Reader, most int64, room *room) (body []byte, whole bool, err error) {
 	body = make([]byte, 0, min(most+1, headSize))
 	for {
 		n, err := from.Read(body[len(body):cap(body)])
@@ -128,8 +117,8 @@ func grow(from io.Reader, most int64, room *room) (body []byte, whole bool, err 
 			continue
 		}
 		next := min(2*int64(cap(body)), most+1)
-		if next > smallBody && !room.take(next-room.held) {
-			return nil, false, errNoRoom
+		if next > smallBody && !room.take(ctx, next-room.held) {
+			return body, false, errNoRoom
 		}
 		larger := make([]byte, len(body), next)
 		copy(larger, body)
@@ -137,21 +126,27 @@ func grow(from io.Reader, most int64, room *room) (body []byte, whole bool, err 
 	}
 }
 
-// unread answers what is not decided. A review that is too much for us is denied, where its
-// beginning names it: the reason reaches the user, and an API server that is told to ignore
-// failures has none to ignore.
+// unread answers what is not decided. A review that is too much for us, or that comes while others
+// are, is denied where its beginning names it: the reason reaches the user, and an API server that
+// is told to ignore failures has none to ignore.
 func (w *webhook) unread(c echo.Context, start time.Time, head []byte, err error) (outcome, string, error) {
 	var answer *echo.HTTPError
 	if !errors.As(err, &answer) {
 		answer = refuse(http.StatusBadRequest, "%v", err)
 	}
 	var excess *admission.Excess
-	if answer.Code == http.StatusRequestEntityTooLarge || errors.As(err, &excess) {
+	busy := answer.Code == http.StatusServiceUnavailable
+	if busy || answer.Code == http.StatusRequestEntityTooLarge || errors.As(err, &excess) {
+		result := refused
+		if busy {
+			result = overloaded
+		}
 		if review, ok := admission.Head(head[:min(len(head), headSize)]); ok {
-			return refused, "", w.respond(c, start, review, denied(fmt.Sprint(answer.Message)), refused, Account{})
+			return result, "", w.respond(c, start, review, denied(fmt.Sprint(answer.Message)), result, Account{})
 		}
 	}
-	if answer.Code == http.StatusServiceUnavailable {
+	if busy {
+		c.Response().Header().Set(echo.HeaderRetryAfter, "1") // upon which an API server asks again
 		return overloaded, "", answer
 	}
 	return badRequest, "", answer
@@ -162,8 +157,8 @@ func refuse(status int, format string, args ...any) *echo.HTTPError {
 	return echo.NewHTTPError(status, fmt.Sprintf(format, args...))
 }
 
-// busy is one after which the API server asks again.
-func busy(c echo.Context, format string, args ...any) *echo.HTTPError {
-	c.Response().Header().Set(echo.HeaderRetryAfter, "1")
-	return refuse(http.StatusServiceUnavailable, format, args...)
+// noRoom is one about a review for which there is no memory.
+func (w *webhook) noRoom() *echo.HTTPError {
+	return refuse(http.StatusServiceUnavailable, "overloaded: got more than %d bytes of reviews at once, or %d of one namespace",
+		w.memory.all, w.memory.all/2)
 }

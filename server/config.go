@@ -128,8 +128,9 @@ type Config struct {
 	// BodyLimit bounds a review in bytes; 19 MiB, which is more than any review of an
 	// object that can be stored.
 	BodyLimit int64
-	// MaxInFlight bounds how many reviews are decided at once; 256. Bodies that
-	// are still being read do not count: BodyLimit and ReadTimeout bound those.
+	// MaxInFlight bounds how many reviews are decided at once; 256. More wait, and are
+	// denied. Bodies that are still being read do not count: BodyLimit and ReadTimeout
+	// bound those.
 	MaxInFlight int
 	// ReadHeaderTimeout bounds the TLS handshake and the headers; 5s.
 	ReadHeaderTimeout time.Duration

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/assay-dev/assay/server/admission"
 )
@@ -20,15 +19,15 @@ func (s *Server) routes() http.Handler {
 	e.HTTPErrorHandler = answerError
 	e.Use(s.giveBack)
 	slots := make(chan struct{}, s.config.MaxInFlight)
-	memory := semaphore.NewWeighted(memoryOfReviews)
+	reviews, policies := newMemory(memoryOfReviews), newMemory(memoryOfPolicies)
 	for _, w := range []webhook{
-		{name: "validate", phase: admission.Validation, decider: s.config.Validate},
-		{name: "mutate", phase: admission.Mutation, decider: s.config.Mutate},
-		{name: "policies/validate", phase: admission.Validation, decider: s.config.PolicyValidate},
-		{name: "policies/default", phase: admission.Mutation, decider: s.config.PolicyDefault},
+		{name: "validate", phase: admission.Validation, decider: s.config.Validate, memory: reviews},
+		{name: "mutate", phase: admission.Mutation, decider: s.config.Mutate, memory: reviews},
+		{name: "policies/validate", phase: admission.Validation, decider: s.config.PolicyValidate, memory: policies},
+		{name: "policies/default", phase: admission.Mutation, decider: s.config.PolicyDefault, memory: policies},
 	} {
 		if w.decider != nil {
-			w.server, w.slots, w.memory = s, slots, memory
+			w.server, w.slots = s, slots
 			s.metrics.serves(w.name)
 			e.POST("/"+w.name, w.serve)
 		}

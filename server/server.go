@@ -14,14 +14,15 @@
 //   - every review that can be read is 200 with allowed true or false. A Decider
 //     that fails or panics is a denial, never a 500: the API server would take
 //     that for a broken webhook, and with failurePolicy Ignore admit the object;
-//   - a review that is larger than we take is one of those, as long as its beginning
-//     can be read: the API server tells its user the reason of a denial;
+//   - a review that is larger than we take is one of those, and so is one that comes
+//     while there is no room, as long as its beginning can be read: the API server tells
+//     its user the reason of a denial, and has no failure to ignore;
 //   - what cannot be answered is an error, in a Status whose text the API server
 //     shows to the user: 400 an unreadable review or timeout, 401 no
 //     client certificate where a client CA is set, 413 a body over the limit that does
-//     not begin like a review, 415 anything but application/json, 503 more reviews at once than the limit;
-//   - 503 carries Retry-After, upon which the API server asks again within its own
-//     timeout. If that does not help either, its failurePolicy decides.
+//     not begin like a review, 415 anything but application/json, 503 where there is no
+//     room and the body does not begin like a review;
+//   - 503 carries Retry-After, upon which an API server asks again.
 //
 // The context that a Decider gets ends at the configured timeout or at the one
 // that the API server sends as ?timeout=, whichever is sooner, less 250 ms for the

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/assay-dev/assay/server/admission"
 )
@@ -23,8 +22,7 @@ type webhook struct {
 	phase   admission.Phase
 	decider Decider
 	slots   chan struct{} // shared by all webhooks; full means overloaded
-	// memory is what large reviews take while they are read and decided, shared too.
-	memory *semaphore.Weighted
+	memory  *memory       // shared by those of workloads, and by those of policies
 }
 
 // serve answers one request, then counts it.
@@ -49,36 +47,58 @@ func (w *webhook) answer(c echo.Context, start time.Time) (result outcome, trace
 	if err != nil {
 		return badRequest, "", err
 	}
+	ctx, cancel := context.WithDeadline(request.Context(), start.Add(decisionTime(timeout)))
+	defer cancel()
 	room := &room{of: w.memory}
 	defer room.leave()
-	body, err := w.read(c, room)
+	body, err := w.read(ctx, c, room)
 	if err != nil {
 		return w.unread(c, start, body, err)
 	}
 	// Not before the body is here: whoever sends it slowly would hold a slot.
-	select {
-	case w.slots <- struct{}{}:
-		w.server.metrics.inFlight.Inc()
-	default:
-		return overloaded, "", busy(c, "overloaded: got more than %d reviews at once", cap(w.slots))
+	if !w.enter(ctx) {
+		return w.unread(c, start, body, refuse(http.StatusServiceUnavailable, "overloaded: got more than %d reviews at once", cap(w.slots)))
 	}
-	defer func() {
-		<-w.slots
-		w.server.metrics.inFlight.Dec()
-	}()
-	ctx, cancel := context.WithDeadline(request.Context(), start.Add(decisionTime(timeout)))
-	defer cancel()
+	defer w.exit()
 	review, err := admission.Decode(body)
 	if err != nil {
 		return w.unread(c, start, body, err)
 	}
-	if !room.take(decodedSize(review)) {
-		return overloaded, "", busy(c, "overloaded: got more than %d bytes of reviews at once", memoryOfReviews)
+	if more := decodedSize(review); more > 0 && !room.share(ctx, review.Namespace, more) {
+		return w.unread(c, start, body, w.noRoom())
 	}
 	ctx, end := w.server.config.Observer.Deciding(ctx, w.askedBy(request))
 	decision, result := w.decide(ctx, review)
 	account := end(string(result))
 	return result, account.Trace, w.respond(c, start, review, decision, result, account)
+}
+
+// enter takes a slot. It waits for one during half of the time that there is to decide: a
+// burst is over then, or the rest is too little.
+func (w *webhook) enter(ctx context.Context) bool {
+	select {
+	case w.slots <- struct{}{}:
+		w.server.metrics.inFlight.Inc()
+		return true
+	default:
+	}
+	end, _ := ctx.Deadline()
+	timer := time.NewTimer(time.Until(end) / 2)
+	defer timer.Stop()
+	select {
+	case w.slots <- struct{}{}:
+		w.server.metrics.inFlight.Inc()
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// exit gives it back.
+func (w *webhook) exit() {
+	<-w.slots
+	w.server.metrics.inFlight.Dec()
 }
 
 // respond writes the answer to a review, and what is said of it.

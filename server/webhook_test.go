@@ -302,39 +302,6 @@ func TestDeadlineIsBeforeTheOneOfTheAPIServer(t *testing.T) {
 	}
 }
 
-func TestOverloadIsRefusedAndEnds(t *testing.T) {
-	t.Parallel()
-	config := plainConfig()
-	config.MaxInFlight = 1
-	entered, release := make(chan struct{}), make(chan struct{})
-	config.Validate = DeciderFunc(func(ctx context.Context, review []byte) (Decision, error) {
-		entered <- struct{}{}
-		<-release
-		return allowAll(ctx, review)
-	})
-	s, err := New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	first := make(chan *httptest.ResponseRecorder)
-	go func() { first <- handle(s, "/validate", podReview) }()
-	<-entered
-	second := handle(s, "/mutate", podReview)
-	if second.Code != 503 || second.Body.String() != failure(t, 503, "overloaded: got more than 1 reviews at once") {
-		t.Errorf("got %d %q, want 503 overloaded", second.Code, second.Body)
-	}
-	if got := second.Header().Get("Retry-After"); got != "1" {
-		t.Errorf("got Retry-After %q, want 1", got)
-	}
-	close(release)
-	if got := (<-first).Code; got != 200 {
-		t.Errorf("first: got %d, want 200", got)
-	}
-	if got := handle(s, "/mutate", podReview).Code; got != 200 {
-		t.Errorf("after the first: got %d, want 200", got)
-	}
-}
-
 func TestLogSaysWhatWasDecidedAndNothingElse(t *testing.T) {
 	t.Parallel()
 	config := plainConfig()

@@ -53,7 +53,7 @@ func Command(version string) *cobra.Command {
 	f.StringVar(&config.TLS.ClientCAFile, "client-ca", "", "CA `file` of the clients that may ask for reviews; without it everybody may")
 	f.BoolVar(&config.InsecurePlainHTTP, "insecure-plain-http", false, "serve without TLS")
 	f.DurationVar(&config.Timeout, "timeout", wiring.Timeout, "deadline of a decision; the API server may ask for less")
-	f.IntVar(&config.MaxInFlight, "max-in-flight", 256, "reviews that are decided at once; more are turned away")
+	f.IntVar(&config.MaxInFlight, "max-in-flight", 256, "reviews that are decided at once; more wait, and then are denied")
 	f.DurationVar(&config.DrainDelay, "drain-delay", 5*time.Second, "how long /readyz fails before the listener closes")
 	f.DurationVar(&config.DrainTimeout, "drain-timeout", 30*time.Second, "how long requests under way may take after that")
 	f.StringVar(&export.Endpoint, "otlp-endpoint", "", "`URL` of a collector of traces that takes OTLP over HTTP (default OTEL_EXPORTER_OTLP_ENDPOINT; without either there are none)")
