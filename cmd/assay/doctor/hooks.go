@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/assay-dev/assay/cmd/assay/doctor/cluster"
 	"github.com/assay-dev/assay/cmd/assay/doctor/finding"
+	"github.com/assay-dev/assay/cmd/assay/doctor/rules"
 	"github.com/assay-dev/assay/cmd/assay/doctor/shape"
 	"github.com/assay-dev/assay/kube"
 )
@@ -141,13 +141,13 @@ func (h hook) faults(want hook, s setup, groups []string) (out []finding.Finding
 	if got := h.FailurePolicy; got != "" && got != "Fail" {
 		add(finding.Failed(object, "webhook.failurePolicy: Fail", "failurePolicy: got %s, want Fail: what assay does not answer is admitted", got))
 	}
-	if missing := missingRules(want.Rules, h.Rules, groups); len(missing) > 0 {
+	if missing := rules.Missing(want.Rules, h.Rules, groups); len(missing) > 0 {
 		add(finding.Failed(object, restore, "rules: got none for %s", strings.Join(missing, ", ")))
 	}
-	if !empty(h.ObjectSelector) {
+	if !rules.Everything(h.ObjectSelector) {
 		add(finding.Failed(object, "remove objectSelector", "objectSelector: got one, want none: whoever creates an object chooses its labels"))
 	}
-	if !h.workloads() && !empty(h.NamespaceSelector) {
+	if !h.workloads() && !rules.Everything(h.NamespaceSelector) {
 		add(finding.Failed(object, "remove namespaceSelector", "namespaceSelector: got %s, want none: ImagePolicies elsewhere are stored as they are", selected(h.NamespaceSelector)))
 	}
 	if got := h.MatchPolicy; got != "" && got != "Equivalent" {
@@ -158,7 +158,7 @@ func (h hook) faults(want hook, s setup, groups []string) (out []finding.Finding
 	}
 	for _, condition := range h.MatchConditions {
 		if !slices.Contains(conditions(), condition.Expression) {
-			add(finding.Warned(object, "remove the condition, unless it is yours: nobody judges what it leaves out",
+			add(finding.Failed(object, "remove the condition: whom it leaves out nobody judges",
 				"matchConditions: got %s, which the chart does not have: %s", condition.Name, condition.Expression))
 		}
 	}
@@ -204,49 +204,4 @@ func (h hook) time(s setup) []finding.Finding {
 			"timeoutSeconds: got %d, and --timeout %s: decisions end before the API server does", seconds(h), s.timeout())}
 	}
 	return nil
-}
-
-// missingRules are the operations on resources that are wanted and not asked about. Those of
-// a group that the API server does not serve are none.
-func missingRules(wanted, found []shape.Rule, groups []string) (out []string) {
-	for _, want := range wanted {
-		group := want.APIGroups[0]
-		if group != "" && !slices.Contains(groups, group) {
-			continue
-		}
-		for _, resource := range want.Resources {
-			for _, version := range want.APIVersions {
-				for _, operation := range want.Operations {
-					if !slices.ContainsFunc(found, func(r shape.Rule) bool {
-						return scoped(want, r) && covers(r, group, version, resource, operation)
-					}) {
-						out = append(out, strings.Trim(fmt.Sprintf("%s %s.%s", operation, resource, group), "."))
-					}
-				}
-			}
-		}
-	}
-	return slices.Compact(out)
-}
-
-// scoped says whether a rule is about objects that have a namespace, or have none, as another is.
-func scoped(want, got shape.Rule) bool {
-	return got.Scope == "" || got.Scope == "*" || got.Scope == want.Scope
-}
-
-// covers says whether a rule asks about an operation, as API servers read it.
-func covers(r shape.Rule, group, version, resource, operation string) bool {
-	main, sub, _ := strings.Cut(resource, "/")
-	resources := []string{resource, "*/*"}
-	if sub == "" {
-		resources = append(resources, "*")
-	} else {
-		resources = append(resources, main+"/*", "*/"+sub)
-	}
-	return anyOf(r.APIGroups, group, "*") && anyOf(r.APIVersions, version, "*") && anyOf(r.Resources, resources...) &&
-		anyOf(r.Operations, operation, "*")
-}
-
-func anyOf(list []string, wanted ...string) bool {
-	return slices.ContainsFunc(list, func(of string) bool { return slices.Contains(wanted, of) })
 }

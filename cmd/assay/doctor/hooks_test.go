@@ -52,7 +52,10 @@ func TestWebhooks(t *testing.T) {
 		{"another form of reviews", setup{}, change("/validate", func(h *hook) { h.AdmissionReviewVersions = []string{"v1beta1"} }), finding.Failure, "admissionReviewVersions"},
 		{"some are let through", setup{}, change("/validate", func(h *hook) {
 			h.MatchConditions = []shape.Expression{{Name: "not-mine", Expression: `request.userInfo.username != "mallory"`}}
-		}), finding.Warning, "matchConditions: got not-mine"},
+		}), finding.Failure, "matchConditions: got not-mine"},
+		{"nobody is judged", setup{}, change("/validate", func(h *hook) {
+			h.MatchConditions = []shape.Expression{{Name: "never", Expression: "false"}}
+		}), finding.Failure, "matchConditions: got never, which the chart does not have: false"},
 		{"those of the chart are no news", setup{}, change("/validate", func(h *hook) {
 			for _, expression := range conditions() {
 				h.MatchConditions = append(h.MatchConditions, shape.Expression{Name: "a", Expression: expression})

@@ -68,6 +68,7 @@ type Policy struct {
 
 // Match says which objects a policy is about.
 type Match struct {
+	MatchPolicy          string                `json:"matchPolicy"`
 	NamespaceSelector    *metav1.LabelSelector `json:"namespaceSelector"`
 	ObjectSelector       *metav1.LabelSelector `json:"objectSelector"`
 	ResourceRules        []Rule                `json:"resourceRules"`

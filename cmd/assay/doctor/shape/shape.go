@@ -33,6 +33,7 @@ type ServiceAccount struct {
 // Container is one of a Pod, of whatever sort.
 type Container struct {
 	Image        string   `json:"image"`
+	Command      []string `json:"command"`
 	Args         []string `json:"args"`
 	VolumeMounts []Mount  `json:"volumeMounts"`
 }
