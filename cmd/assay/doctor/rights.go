@@ -99,7 +99,7 @@ func unique(rights []right) (out []right) {
 // rights asks the API server what assay may do.
 func (d *doctor) rights(ctx context.Context) []finding.Finding {
 	account := "system:serviceaccount:" + d.api.Client.Namespace + ":"
-	if account += d.setup.account; !d.setup.known {
+	if account += d.setup.account; d.setup.account == "" {
 		account += "assay" // that of the manifests
 	}
 	ask, err := d.judgeOf(ctx, account)

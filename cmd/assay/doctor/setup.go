@@ -2,8 +2,10 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +26,7 @@ const restore = "helm upgrade, or kubectl apply -f deploy/manifests"
 
 // setup is how assay is started there, as its Deployment says. Zero is that nobody knows.
 type setup struct {
-	known     bool
+	known     bool // flags are those that it is started with
 	flags     map[string][]string
 	account   string // its ServiceAccount
 	secret    string // that holds the certificate, "" where it is in other files
@@ -36,7 +38,7 @@ type setup struct {
 
 // setupOf reads a Deployment.
 func setupOf(of shape.Deployment) setup {
-	out := setup{known: true, flags: map[string][]string{}, account: "default", wanted: 1, ready: of.Status.ReadyReplicas, namespace: of.Namespace, name: of.Name}
+	out := setup{flags: map[string][]string{}, account: "default", wanted: 1, ready: of.Status.ReadyReplicas, namespace: of.Namespace, name: of.Name}
 	if of.Spec.Replicas != nil {
 		out.wanted = *of.Spec.Replicas
 	}
@@ -45,15 +47,32 @@ func setupOf(of shape.Deployment) setup {
 		out.account = pod.ServiceAccountName
 	}
 	for _, container := range pod.Containers {
-		if len(container.Args) == 0 || container.Args[0] != "serve" {
+		args, serves := servedBy(container)
+		if !serves || out.known {
 			continue
 		}
-		out.flags = flagsOf(container.Args[1:])
+		out.known, out.flags = true, flagsOf(args)
 		if out.secret = certificate.SecretName; !out.keeps() {
 			out.secret = secretAt(pod, container, path.Dir(out.flag("tls-cert", "")))
 		}
 	}
 	return out
+}
+
+// servedBy are the arguments of assay serve, if that is what a container runs: the image's own
+// command is assay. What a shell makes of a text, or the kubelet of a variable, is not known.
+func servedBy(of shape.Container) (args []string, serves bool) {
+	args = of.Args
+	if len(of.Command) > 0 {
+		if path.Base(of.Command[0]) != "assay" {
+			return nil, false
+		}
+		args = slices.Concat(of.Command[1:], of.Args)
+	}
+	if len(args) == 0 || args[0] != "serve" || slices.ContainsFunc(args, func(arg string) bool { return strings.Contains(arg, "$(") }) {
+		return nil, false
+	}
+	return args[1:], true
 }
 
 // flagsOf are flags by name, as they are written: --name=value, --name value and --name.
@@ -79,6 +98,14 @@ func (s setup) flag(name, preset string) string {
 		return values[len(values)-1]
 	}
 	return preset
+}
+
+// list are the values of a flag that takes several, with commas or one at a time.
+func (s setup) list(name string) (out []string) {
+	for _, value := range s.flags[name] {
+		out = append(out, strings.Split(value, ",")...)
+	}
+	return out
 }
 
 // on says whether a flag that is on or off is on.
@@ -130,7 +157,16 @@ func (d *doctor) deployment(ctx context.Context) []finding.Finding {
 		return []finding.Finding{finding.Failed(object, "delete the one that is not yours: two installations write over each other", "got %d with the label %s, want one", len(all), selector)}
 	}
 	d.setup = setupOf(all[0])
-	return []finding.Finding{judgeReplicas(d.setup)}
+	return judgeDeployment(d.setup)
+}
+
+func judgeDeployment(s setup) []finding.Finding {
+	out := []finding.Finding{judgeReplicas(s)}
+	if !s.known {
+		out = append(out, finding.Because("Deployment "+s.namespace+"/"+s.name, "have one container run assay serve with its flags as they are: no shell, no variables",
+			errors.New("got no container that runs assay serve; its flags are taken to be those of the manifests")))
+	}
+	return out
 }
 
 func judgeReplicas(s setup) finding.Finding {

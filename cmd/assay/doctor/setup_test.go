@@ -31,7 +31,7 @@ func deployed(t *testing.T) shape.Deployment {
 func TestTheDeploymentSaysHowAssayIsStarted(t *testing.T) {
 	t.Parallel()
 	s := setupOf(deployed(t))
-	if s.account != "assay" || s.wanted != 2 || s.ready != 0 || s.secret != "webhook-certs" || !s.keeps() {
+	if !s.known || s.account != "assay" || s.wanted != 2 || s.ready != 0 || s.secret != "webhook-certs" || !s.keeps() {
 		t.Errorf("got %+v", s)
 	}
 	if s.flag("mutate", "") != "pods" || s.timeout() != 10*time.Second || s.service() != "webhook" || s.on("allow-private-registries") {
@@ -44,6 +44,39 @@ func TestTheDeploymentSaysHowAssayIsStarted(t *testing.T) {
 	d.options.webhooks = []string{"ours"}
 	if got := d.configurations(); len(got) != 1 || got[0] != "ours" {
 		t.Errorf("got %v, want what somebody says", got)
+	}
+}
+
+// TestWhatStartsAssayIsKnown, or nothing is said of its flags.
+func TestWhatStartsAssayIsKnown(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name          string
+		command, args []string
+		known         bool
+	}{
+		{"the image's own command", nil, []string{"serve", "--mutate=all"}, true},
+		{"a command", []string{"/usr/bin/assay"}, []string{"serve", "--mutate=all"}, true},
+		{"a command with all", []string{"assay", "serve", "--mutate", "all"}, nil, true},
+		{"a shell", []string{"/bin/sh", "-c", "exec assay serve --mutate=all"}, nil, false},
+		{"a shell, with arguments of its own", []string{"/bin/sh"}, []string{"serve", "--mutate=all"}, false},
+		{"another command of assay", nil, []string{"verify", "--mutate=all"}, false},
+		{"a variable", nil, []string{"serve", "--mutate=$(MUTATE)"}, false},
+		{"nothing", nil, nil, false},
+	} {
+		d := deployed(t)
+		d.Status.ReadyReplicas = 2
+		container := &d.Spec.Template.Spec.Containers[0]
+		container.Command, container.Args = tt.command, tt.args
+		s := setupOf(d)
+		if s.known != tt.known || (s.flag("mutate", "pods") == "all") != tt.known || s.account != "assay" {
+			t.Errorf("%s: got %+v, want that it is known: %t", tt.name, s, tt.known)
+		}
+		if tt.known {
+			want(t, judgeDeployment(s), "", "")
+		} else {
+			want(t, judgeDeployment(s), finding.Unknown, "got no container that runs assay serve")
+		}
 	}
 }
 
