@@ -33,8 +33,10 @@ type Options struct {
 	Targets string
 	// Target is the name of the trusted root, trusted_root.json when empty.
 	Target string
-	// Cache is the directory of the cache. Required.
+	// Cache is the directory of the cache. Required, but for who is Uncached.
 	Cache string
+	// Uncached reads the repository as if nobody had read it before, and writes nothing.
+	Uncached bool
 	// MaxStale is how long the last good root serves while it cannot be
 	// refreshed. Zero is 7 days.
 	MaxStale time.Duration
@@ -65,7 +67,7 @@ type refreshed struct {
 
 // New checks the options. The root is there after the first [Repository.Refresh].
 func New(options Options) (*Repository, error) {
-	if options.Cache == "" {
+	if options.Cache == "" && !options.Uncached {
 		return nil, errors.New("TUF: got no cache directory")
 	}
 	if options.MaxStale < 0 {
@@ -103,7 +105,7 @@ func (r *Repository) Refresh(ctx context.Context) error {
 	}
 	err = fmt.Errorf("TUF repository %s: %w", r.options.Mirror, err)
 	r.failure.Store(&err)
-	if r.current.Load() == nil {
+	if r.current.Load() == nil && !r.options.Uncached {
 		if root, expires, cached := r.fetch(ctx, true); cached == nil {
 			r.current.Store(&refreshed{root, r.cachedAt(), expires})
 		}
@@ -143,7 +145,7 @@ func (r *Repository) fetch(ctx context.Context, fromCache bool) (out *trust.Root
 		return nil, expires, err
 	}
 	_, expires = trust.FirstExpiry(client)
-	if out, err = trust.FromRepository(client, r.options.Target); err != nil || fromCache {
+	if out, err = trust.FromRepository(client, r.options.Target); err != nil || fromCache || r.options.Uncached {
 		return out, expires, err
 	}
 	// A restart that does not find the time here takes the cache for too old, which
@@ -161,6 +163,7 @@ func (r *Repository) client(ctx context.Context, fromCache bool) (*updater.Updat
 	if settings.RemoteTargetsURL, err = url.JoinPath(r.options.Mirror, r.options.Targets); err != nil {
 		return nil, err
 	}
+	settings.DisableLocalCache = r.options.Uncached
 	settings.LocalMetadataDir, settings.LocalTargetsDir = r.cache(), filepath.Join(r.cache(), "targets")
 	settings.UnsafeLocalMode = fromCache
 	settings.Fetcher = fetcher(func(address string, most int64) ([]byte, error) {
@@ -172,8 +175,15 @@ func (r *Repository) client(ctx context.Context, fromCache bool) (*updater.Updat
 	return updater.New(settings)
 }
 
+// nowhere is a directory that nobody can make: the updater looks for metadata in its own also
+// where it writes none.
+const nowhere = "/dev/null/none"
+
 // cache is the directory of the repository's metadata.
 func (r *Repository) cache() string {
+	if r.options.Uncached {
+		return nowhere
+	}
 	return filepath.Join(r.options.Cache, tuf.URLToPath(r.options.Mirror))
 }
 

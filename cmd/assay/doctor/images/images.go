@@ -52,7 +52,10 @@ type Options struct {
 	// Pull says whose Secrets are read, and Behind are the credentials of the installation.
 	Pull   pull.Options
 	Behind oci.Credentials
-	// Known says that Private and Pull are those of the installation.
+	// Clouds are the registries that the installation asks with tokens of its cloud, which are
+	// not had here.
+	Clouds []string
+	// Known says that Private, Clouds and Pull are those of the installation.
 	Known bool
 }
 
@@ -181,11 +184,12 @@ type asker struct {
 	network *registries.Network
 	config  *registries.Config
 	private bool
+	clouds  []string
 }
 
 // asker makes the client that assay has.
 func (l look) asker() (asker, error) {
-	out := asker{private: l.options.Private}
+	out := asker{private: l.options.Private, clouds: l.options.Clouds}
 	options := []oci.Option{oci.WithTimeout(patience)}
 	if out.private {
 		options = append(options, oci.WithPrivateRegistries())
@@ -230,6 +234,10 @@ func (a asker) image(ctx context.Context, credentials oci.Credentials, image str
 	reference, err := oci.Parse(image)
 	if err != nil {
 		return judgeRegistry(object, "", known, err)
+	}
+	if slices.Contains(a.clouds, reference.Registry) {
+		return finding.Because(object, "kubectl run it there with --dry-run=server: a denial says what the cloud said, and the log of assay serve says more",
+			fmt.Errorf("--cloud-credentials lists %s: assay asks it with a token of its cloud where the workload has no credentials, and that token is not had here", reference.Registry))
 	}
 	digest := reference.Digest
 	if digest == "" {
@@ -302,7 +310,7 @@ func judgeRegistry(object, host string, known bool, err error) finding.Finding {
 		fix = "is the registry up, and is it reached from the Pods of assay? Proxies are not used"
 	}
 	f := finding.Failed(object, fix, "%s (%s)", refused.Message, refused.Code)
-	if !known && refused.Code == oci.ForbiddenHost {
+	if !known && (refused.Code == oci.ForbiddenHost || refused.Code == oci.Unauthorized) {
 		f.Status = finding.Unknown // nobody knows what the Deployment says
 	}
 	return f

@@ -137,12 +137,33 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// TestNobodyKnowsWhatTheDeploymentSays: then what is not dialled here may be dialled there.
+// TestRegistriesOfClouds: the token that assay asks them with is not had here, and what anybody
+// is answered says nothing of what assay is.
+func TestRegistriesOfClouds(t *testing.T) {
+	t.Parallel()
+	for name, status := range map[string]int{"who asks anonymously is refused": http.StatusUnauthorized, "who asks anonymously is answered": http.StatusOK} {
+		host := answering(t, status)
+		a := asking(t, Options{Private: true, Clouds: []string{host}})
+		got := a.image(t.Context(), oci.Credentials{}, host+"/acme/app:v1", true)
+		if got.Status != finding.Unknown || !strings.Contains(got.Message, "--cloud-credentials lists "+host) || strings.Contains(got.Fix, "create secret") {
+			t.Errorf("%s: got %+v, want it not checked, and why", name, got)
+		}
+	}
+	other := asking(t, Options{Private: true, Clouds: []string{"gcr.io"}})
+	if got := other.image(t.Context(), oci.Credentials{}, answering(t, http.StatusUnauthorized)+"/acme/app:v1", true); got.Status != finding.Failure {
+		t.Errorf("a registry that is not listed: got %+v, want a failure", got)
+	}
+}
+
+// TestNobodyKnowsWhatTheDeploymentSays: then what is not dialled here, or not with the token of
+// a cloud, may be there.
 func TestNobodyKnowsWhatTheDeploymentSays(t *testing.T) {
 	t.Parallel()
-	got := asking(t, Options{}).image(t.Context(), oci.Credentials{}, answering(t, http.StatusOK)+"/acme/app:v1", false)
-	if got.Status != finding.Unknown {
-		t.Errorf("got %+v, want it not checked", got)
+	for name, private := range map[string]bool{"it is not dialled": false, "no credentials": true} {
+		got := asking(t, Options{Private: private}).image(t.Context(), oci.Credentials{}, answering(t, http.StatusUnauthorized)+"/acme/app:v1", false)
+		if got.Status != finding.Unknown {
+			t.Errorf("%s: got %+v, want it not checked", name, got)
+		}
 	}
 }
 

@@ -2,11 +2,12 @@
 package roots
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
-	"os"
 	"slices"
 	"time"
 
@@ -23,34 +24,78 @@ import (
 // metadata is renewed every few days; what came along in an object nobody renews but people.
 const soon = 14 * 24 * time.Hour
 
-// Needs says whether a policy relies on the default root.
-func Needs(policies []unstructured.Unstructured, namespace string) bool {
-	return slices.ContainsFunc(policies, func(object unstructured.Unstructured) bool {
-		data, err := without(object)
-		if err != nil {
-			return false
-		}
-		read, err := cip.Settings{Namespace: namespace, EmptyAuthorities: true}.Parse(data)
-		if err != nil {
-			return false // its status says so
-		}
-		return slices.ContainsFunc(read.Policies, func(p cip.Policy) bool {
-			return slices.ContainsFunc(p.Spec.Authorities, func(a cip.Authority) bool {
-				return slices.Contains(sigstore.TrustRootRefs(a), "")
-			})
-		})
-	})
+// Reliance says which roots policies rely on.
+type Reliance struct {
+	// Default says that one of them relies on the default root.
+	Default bool
+	// Named are the TrustRoots that they name, and for each a policy that does.
+	Named map[string]string
+	// Unread are policies of which nobody knows, each with why.
+	Unread []error
 }
 
-// Repository reads a TUF repository as if nobody had read it before. The cache of the options,
-// if there is one, is where it may write: in a Pod everything else is read-only.
-func Repository(ctx context.Context, object string, options tuf.Options, now time.Time) finding.Finding {
-	cache, err := os.MkdirTemp(options.Cache, "assay-doctor-")
-	if err != nil {
-		return finding.NotChecked(object, err)
+// RelianceOf reads policies of every kind. What Rego asks for it says when it runs: a RegoPolicy
+// that mentions signatures is taken to rely on the default root.
+func RelianceOf(policies []unstructured.Unstructured, namespace string) Reliance {
+	out := Reliance{Named: map[string]string{}}
+	for _, object := range policies {
+		data, err := without(object)
+		if err != nil {
+			out.Unread = append(out.Unread, fmt.Errorf("%s: %w", nameOf(object), err))
+			continue
+		}
+		if object.GetKind() == "RegoPolicy" {
+			out.Default = out.Default || bytes.Contains(data, []byte("cosign"))
+			continue
+		}
+		read, err := cip.Settings{Namespace: namespace, EmptyAuthorities: true}.Parse(data)
+		if err == nil && len(read.Policies) != 1 {
+			err = fmt.Errorf("got %d policies, want one", len(read.Policies))
+		}
+		if err != nil {
+			out.Unread = append(out.Unread, fmt.Errorf("%s: %w", nameOf(object), err))
+			continue
+		}
+		for _, authority := range read.Policies[0].Spec.Authorities {
+			for _, root := range sigstore.TrustRootRefs(authority) {
+				if root == "" {
+					out.Default = true
+				} else if out.Named[root] == "" {
+					out.Named[root] = nameOf(object)
+				}
+			}
+		}
 	}
-	defer func() { _ = os.RemoveAll(cache) }()
-	options.Cache, options.Now = cache, func() time.Time { return now }
+	return out
+}
+
+// nameOf names an object for people.
+func nameOf(object unstructured.Unstructured) string {
+	if object.GetNamespace() != "" {
+		return object.GetKind() + " " + object.GetNamespace() + "/" + object.GetName()
+	}
+	return object.GetKind() + " " + object.GetName()
+}
+
+// Absent are the TrustRoots that policies name and that the cluster does not have. elsewhere, if
+// it is not nil, says where else there may be some.
+func Absent(named map[string]string, all []unstructured.Unstructured, elsewhere error) (out []finding.Finding) {
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		object := "TrustRoot " + name
+		switch there := slices.ContainsFunc(all, func(o unstructured.Unstructured) bool { return o.GetName() == name }); {
+		case there:
+		case elsewhere != nil:
+			out = append(out, finding.Because(object, "give assay lint the files", fmt.Errorf("%s names it, the cluster has none of that name, and %w", named[name], elsewhere)))
+		default:
+			out = append(out, finding.Failed(object, "kubectl apply it, or correct trustRootRef", "got none of that name, and %s names it: what relies on it is denied", named[name]))
+		}
+	}
+	return out
+}
+
+// Repository reads a TUF repository as if nobody had read it before, and writes nothing.
+func Repository(ctx context.Context, object string, options tuf.Options, now time.Time) finding.Finding {
+	options.Uncached, options.Now = true, func() time.Time { return now }
 	repository, err := tuf.New(options)
 	if err != nil {
 		return finding.Failed(object, "kubectl edit trustroots", "%v", err)

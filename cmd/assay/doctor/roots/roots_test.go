@@ -8,9 +8,12 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -202,29 +205,85 @@ func TestAuthorities(t *testing.T) {
 	}
 }
 
-func TestNeeds(t *testing.T) {
+// TestReliance: what cannot be read is no policy that relies on nothing.
+func TestReliance(t *testing.T) {
 	t.Parallel()
+	const keyless = `"identities": [{"issuer": "https://a.example", "subject": "b"}]`
 	policy := func(authority string) unstructured.Unstructured {
 		return object(t, []byte(`{"apiVersion": "policy.sigstore.dev/v1alpha1", "kind": "ClusterImagePolicy", "metadata": {"name": "a"},
   "spec": {"images": [{"glob": "**"}], "authorities": [`+authority+`]}}`))
 	}
-	const keyless = `"identities": [{"issuer": "https://a.example", "subject": "b"}]`
-	own := object(t, []byte(`{"apiVersion": "policy.assay.dev/v1alpha1", "kind": "ImagePolicy", "metadata": {"name": "a", "namespace": "shop"},
-  "spec": {"images": [{"glob": "**"}], "authorities": [{"keyless": {`+keyless+`}}]}}`))
-	if !roots.Needs([]unstructured.Unstructured{own}, "cosign-system") {
-		t.Error("an ImagePolicy: got that it does not rely on the root, want that it does")
+	own := func(authority string) unstructured.Unstructured {
+		return object(t, []byte(`{"apiVersion": "policy.assay.dev/v1alpha1", "kind": "ImagePolicy", "metadata": {"name": "b", "namespace": "shop"},
+  "spec": {"images": [{"glob": "**"}], "authorities": [`+authority+`]}}`))
+	}
+	rego := func(text string) unstructured.Unstructured {
+		return object(t, []byte(`{"apiVersion": "policy.assay.dev/v1alpha1", "kind": "RegoPolicy", "metadata": {"name": "c"}, "spec": {"modules": {"a.rego": "`+text+`"}}}`))
 	}
 	for _, tt := range []struct {
-		name, authority string
-		want            bool
+		name     string
+		policies []unstructured.Unstructured
+		preset   bool
+		named    map[string]string
+		unread   string
 	}{
-		{"keyless", `{"keyless": {` + keyless + `}}`, true},
-		{"keyless, of a TrustRoot", `{"keyless": {"trustRootRef": "own", ` + keyless + `}}`, false},
-		{"static", `{"static": {"action": "pass"}}`, false},
-		{"what cannot be read", `{"static": {"action": "perhaps"}}`, false},
+		{"none", nil, false, nil, ""},
+		{"keyless", []unstructured.Unstructured{policy(`{"keyless": {` + keyless + `}}`)}, true, nil, ""},
+		{"keyless, of a TrustRoot", []unstructured.Unstructured{policy(`{"keyless": {"trustRootRef": "own", ` + keyless + `}}`)}, false, map[string]string{"own": "ClusterImagePolicy a"}, ""},
+		{"an ImagePolicy", []unstructured.Unstructured{own(`{"keyless": {` + keyless + `}}`)}, true, nil, ""},
+		{"an ImagePolicy, of a TrustRoot", []unstructured.Unstructured{own(`{"keyless": {"trustRootRef": "own", ` + keyless + `}}`)}, false, map[string]string{"own": "ImagePolicy shop/b"}, ""},
+		{"static", []unstructured.Unstructured{policy(`{"static": {"action": "pass"}}`)}, false, nil, ""},
+		{"Rego that asks for signatures", []unstructured.Unstructured{rego(`x := cosign.verify(image, {})`)}, true, nil, ""},
+		{"Rego that does not", []unstructured.Unstructured{rego(`x := input`)}, false, nil, ""},
+		{"what cannot be read", []unstructured.Unstructured{policy(`{"static": {"action": "perhaps"}}`)}, false, nil, "ClusterImagePolicy a: "},
+		{"an ImagePolicy that cannot be read", []unstructured.Unstructured{own(`{"static": {"action": "perhaps"}}`)}, false, nil, "ImagePolicy shop/b: "},
+		{"one that cannot be read, before one that can", []unstructured.Unstructured{policy(`7`), own(`{"keyless": {` + keyless + `}}`)}, true, nil, "ClusterImagePolicy a: "},
 	} {
-		if got := roots.Needs([]unstructured.Unstructured{policy(tt.authority)}, "cosign-system"); got != tt.want {
-			t.Errorf("%s: got %t, want %t", tt.name, got, tt.want)
+		got := roots.RelianceOf(tt.policies, "cosign-system")
+		if got.Default != tt.preset || !maps.Equal(got.Named, tt.named) {
+			t.Errorf("%s: got %+v, want the default root: %t, and %v", tt.name, got, tt.preset, tt.named)
 		}
+		if (len(got.Unread) > 0) != (tt.unread != "") || tt.unread != "" && !strings.Contains(errors.Join(got.Unread...).Error(), tt.unread) {
+			t.Errorf("%s: got %v unread, want %q", tt.name, got.Unread, tt.unread)
+		}
+	}
+}
+
+// TestRootsThatAreNotThere: files may have them, where there are any.
+func TestRootsThatAreNotThere(t *testing.T) {
+	t.Parallel()
+	there := object(t, []byte(`{"apiVersion": "policy.sigstore.dev/v1alpha1", "kind": "TrustRoot", "metadata": {"name": "own"}}`))
+	named := map[string]string{"own": "ClusterImagePolicy a", "gone": "ImagePolicy shop/b"}
+	for _, tt := range []struct {
+		name      string
+		elsewhere error
+		status    finding.Status
+		want      string
+	}{
+		{"objects alone", nil, finding.Failure, "got none of that name, and ImagePolicy shop/b names it"},
+		{"files too", errors.New("--trustroot roots.yaml is a file of the Pods"), finding.Unknown, "and --trustroot roots.yaml is a file"},
+	} {
+		got := roots.Absent(named, []unstructured.Unstructured{there}, tt.elsewhere)
+		if len(got) != 1 || got[0].Object != "TrustRoot gone" {
+			t.Errorf("%s: got %+v, want one", tt.name, got)
+			continue
+		}
+		wanted(t, tt.name, got[0], tt.status, tt.want)
+	}
+}
+
+// TestNothingIsWritten into the cache of a replica.
+func TestNothingIsWritten(t *testing.T) {
+	t.Parallel()
+	mirror := tuf.Serve(expiring(t, time.Now().Add(24*time.Hour)))
+	t.Cleanup(mirror.Close)
+	cache := t.TempDir()
+	if err := os.Chmod(cache, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	got := roots.Repository(t.Context(), "default trust root", trusttuf.Options{Mirror: mirror.URL, Root: mirror.Root, Cache: cache}, time.Now())
+	wanted(t, "a replica's cache", got, finding.Fine, "expires")
+	if files, err := os.ReadDir(cache); err != nil || len(files) > 0 {
+		t.Errorf("got %v and %v in the cache, want nothing", files, err)
 	}
 }
