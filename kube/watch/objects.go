@@ -102,10 +102,10 @@ type held struct {
 // may not.
 func (h *held) objects(revision uint64, forbidden func(Reference) string) Objects {
 	out := Objects{Namespaces: maps.Clone(h.namespaces.byName), Revision: revision}
-	if item, ok := h.settings.byName[settingsName]; ok {
+	if item, ok := h.settings.byName[SettingsName]; ok {
 		out.Settings = item.serves
-		out.refuse(Refused{Kind: configMapKind, Name: settingsName, Cause: item.cause, Serving: item.known})
-		out.warn(configMapKind+" "+settingsName, item.warnings)
+		out.refuse(Refused{Kind: configMapKind, Name: SettingsName, Cause: item.cause, Serving: item.known})
+		out.warn(configMapKind+" "+SettingsName, item.warnings)
 	}
 	counts := map[string]int{} // policies by namespace
 	for _, of := range []*kept[policyItem]{h.policies, h.owned} {

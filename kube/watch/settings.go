@@ -14,8 +14,8 @@ import (
 	"github.com/assay-dev/assay/rego/cip"
 )
 
-// settingsName is the ConfigMap of policy-controller's settings.
-const settingsName = "config-policy-controller"
+// SettingsName is the ConfigMap of policy-controller's settings.
+const SettingsName = "config-policy-controller"
 
 // mostRegistries bounds insecure-registries.
 const mostRegistries = 256

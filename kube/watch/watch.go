@@ -102,7 +102,7 @@ func (w *Watcher) Run(ctx context.Context, changed func()) {
 	w.start(ctx, kube.RegoPolicies(), w.held.rego)
 	w.start(ctx, kube.WorkloadPaths(), w.held.paths)
 	w.start(ctx, kube.Namespaces(), w.held.namespaces)
-	w.startOne(ctx, Reference{Kind: configMapKind, Name: settingsName}, w.held.settings)
+	w.startOne(ctx, Reference{Kind: configMapKind, Name: SettingsName}, w.held.settings)
 
 	timer := time.NewTimer(late)
 	defer timer.Stop()

@@ -1,18 +1,23 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/assay-dev/assay/cmd/assay/doctor/cluster"
 	"github.com/assay-dev/assay/cmd/assay/doctor/finding"
 	"github.com/assay-dev/assay/cmd/assay/doctor/shape"
+	"github.com/assay-dev/assay/cmd/assay/doctor/stranger"
 	"github.com/assay-dev/assay/kube"
+	"github.com/assay-dev/assay/kube/watch"
+	"github.com/assay-dev/assay/rego/cip"
 )
 
 // service finds out whether the API server reaches the webhooks: what stands behind the
@@ -49,20 +54,11 @@ func judgeEndpoints(object, namespace string, all []shape.EndpointSlice) finding
 	return finding.OK(object, "%d of %d endpoints are ready", ready, known)
 }
 
-// probe is a name of what is never stored.
-const probe = "assay-doctor-"
-
-// askPolicies has the API server ask the webhooks of policies, about one that is not stored.
+// askPolicies has the API server ask the webhooks of policies, about one that cannot be read.
+// That it is denied is the only proof that somebody was asked.
 func (d *doctor) askPolicies(ctx context.Context) []finding.Finding {
 	object := "dry run of a ClusterImagePolicy"
-	_, err := d.api.Create(ctx, kube.ClusterImagePolicies(), "", map[string]any{
-		"apiVersion": kube.ClusterImagePolicies().GroupVersion().String(), "kind": "ClusterImagePolicy",
-		"metadata": map[string]any{"generateName": probe},
-		"spec": map[string]any{
-			"images":      []any{map[string]any{"glob": "assay.invalid/doctor"}},
-			"authorities": []any{map[string]any{"static": map[string]any{"action": "fail"}}},
-		},
-	}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	_, err := d.api.Create(ctx, kube.ClusterImagePolicies(), "", stranger.Policy(), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	return []finding.Finding{judgeAnswer(object, err, d.hooks)}
 }
 
@@ -70,9 +66,12 @@ func (d *doctor) askPolicies(ctx context.Context) []finding.Finding {
 func judgeAnswer(object string, err error, hooks []hook) finding.Finding {
 	switch {
 	case err == nil:
-		return finding.OK(object, "the API server asked, and got an answer")
+		return finding.Failed(object, "see what the check of the webhooks says: failurePolicy, rules, matchConditions",
+			"a policy that cannot be read would be stored: assay was not asked, or its answer did not matter")
 	case said(err, `failed calling webhook "`, hooks):
 		return finding.Failed(object, reachFix(err), "the API server got no answer: %v", err)
+	case denied(err, hooks) && strings.Contains(err.Error(), stranger.PolicyFault):
+		return finding.OK(object, "one that cannot be read was denied: %v", err)
 	}
 	return finding.NotChecked(object, err)
 }
@@ -97,43 +96,59 @@ func (d *doctor) askWorkloads(ctx context.Context) []finding.Finding {
 			continue
 		}
 		object := "dry run of a Pod in namespace " + namespace.Name
-		_, err := d.api.Create(ctx, kube.Pods(), namespace.Name, stranger(), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		return []finding.Finding{judgeVerdict(object, err, d.hooks)}
+		_, err := d.api.Create(ctx, kube.Pods(), namespace.Name, stranger.Pod(), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		excuse := ""
+		if err == nil {
+			excuse = d.excuse(ctx)
+		}
+		return []finding.Finding{judgeVerdict(object, err, d.hooks, excuse)}
 	}
 	return nil // nothing is covered, which namespaces say
 }
 
+// excuse says why the image is admitted where assay is asked, if anything explains that. What
+// cannot be read explains nothing.
+func (d *doctor) excuse(ctx context.Context) string {
+	policies, err := cluster.List[unstructured.Unstructured](ctx, d.api, kube.ClusterImagePolicies(), "", metav1.ListOptions{})
+	if err != nil {
+		return ""
+	}
+	noMatch := d.setup.flag("no-match", "deny")
+	object, there, err := cluster.Get[unstructured.Unstructured](ctx, d.api, kube.ConfigMaps(), d.api.Client.Namespace, watch.SettingsName)
+	if err != nil {
+		return ""
+	}
+	if there { // it goes before the flags
+		data, _, _ := unstructured.NestedStringMap(object.Object, "data") // what is no data says nothing
+		settings, _, err := watch.ParseSettings(data)
+		if err != nil {
+			return ""
+		}
+		noMatch = cmp.Or(settings.NoMatch, noMatch)
+	}
+	return stranger.Excuse(policies, cip.Settings{Namespace: d.api.Client.Namespace, EmptyAuthorities: true}, noMatch)
+}
+
 // judgeVerdict says what it means that the API server gave this answer about a Pod with an
-// image that nobody can have signed.
-func judgeVerdict(object string, err error, hooks []hook) finding.Finding {
+// image that nobody can have signed. excuse is what explains that it is admitted.
+func judgeVerdict(object string, err error, hooks []hook, excuse string) finding.Finding {
 	switch {
+	case err == nil && excuse != "":
+		return finding.Warned(object, "let policies ask for signatures, if that is not what you want", "an image that is nowhere was admitted: %s", excuse)
 	case err == nil:
-		return finding.Warned(object, "look at failurePolicy, at no-match-policy in the ConfigMap config-policy-controller, and for a policy that passes every image (kubectl get cip)",
+		return finding.Failed(object, "look at failurePolicy and matchConditions of the webhooks, and for a policy that passes every image: in files, or a RegoPolicy",
 			"an image that is nowhere was admitted: assay was not asked, or its policies admit what nobody signed")
 	case said(err, `failed calling webhook "`, hooks):
 		return finding.Failed(object, reachFix(err), "the API server got no answer: %v", err)
-	case said(err, `admission webhook "`, hooks) && strings.Contains(err.Error(), "denied the request"):
+	case denied(err, hooks):
 		return finding.OK(object, "an image that is nowhere was denied: %v", err)
 	}
 	return finding.NotChecked(object, err)
 }
 
-// stranger is a Pod that even a restricted namespace admits, but for its image.
-func stranger() map[string]any {
-	return map[string]any{
-		"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"generateName": probe},
-		"spec": map[string]any{
-			"automountServiceAccountToken": false,
-			"securityContext":              map[string]any{"runAsNonRoot": true, "runAsUser": int64(65532), "seccompProfile": map[string]any{"type": "RuntimeDefault"}},
-			"containers": []any{map[string]any{
-				"name": "stranger", "image": "assay.invalid/doctor@sha256:" + strings.Repeat("0", 64),
-				"securityContext": map[string]any{"allowPrivilegeEscalation": false, "capabilities": map[string]any{"drop": []any{"ALL"}}},
-				"resources": map[string]any{
-					"requests": map[string]any{"cpu": "1m", "memory": "1Mi"}, "limits": map[string]any{"cpu": "1m", "memory": "1Mi"},
-				},
-			}},
-		},
-	}
+// denied says whether one of our webhooks denied something.
+func denied(err error, hooks []hook) bool {
+	return said(err, `admission webhook "`, hooks) && strings.Contains(err.Error(), "denied the request")
 }
 
 // said says whether the API server says this of one of our webhooks. Others may be asked about
