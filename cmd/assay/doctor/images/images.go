@@ -236,7 +236,7 @@ func (a asker) image(ctx context.Context, credentials oci.Credentials, image str
 		return judgeRegistry(object, "", known, err)
 	}
 	if slices.Contains(a.clouds, reference.Registry) {
-		return finding.Because(object, "kubectl run it there with --dry-run=server: a denial says what the cloud said, and the log of assay serve says more",
+		return finding.Because(object, "create the Pod with --dry-run=server in a namespace that is covered: a denial says why, and the log of assay serve what the cloud said",
 			fmt.Errorf("--cloud-credentials lists %s: assay asks it with a token of its cloud where the workload has no credentials, and that token is not had here", reference.Registry))
 	}
 	digest := reference.Digest
@@ -312,6 +312,9 @@ func judgeRegistry(object, host string, known bool, err error) finding.Finding {
 	f := finding.Failed(object, fix, "%s (%s)", refused.Message, refused.Code)
 	if !known && (refused.Code == oci.ForbiddenHost || refused.Code == oci.Unauthorized) {
 		f.Status = finding.Unknown // nobody knows what the Deployment says
+		if refused.Code == oci.Unauthorized {
+			f.Fix += "; nothing, where --cloud-credentials of the Deployment lists the registry"
+		}
 	}
 	return f
 }
