@@ -66,6 +66,7 @@ type setup struct {
 	modules     map[string]string
 	data        map[string]any
 	objects     []raw.Object
+	namespaces  func() *rego.Namespaces
 	record      bool
 	credentials oci.Credentials
 	tenants     tenant.Source
@@ -132,7 +133,7 @@ func compiled(t testing.TB, w *world.World, s setup) *rego.Set {
 		t.Fatal(err)
 	}
 	set, err := rego.Compile(t.Context(), rego.Source{
-		Policies: documents.Policies, Modules: s.modules, Data: s.data, Objects: s.objects, Config: rego.Config{Tags: "resolve"},
+		Policies: documents.Policies, Modules: s.modules, Data: s.data, Namespaces: s.namespaces, Objects: s.objects, Config: rego.Config{Tags: "resolve"},
 		Open: func(about rego.Workload) rego.Answers { return facts.Open(s.credentials, tenant.Workload(about)) },
 	})
 	if err != nil {

@@ -293,6 +293,36 @@ func TestOtherPoliciesJudgeRecordedEvidence(t *testing.T) {
 	}
 }
 
+// TestOtherPoliciesReadLabelsThatWereNotRecorded: of a cluster whose own policies read none nothing is known,
+// and where there was no cluster the policy that wants one fails.
+func TestOtherPoliciesReadLabelsThatWereNotRecorded(t *testing.T) {
+	t.Parallel()
+	labels := rego.NewNamespaces(map[string]map[string]string{"prod": {"tier": "web"}})
+	reading, err := cip.Parse([]byte(signed + "  policy: {type: rego, data: \"package sigstore\\nisCompliant { input.assay.namespaceLabels.tier == \\\"web\\\" }\"}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		namespaces func() *rego.Namespaces
+		want       []string
+	}{
+		"a cluster":  {func() *rego.Namespaces { return labels }, []string{"namespace prod"}},
+		"no cluster": {nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := open(t, setup{record: true, namespaces: tt.namespaces})
+			r.decide(t, r.image("app"))
+			c, _ := r.last(t)
+			same(t, c)
+			judged := judge(t, c, &recording.Policies{Source: rego.Source{Policies: reading.Policies}, Roots: trust.Roots{}})
+			if judged.Decision.Allowed || !slices.Equal(judged.NotRecorded, tt.want) {
+				t.Errorf("got %v, %v, not recorded %q, want it not admitted and not recorded %q", judged.Decision.Reasons, judged.Err, judged.NotRecorded, tt.want)
+			}
+		})
+	}
+}
+
 // TestCapsuleThatContradictsItself answers nothing that it has two answers to, unless
 // it says which question each was for.
 func TestCapsuleThatContradictsItself(t *testing.T) {

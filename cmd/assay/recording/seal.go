@@ -120,14 +120,14 @@ func (s *Sealer) Seal(made rego.Made) (*capsule.Capsule, error) {
 	return out, err
 }
 
-// namespacesOf is what policies read of the namespaces of a cluster. Those of files are among the data.
-// That there were some is a part of how policies in Rego compile.
+// namespacesOf is what policies read of the namespaces of a cluster, nothing where none reads them: other
+// policies that do are then told what is not recorded. Those of files are among the data.
 func namespacesOf(made rego.Made) (json.RawMessage, error) {
 	read := made.Read
-	switch {
-	case made.Set.Source().Namespaces == nil || read == nil && len(made.Set.Raw()) == 0:
+	if made.Set.Source().Namespaces == nil {
 		return nil, nil
-	case read == nil:
+	}
+	if read == nil {
 		read = &rego.Read{}
 	}
 	return json.Marshal(read)
