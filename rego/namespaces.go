@@ -43,22 +43,26 @@ type Read struct {
 // told of by [Engine.Record].
 func (r Read) Namespaces() *Namespaces { return &Namespaces{labels: r.Labels, read: !r.All} }
 
-// object is the document. Only a policy that reads it has it made.
+// object is the document. Only a policy that looks at all of it has it made.
 func (n *Namespaces) object() ast.Object {
-	n.once.Do(func() {
-		n.document = ast.NewObject()
-		for name, labels := range n.labels {
-			if labels == nil && n.read {
-				continue // there was none
-			}
-			object := ast.NewObject()
-			for key, value := range labels {
-				object.Insert(ast.StringTerm(key), ast.StringTerm(value))
-			}
-			n.document.Insert(ast.StringTerm(name), ast.ObjectTerm(ast.Item(ast.StringTerm("labels"), ast.NewTerm(object))))
-		}
-	})
+	n.once.Do(func() { n.document = n.only(slices.Collect(maps.Keys(n.labels))...) })
 	return n.document
+}
+
+// only is the document of those of these names that there are.
+func (n *Namespaces) only(names ...string) ast.Object {
+	out := ast.NewObject()
+	for _, name := range names {
+		if !n.has(name) {
+			continue
+		}
+		object := ast.NewObject()
+		for key, value := range n.labels[name] {
+			object.Insert(ast.StringTerm(key), ast.StringTerm(value))
+		}
+		out.Insert(ast.StringTerm(name), ast.ObjectTerm(ast.Item(ast.StringTerm("labels"), ast.NewTerm(object))))
+	}
+	return out
 }
 
 func (n *Namespaces) has(name string) bool {
@@ -116,6 +120,11 @@ type looking struct {
 // Find notes which namespace is asked for: of a reference to all of them it is all.
 func (l looking) Find(ref ast.Ref) (ast.Value, error) {
 	l.view.note(ref)
+	if len(ref) > 0 {
+		if name, ok := ref[0].Value.(ast.String); ok { // the document has thousands, and this is one of them
+			return l.view.only(string(name)).Find(ref)
+		}
+	}
 	return l.view.object().Find(ref)
 }
 

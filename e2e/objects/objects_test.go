@@ -198,7 +198,8 @@ func testObjects(t *testing.T, c *cluster.Cluster, r *replica) {
 	eventually(t, "settings", func() bool { return r.Objects().Settings.NoMatch == "warn" })
 	c.Kubectl(t, "label", "namespace", "security", "policy.sigstore.dev/include=true")
 	eventually(t, "labels of a namespace", func() bool {
-		return r.Objects().Namespaces["security"]["policy.sigstore.dev/include"] == "true"
+		labels, _ := r.Namespaces()
+		return labels["security"]["policy.sigstore.dev/include"] == "true"
 	})
 
 	apply(t, c, "apiVersion: policy.sigstore.dev/v1alpha1\nkind: TrustRoot\nmetadata: {name: own}\nspec: {remote: {mirror: https://tuf.example.com, root: eyJzaWduYXR1cmVzIjpbXX0=}}")

@@ -31,8 +31,6 @@ type Objects struct {
 	ConfigMaps []cip.ConfigMap
 	// Settings are those of the ConfigMap config-policy-controller.
 	Settings Settings
-	// Namespaces has the labels of each by its name.
-	Namespaces map[string]map[string]string
 	// Refused are the objects that could not be read, sorted.
 	Refused []Refused
 	// Warnings are what a user should know and nobody is refused for.
@@ -40,11 +38,9 @@ type Objects struct {
 	// Seen are the policies and trust roots as the API server has them, sorted by kind and
 	// name: what a status is written on.
 	Seen []Seen
-	// Revision counts the changes of everything but Namespaces and Seen: where it is the
+	// Revision counts the changes of everything but Seen: where it is the
 	// same, the policies need not be compiled anew.
 	Revision uint64
-	// Places counts the changes of Namespaces.
-	Places uint64
 }
 
 // Refused is an object that could not be read.
@@ -91,7 +87,6 @@ type held struct {
 	roots      *kept[rootItem]
 	rego       *kept[own[resource.RegoPolicy]]
 	paths      *kept[own[resource.WorkloadPaths]]
-	namespaces *kept[map[string]string]
 	settings   *kept[settingsItem]
 	secrets    map[Reference]*kept[dependency[cip.Secret]]
 	configMaps map[Reference]*kept[dependency[cip.ConfigMap]]
@@ -101,7 +96,7 @@ type held struct {
 // objects puts together what is held. forbidden says why a reference may not be read, if it
 // may not.
 func (h *held) objects(revision uint64, forbidden func(Reference) string) Objects {
-	out := Objects{Namespaces: maps.Clone(h.namespaces.byName), Revision: revision}
+	out := Objects{Revision: revision}
 	if item, ok := h.settings.byName[SettingsName]; ok {
 		out.Settings = item.serves
 		out.refuse(Refused{Kind: configMapKind, Name: SettingsName, Cause: item.cause, Serving: item.known})
@@ -188,7 +183,7 @@ func dependencies[T any](found map[Reference]*kept[dependency[T]], out *Objects)
 
 // synced says that everything was read once that may be.
 func (h *held) synced(forbidden func(Reference) string) bool {
-	return h.policies.synced && h.owned.synced && h.roots.synced && h.rego.synced && h.paths.synced && h.namespaces.synced && h.settings.synced &&
+	return h.policies.synced && h.owned.synced && h.roots.synced && h.rego.synced && h.paths.synced && h.settings.synced &&
 		len(h.unread(func(r Reference) bool { return forbidden(r) != "" })) == 0
 }
 

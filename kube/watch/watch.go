@@ -2,7 +2,7 @@
 // ImagePolicies, TrustRoots, RegoPolicies, WorkloadPaths, the Secrets and ConfigMaps that they refer to, settings, and the labels of
 // namespaces.
 //
-// [Watcher.Objects] is one moment of all of it, as values of rego/cip and rego/resource. Nothing that cannot
+// [Watcher.Objects] is one moment of all of it but the labels, which [Watcher.Namespaces] has, as values of rego/cip and rego/resource. Nothing that cannot
 // be read is left out: a policy becomes one that denies whatever its old and its new globs
 // match, a RegoPolicy one that fails, a TrustRoot and a Secret serve as they last could be read, and all of them are
 // among [Objects.Refused] with the cause. While the API server cannot be reached all stays
@@ -17,7 +17,6 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -41,10 +40,10 @@ type Watcher struct {
 	health *health
 	poked  chan struct{}
 
-	lock sync.RWMutex // of held and of both counters
-	held held
-	// revision counts the changes of all but the namespaces, whose own counter is places.
-	revision, places uint64
+	lock     sync.RWMutex // of held and of revision
+	held     held
+	revision uint64 // counts the changes
+	places   *places
 
 	watched   map[Reference]context.CancelFunc // Run's own
 	followed  uint64                           // the revision that watched is of, plus one
@@ -63,23 +62,21 @@ func New(client *kube.Client, log *slog.Logger) *Watcher {
 		roots:      keep(w, readRoot, rootItem.same),
 		rego:       keep(w, readOwn(resource.RegoPolicyKind, resource.ParseRegoPolicy, refusedRego), own[resource.RegoPolicy].same),
 		paths:      keep(w, readOwn(resource.WorkloadPathsKind, resource.ParseWorkloadPaths, refusedPaths), own[resource.WorkloadPaths].same),
-		namespaces: keep(w, readNamespace, maps.Equal[map[string]string]),
 		settings:   keep(w, readSettings, settingsItem.same),
 		secrets:    map[Reference]*kept[dependency[cip.Secret]]{},
 		configMaps: map[Reference]*kept[dependency[cip.ConfigMap]]{},
 	}
 	w.held.owned.named = fullName
-	w.held.namespaces.changes = &w.places
+	w.places = newPlaces(func() {
+		if !w.Synced() { // after that Run has nothing to do with them
+			w.poke()
+		}
+	})
 	return w
 }
 
 func keep[T any](w *Watcher, read func(*unstructured.Unstructured, T) T, same func(T, T) bool) *kept[T] {
 	return &kept[T]{lock: &w.lock, read: read, same: same, changes: &w.revision, poke: w.poke, byName: map[string]T{}}
-}
-
-// readNamespace keeps the labels of a namespace.
-func readNamespace(object *unstructured.Unstructured, _ map[string]string) map[string]string {
-	return object.GetLabels()
 }
 
 // poke wakes Run.
@@ -91,7 +88,7 @@ func (w *Watcher) poke() {
 }
 
 // Run watches until ctx ends, and is called once. It calls changed when everything was read for the first
-// time and after each change since, from one goroutine; a burst of changes is one call,
+// time and after each change since, but for namespaces, from one goroutine; a burst of changes is one call,
 // a second after it began at the latest.
 func (w *Watcher) Run(ctx context.Context, changed func()) {
 	// The library would log on its own, and not only what may be logged.
@@ -101,7 +98,7 @@ func (w *Watcher) Run(ctx context.Context, changed func()) {
 	w.start(ctx, kube.TrustRoots(), w.held.roots)
 	w.start(ctx, kube.RegoPolicies(), w.held.rego)
 	w.start(ctx, kube.WorkloadPaths(), w.held.paths)
-	w.start(ctx, kube.Namespaces(), w.held.namespaces)
+	w.start(ctx, kube.Namespaces(), w.places.kept)
 	w.startOne(ctx, Reference{Kind: configMapKind, Name: SettingsName}, w.held.settings)
 
 	timer := time.NewTimer(late)
@@ -244,13 +241,12 @@ func (w *Watcher) publish() bool {
 		}
 		return w.health.forbidden(w.nameOf(r))
 	}
-	if before == nil && !w.held.synced(forbidden) {
+	if before == nil && (!w.places.synced() || !w.held.synced(forbidden)) {
 		return false
 	}
 	now := w.held.objects(w.revision, forbidden)
-	now.Places = w.places
 	w.published.Store(&now)
-	return before == nil || before.Revision != now.Revision || before.Places != now.Places || !slices.Equal(before.Refused, now.Refused)
+	return before == nil || before.Revision != now.Revision || !slices.Equal(before.Refused, now.Refused)
 }
 
 // Synced says that policies of every kind, trust roots, namespaces, settings and what policies refer to

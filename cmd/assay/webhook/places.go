@@ -13,13 +13,13 @@ type places struct {
 	made *rego.Namespaces
 }
 
-// namespaces are those of the cluster now.
+// namespaces are those of the cluster now, whatever is loading.
 func (c *cluster) namespaces() *rego.Namespaces {
-	objects := c.watcher.Objects()
-	c.places.mu.Lock()
+	c.places.mu.Lock() // asked within it: who waited gets no older ones than who went before
 	defer c.places.mu.Unlock()
-	if c.places.made == nil || c.places.of != objects.Places {
-		c.places.made, c.places.of = rego.NewNamespaces(objects.Namespaces), objects.Places
+	labels, of := c.watcher.Namespaces()
+	if c.places.made == nil || c.places.of != of {
+		c.places.made, c.places.of = rego.NewNamespaces(labels), of
 	}
 	return c.places.made
 }
