@@ -37,7 +37,7 @@ type Text struct {
 	inline   map[string]*inline.Module // by the name that compiled policies use
 	raw      *raw.Policies
 	load     *once.Load            // nil makes everything anew
-	places   bool                  // a ClusterImagePolicy reads the labels of namespaces
+	readers  readers               // of the labels of namespaces
 	late     map[string]cip.Policy // with the gaps for what is not compiled yet
 }
 
@@ -59,7 +59,7 @@ func modules(ctx context.Context, policies []cip.Policy, load *once.Load, placed
 	var errs []error
 	for _, p := range policies {
 		if compile.ReadsNamespaces(p) {
-			if out.places = true; !placed {
+			if out.readers.add(p.Namespace); !placed {
 				p = unplaced(p)
 			}
 		}
@@ -79,11 +79,6 @@ func modules(ctx context.Context, policies []cip.Policy, load *once.Load, placed
 	slices.Sort(out.V0)
 	slices.Sort(out.Warnings)
 	return out, nil
-}
-
-// namespaced says that a policy reads the labels of namespaces.
-func (t *Text) namespaced() bool {
-	return t.places || slices.ContainsFunc(t.raw.All(), (*raw.Policy).ReadsNamespaces)
 }
 
 // unplaced has all fail that could read labels of namespaces.
@@ -253,6 +248,9 @@ func (t *Text) AddRaw(ctx context.Context, source Source) error {
 		return err
 	}
 	for _, p := range t.raw.All() {
+		if p.ReadsNamespaces() {
+			t.readers.add("")
+		}
 		if failure := p.Failure(); failure != nil {
 			t.Warnings = append(t.Warnings, fmt.Sprintf("policy %s: fails whatever it judges: %s", p.Name, failure.Message))
 		}

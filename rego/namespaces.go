@@ -70,6 +70,29 @@ func (n *Namespaces) has(name string) bool {
 	return ok && (labels != nil || !n.read)
 }
 
+// readers are whose policies read the labels of namespaces. The zero value is nobody.
+type readers struct {
+	everywhere bool            // the installation, whose policies judge all reviews
+	of         map[string]bool // namespaces, whose own ImagePolicies judge theirs alone
+}
+
+// add has the policies of a namespace among them, or with an empty name those of the installation.
+func (r *readers) add(namespace string) {
+	if namespace == "" {
+		r.everywhere = true
+		return
+	}
+	if r.of == nil {
+		r.of = map[string]bool{}
+	}
+	r.of[namespace] = true
+}
+
+func (r readers) any() bool { return r.everywhere || len(r.of) > 0 }
+
+// in says whether a policy that judges in a namespace reads labels.
+func (r readers) in(namespace string) bool { return r.everywhere || r.of[namespace] }
+
 // namespacesRef is where the document stands.
 func namespacesRef() ast.Ref {
 	return ast.Ref{ast.DefaultRootDocument, ast.StringTerm("assay"), ast.StringTerm("namespaces")}
@@ -78,6 +101,7 @@ func namespacesRef() ast.Ref {
 // view is what one decision sees of namespaces, and notes what it read.
 type view struct {
 	*Namespaces
+	readers readers
 
 	mu         sync.Mutex
 	names      map[string]bool
@@ -90,13 +114,13 @@ func (s *Set) look() *view {
 	if s.namespaces == nil {
 		return nil
 	}
-	return &view{Namespaces: s.namespaces(), names: map[string]bool{}, unrecorded: map[string]bool{}}
+	return &view{Namespaces: s.namespaces(), readers: s.readers, names: map[string]bool{}, unrecorded: map[string]bool{}}
 }
 
-// about is nil where the namespace of what is judged is known: a policy that denies by a label would
-// find none. A namespace that is created is none yet.
+// about is nil where the namespace of what is judged is known, or no policy that judges there reads labels: one
+// that denies by a label would find none. A namespace that is created is none yet.
 func (v *view) about(whose Workload, review *review) error {
-	if v == nil || whose.Namespace == "" || review.isOf("Namespace") {
+	if v == nil || whose.Namespace == "" || review.isOf("Namespace") || !v.readers.in(whose.Namespace) {
 		return nil
 	}
 	v.note(ast.Ref{ast.StringTerm(whose.Namespace)})

@@ -1,6 +1,7 @@
 package rego_test
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"sync/atomic"
@@ -108,6 +109,44 @@ func TestWhoReadsNoLabelsAsksForNone(t *testing.T) {
 	})
 	if reasons, _ := judge(t, r, reviewIn(t, "shop")); len(reasons) > 0 || c.asked.Load() > 0 {
 		t.Errorf("got %q and asked %d times, want neither", reasons, c.asked.Load())
+	}
+}
+
+// TestWhoReadsLabelsOfOneNamespaceDeniesInNoOther: its ImagePolicy judges nothing else, and whoever writes it
+// must not have others denied.
+func TestWhoReadsLabelsOfOneNamespaceDeniesInNoOther(t *testing.T) {
+	t.Parallel()
+	own := strings.NewReplacer("policy.sigstore.dev/v1beta1", "policy.assay.dev/v1alpha1", "ClusterImagePolicy", "ImagePolicy", "{name: reads}", "{name: reads, namespace: shop}").
+		Replace(static("reads", "**", "pass", shownLabels))
+	for name, tt := range map[string]struct {
+		more       string
+		modules    map[string]string
+		everywhere bool
+	}{
+		"alone":                     {"", nil, false},
+		"beside one of the cluster": {static("all", "**", "pass", shownLabels), nil, true},
+		"beside plain Rego":         {"", map[string]string{"frozen.rego": "package policies.frozen\n\ndeny contains \"f\" if data.assay.namespaces[input.request.namespace].labels.frozen\n"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var c cluster
+			r := open(t, openWorld(t, "images: {}"), setup{policies: static("p", "**", "pass", "") + own + tt.more, modules: tt.modules, namespaces: c.namespaces})
+			c.is(map[string]map[string]string{"other": {"frozen": "yes"}})
+			const unknown = "its labels are not known"
+			if _, err := r.Decide(t.Context(), reviewIn(t, "shop")); err == nil || !strings.Contains(err.Error(), "namespace shop: "+unknown) {
+				t.Errorf("its own namespace: got %v, want no decision", err)
+			}
+			for call, ask := range map[string]func(context.Context, []byte) (rego.Decision, error){"decide": r.Decide, "mutate": r.Mutate} {
+				decision, err := ask(t.Context(), reviewIn(t, "new"))
+				if refused := err != nil && strings.Contains(err.Error(), "namespace new: "+unknown); refused != tt.everywhere || !refused && (err != nil || !decision.Allowed) {
+					t.Errorf("%s in another namespace: got %v, %v, want it refused: %v", call, decision, err, tt.everywhere)
+				}
+			}
+			c.is(map[string]map[string]string{"shop": {"frozen": "yes"}})
+			if reasons, _ := judge(t, r, reviewIn(t, "shop")); len(reasons) == 0 {
+				t.Error("got it admitted where its label is, want it denied")
+			}
+		})
 	}
 }
 

@@ -91,7 +91,8 @@ type Set struct {
 	raw        *raw.Policies
 	open       func(about Workload) Answers
 	namespaces func() *Namespaces // nil where no policy reads them
-	reachable  []string           // registries that policies in plain Rego may ask besides
+	readers    readers
+	reachable  []string // registries that policies in plain Rego may ask besides
 	prepared
 }
 
@@ -144,7 +145,7 @@ func Compile(ctx context.Context, source Source) (*Set, error) {
 		hash: hashOf(text, source), policies: text.policies, warnings: slices.Concat(text.Warnings, unmatched(source, text.raw)),
 		uncompiled: text.Uncompiled, inline: text.inline, raw: text.raw, reachable: source.Registries, open: source.Open,
 	}
-	if text.namespaced() {
+	if set.readers = text.readers; set.readers.any() {
 		set.namespaces = namespaces
 	}
 	before := source.Before
