@@ -75,40 +75,38 @@ type filler struct {
 type object struct{ namespace, name string }
 
 func newFiller(r *Resolver, sources Sources) *filler {
-	f := &filler{resolver: r, place: sources.Place, secrets: map[object]cip.Secret{}, configMaps: map[object]cip.ConfigMap{}, elsewhere: map[string]string{}}
-	// What is in files is found as a file says where it is. What a namespace of a cluster has
-	// is found by its own policies alone: to no other is it even a wrong place.
-	for _, secret := range sources.Secrets {
-		if secret.Namespace != "" {
-			f.secrets[object{secret.Namespace, secret.Name}] = secret
-		}
-		if secret.System() {
-			f.secrets[object{"", secret.Name}] = secret
-			continue
-		}
-		f.elsewhere["secret "+secret.Name] = secret.Namespace
-	}
-	for _, configMap := range sources.ConfigMaps {
-		if configMap.Namespace != "" {
-			f.configMaps[object{configMap.Namespace, configMap.Name}] = configMap
-		}
-		if configMap.System() {
-			f.configMaps[object{"", configMap.Name}] = configMap
-			continue
-		}
-		f.elsewhere["configmap "+configMap.Name] = configMap.Namespace
-	}
-	for _, secret := range sources.Owned.Secrets {
-		if secret.Namespace != "" {
-			f.secrets[object{secret.Namespace, secret.Name}] = secret
-		}
-	}
-	for _, configMap := range sources.Owned.ConfigMaps {
-		if configMap.Namespace != "" {
-			f.configMaps[object{configMap.Namespace, configMap.Name}] = configMap
-		}
-	}
+	f := &filler{resolver: r, place: sources.Place, elsewhere: map[string]string{}}
+	f.secrets = placed(sources.Secrets, sources.Owned.Secrets, func(s cip.Secret) (object, bool) {
+		return object{s.Namespace, s.Name}, s.System()
+	}, func(of object) { f.elsewhere["secret "+of.name] = of.namespace })
+	f.configMaps = placed(sources.ConfigMaps, sources.Owned.ConfigMaps, func(c cip.ConfigMap) (object, bool) {
+		return object{c.Namespace, c.Name}, c.System()
+	}, func(of object) { f.elsewhere["configmap "+of.name] = of.namespace })
 	return f
+}
+
+// placed are Secrets or ConfigMaps by what means them. One of a file is found as the file says
+// where it is. What a namespace of a cluster has is found by its own policies alone: to no
+// other is it even a wrong place.
+func placed[T any](files, owned []T, at func(T) (of object, system bool), elsewhere func(object)) map[object]T {
+	out := map[object]T{}
+	own := func(value T) (of object, system bool) {
+		if of, system = at(value); of.namespace != "" {
+			out[of] = value
+		}
+		return of, system
+	}
+	for _, value := range files {
+		if of, system := own(value); system {
+			out[object{"", of.name}] = value
+		} else {
+			elsewhere(of)
+		}
+	}
+	for _, value := range owned {
+		own(value)
+	}
+	return out
 }
 
 func (f *filler) fill(p *cip.Policy) {

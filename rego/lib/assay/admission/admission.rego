@@ -169,11 +169,16 @@ _of_namespace(name, namespace) := names if {
 # title: Covering policies
 # description: |
 #   The policies that count as the match which an image has to have. Those of a
-#   namespace, NAMESPACE/NAME, are not among them: they tighten, and admit nothing.
+#   namespace are not among them: they tighten, and admit nothing.
 covering(name) := {policy |
 	some policy in matched[name]
-	not contains(policy, "/")
+	not namespaced(policy)
 }
+
+# METADATA
+# title: Namespaced
+# description: Whether a policy is that of a namespace, by its name NAMESPACE/NAME.
+namespaced(policy) if contains(policy, "/")
 
 # METADATA
 # title: Other name

@@ -55,7 +55,7 @@ of(name) := array.slice(array.concat(_other_resources(name), _other_globs(name))
 
 _other_resources(name) := [node |
 	some policy, source in data.assay.sources
-	not contains(policy, "/") # it would cover nothing
+	not admission.namespaced(policy) # it would cover nothing
 	_first_glob(source.images, name) >= 0
 	count(source.match) > 0
 	i := sort([[count(_differences(entry)), i] | some i, entry in source.match])[0][1]
@@ -127,7 +127,7 @@ _other_globs(name) := [node |
 _ranked(name) := [near |
 	words := split(split(name, "@")[0], "/")
 	some policy, source in data.assay.sources
-	not contains(policy, "/") # it would cover nothing
+	not admission.namespaced(policy) # it would cover nothing
 	not _first_glob(source.images, name)
 	near := sort([[0 - common, policy, i] |
 		some i, pattern in array.slice(source.images, 0, _most_globs)
