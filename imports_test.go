@@ -130,6 +130,9 @@ func rooms() []room {
 		ours: []string{"rego"},
 		owns: []string{opa + "plugins/...", opa + "storage/..."},
 	}, {
+		name:  "rego/bundle/fresh", // the order of revisions, and the file of floors
+		never: []string{"net", "net/http/..."},
+	}, {
 		name:  "builtins", // what Rego may call
 		ours:  []string{"rego/cip", "builtins/cue", "builtins/declare", "builtins/exchange", "builtins/observe", "builtins/oci", "builtins/pure", "builtins/sigstore", "predicate"},
 		owns:  []string{opa + "ast", opa + "types", opa + "topdown/..."},
