@@ -173,6 +173,10 @@ func rooms() []room {
 		ours: []string{"builtins/oci"},
 		owns: []string{"go.yaml.in/yaml/v3"},
 	}, {
+		name: "builtins/oci/artifact", // a bundle as an image: pushed, pulled, and never judged
+		ours: []string{"builtins/oci", "builtins/oci/registries"},
+		owns: []string{ggcr + "v1/...", ggcr + "authn"},
+	}, {
 		name:  "builtins/oci/layers", // files out of tars: bytes in, facts out
 		ours:  []string{"builtins/oci"},
 		owns:  []string{"github.com/klauspost/compress/zstd"},

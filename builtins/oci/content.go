@@ -144,6 +144,20 @@ func (c *Client) Blob(ctx context.Context, cred Credentials, ref string) ([]byte
 	return body, err
 }
 
+// Layer reads the layer that d describes, up to the bound, from the repository of the digest reference ref. It is read
+// for its caller alone, and kept for nobody.
+func (c *Client) Layer(ctx context.Context, cred Credentials, ref string, d manifest.Descriptor, most int64) ([]byte, error) {
+	r, err := pinned(cred, ref, "layer")
+	if err != nil {
+		return nil, err
+	}
+	what := "layer of " + r.Name
+	if refused := d.Check(what, min(most, c.maxInFlight)); refused != nil {
+		return nil, refused
+	}
+	return c.getDigest(ctx, cred, r, d.Digest, request{path: "blobs/" + d.Digest, most: d.Size, exact: true, what: what})
+}
+
 // Configs reads the config files of all images that the digest reference ref leads to: its own, or those of all
 // manifests below an index. They come by platform, as v1.Platform writes it (linux/arm/v7), and in the form that
 // policy-controller shows them to its policies: the fields of v1.ConfigFile and no others. One that cannot be had is
