@@ -100,6 +100,11 @@ func rooms() []room {
 		name:  "rego/bundle/fresh", // the order of revisions, and the file of floors
 		never: []string{"net", "net/http/..."},
 	}, {
+		name:  "rego/bundle/archive", // a bundle as a file: extracts nothing, asks nobody
+		ours:  []string{"rego/cip"},
+		owns:  []string{opa + "ast", opa + "bundle", opa + "util", "sigs.k8s.io/json"},
+		never: []string{"net", "net/http/...", "os/..."},
+	}, {
 		name:  "builtins", // what Rego may call
 		ours:  []string{"rego/cip", "builtins/cue", "builtins/declare", "builtins/exchange", "builtins/observe", "builtins/oci", "builtins/pure", "builtins/sigstore", "predicate"},
 		owns:  []string{opa + "ast", opa + "types", opa + "topdown/..."},
