@@ -41,6 +41,9 @@ func families(t *testing.T) (out []family) {
 	seen := telemetry.New(registerer)
 	seen.WatchCache("answers", &keep.Looked{})
 	seen.WatchRoots(func() []telemetry.Root { return []telemetry.Root{{Name: "r", Expires: time.Unix(1, 0)}} })
+	seen.WatchBundles(func() []telemetry.Bundle {
+		return []telemetry.Bundle{{Name: "b", Revision: "1", Expires: time.Unix(1, 0)}}
+	}, func() telemetry.Activations { return telemetry.Activations{} })
 	no, none := func() bool { return false }, func() uint64 { return 0 }
 	seen.WatchCluster(telemetry.Cluster{Synced: no, Leading: no, Stale: func() []time.Time { return nil }, Dropped: none, Limited: none})
 	documents, err := cip.Parse([]byte(warnsAlone))

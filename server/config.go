@@ -113,6 +113,10 @@ type Config struct {
 	// PolicyDefault gives the patch for /policies/default; without it there is no such
 	// route.
 	PolicyDefault Decider
+	// Mounted are handlers of others. Token is what those send who have no client
+	// certificate; it is asked in every request, and nil is none.
+	Mounted []Mounted
+	Token   func() (string, error)
 	// Ready returns the checks of /readyz, in the order in which they are shown.
 	// It is called for every probe and must not wait.
 	Ready func() []Check
@@ -191,9 +195,9 @@ func (c Config) check() error {
 	case c.InsecurePlainHTTP && (c.TLS.CertFile != "" || c.TLS.KeyFile != "" || c.TLS.Source != nil || c.TLS.asksClients()):
 		return errors.New("server: got TLS files and InsecurePlainHTTP, want one of them")
 	case !c.InsecurePlainHTTP:
-		return c.TLS.check()
+		return errors.Join(c.TLS.check(), c.checkMounted())
 	default:
-		return nil
+		return c.checkMounted()
 	}
 }
 

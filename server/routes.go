@@ -32,6 +32,7 @@ func (s *Server) routes() http.Handler {
 			e.POST("/"+w.name, w.serve)
 		}
 	}
+	s.mount(e)
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	e.GET("/readyz", s.readyz)
 	e.GET("/metrics", echo.WrapHandler(s.metrics.handler()))

@@ -30,6 +30,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/start"
 	"github.com/assay-dev/assay/cmd/assay/suite"
 	"github.com/assay-dev/assay/cmd/assay/webhook"
+	"github.com/assay-dev/assay/rego/bundle"
 )
 
 // The exit codes.
@@ -41,6 +42,7 @@ const (
 
 func main() {
 	builtins.Register()
+	bundle.Register()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)

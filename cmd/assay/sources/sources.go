@@ -249,7 +249,7 @@ func (f Files) Documents() (map[string]any, error) {
 			for _, part := range slices.Backward(document.At) {
 				object = map[string]any{part: object}
 			}
-			err = merge(out, object, "data")
+			err = Merge(out, object, "data")
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", document.Path, err))
@@ -284,8 +284,8 @@ func (d Document) read() (map[string]any, int, error) {
 	return object, len(encoded), nil
 }
 
-// merge puts one document into another. Two must not say anything of the same.
-func merge(into, from map[string]any, path string) error {
+// Merge puts one document into another. Two must not say anything of the same.
+func Merge(into, from map[string]any, path string) error {
 	for name, value := range from {
 		before, taken := into[name]
 		if !taken {
@@ -297,7 +297,7 @@ func merge(into, from map[string]any, path string) error {
 		if !ok || !also {
 			return fmt.Errorf("%s.%s is in another data document too", path, name)
 		}
-		if err := merge(one, other, path+"."+name); err != nil {
+		if err := Merge(one, other, path+"."+name); err != nil {
 			return err
 		}
 	}

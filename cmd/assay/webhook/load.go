@@ -62,11 +62,21 @@ func (r *reloader) keepLoading(ctx context.Context) {
 // load reads policies and lets them serve. It returns what serves, nothing where that was refused.
 func (r *reloader) load(ctx context.Context, read func(context.Context) (*wiring.Documents, error)) (*rego.Set, *wiring.Documents) {
 	documents, set, err := r.compiled(ctx, read)
+	if err == nil {
+		err = r.emptied(set, documents)
+	}
 	if err != nil {
 		r.log.Error("policies refused, the last good set serves", "error", err)
 		r.took(nil, err)
 		return nil, nil
 	}
+	r.take(set, documents)
+	return set, documents
+}
+
+// take lets policies serve.
+func (r *reloader) take(set *rego.Set, documents *wiring.Documents) {
+	r.loads++
 	// An unchanged set stays, with the answers it knows; no poll is worth a line.
 	generation := set.Hash() + documents.Generation()
 	changed := generation != r.generation
@@ -89,7 +99,6 @@ func (r *reloader) load(ctx context.Context, read func(context.Context) (*wiring
 		r.warn(warnings)
 		r.log.Info("policies loaded", "policies", policiesOf(set), "hash", set.Hash())
 	}
-	return set, documents
 }
 
 // compiled reads and compiles. A panic over what somebody wrote is a refusal: whoever serves
@@ -99,10 +108,8 @@ func (r *reloader) compiled(ctx context.Context, read func(context.Context) (*wi
 	if documents, err = read(ctx); err != nil {
 		return nil, nil, err
 	}
-	if set, err = r.compileInTime(ctx, documents); err != nil {
-		return nil, nil, err
-	}
-	return documents, set, r.emptied(set, documents)
+	set, err = r.compileInTime(ctx, documents)
+	return documents, set, err
 }
 
 // compileInTime compiles policies, and does not wait for ever. OPA's compiler looks at no

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
@@ -29,7 +30,8 @@ type reloader struct {
 	engine  *rego.Engine
 	// telemetry is told of decisions; nil is nobody.
 	telemetry *telemetry.Telemetry
-	cluster   *cluster      // nil where all policies are in files
+	cluster   *cluster      // nil where no policies are objects of one
+	bundles   *bundles      // nil where no policies are in bundles
 	wake      chan struct{} // tells keepTrust that other roots are wanted now
 	again     chan struct{} // tells keepLoading that a load would get further now
 	// compile compiles policies beside the set that serves.
@@ -37,6 +39,7 @@ type reloader struct {
 	compiling chan struct{} // full while they are, also past the time for it
 
 	loading    sync.Mutex // held while policies are read: files and objects change beside each other
+	loads      uint64     // how often something else was let serve
 	inFiles    int        // policies of files among those that serve
 	generation string     // of the set that serves: policies and trust roots
 	revision   uint64     // of the objects of the cluster that were read last
@@ -98,27 +101,44 @@ func (r *reloader) warn(warnings []string) {
 func (r *reloader) reload(ctx context.Context) {
 	r.loading.Lock()
 	defer r.loading.Unlock()
-	if r.cluster == nil {
-		r.load(ctx, r.wiring.Read)
-		return
-	}
-	if !r.cluster.watcher.Synced() {
+	r.reloadLocked(ctx)
+}
+
+func (r *reloader) reloadLocked(ctx context.Context) {
+	read, objects := r.reading()
+	if r.cluster != nil && objects == nil {
 		return // nothing to judge by yet: reviews are denied
 	}
-	objects := r.cluster.watcher.Objects()
-	if set, documents := r.load(ctx, func(ctx context.Context) (*wiring.Documents, error) {
-		return r.wiring.ReadCluster(ctx, objects)
-	}); set != nil {
-		r.revision, r.outcomes, r.serving, r.named = objects.Revision, documents.Outcomes(set), versionsOf(objects), documents.Named
-		r.mu.Lock()
-		first := !r.loaded
-		r.loaded = true
-		r.mu.Unlock()
-		if first {
-			r.hurry()
-		}
+	set, documents := r.load(ctx, read)
+	if objects == nil {
+		return
 	}
-	r.tell(objects)
+	if set != nil {
+		r.tookObjects(*objects, set, documents)
+	}
+	r.tell(*objects)
+}
+
+// reading is how policies are read now, and the objects of the cluster among them, nil where
+// there are none or they are not known yet.
+func (r *reloader) reading() (read func(context.Context) (*wiring.Documents, error), objects *watch.Objects) {
+	if r.cluster == nil || !r.cluster.watcher.Synced() {
+		return r.wiring.Read, nil
+	}
+	seen := r.cluster.watcher.Objects()
+	return func(ctx context.Context) (*wiring.Documents, error) { return r.wiring.ReadCluster(ctx, seen) }, &seen
+}
+
+// tookObjects notes that objects of the cluster are among what serves.
+func (r *reloader) tookObjects(objects watch.Objects, set *rego.Set, documents *wiring.Documents) {
+	r.revision, r.outcomes, r.serving, r.named = objects.Revision, documents.Outcomes(set), versionsOf(objects), documents.Named
+	r.mu.Lock()
+	first := !r.loaded
+	r.loaded = true
+	r.mu.Unlock()
+	if first {
+		r.hurry()
+	}
 }
 
 // tell says in the cluster what became of objects.
@@ -190,11 +210,16 @@ func (r *reloader) isLoaded() bool {
 // decide is how an engine decides.
 type decide func(ctx context.Context, review []byte) (rego.Decision, error)
 
-// gated denies until the objects of the cluster are among what serves.
+// gated denies until all policies are among what serves that are to be.
 func (r *reloader) gated(decide decide) decide {
 	return func(ctx context.Context, review []byte) (rego.Decision, error) {
-		if !r.isLoaded() {
+		if r.cluster != nil && !r.isLoaded() {
 			return rego.Decision{Reasons: []string{"the policies of the cluster are not loaded yet: try again"}}, nil
+		}
+		if r.bundles != nil {
+			if cause := r.bundles.denies(time.Now()); cause != "" {
+				return rego.Decision{Reasons: []string{cause}}, nil
+			}
 		}
 		return decide(ctx, review)
 	}

@@ -16,12 +16,14 @@ import (
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/kube/watch"
+	"github.com/assay-dev/assay/rego/bundle"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/server"
 )
 
 func TestMain(m *testing.M) {
 	builtins.Register()
+	bundle.Register()
 	os.Exit(m.Run())
 }
 

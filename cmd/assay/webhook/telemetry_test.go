@@ -225,7 +225,7 @@ func serving(t *testing.T, w *world.World, log io.Writer, traces string) (url st
 	config := server.Config{
 		Addr: "127.0.0.1:0", InsecurePlainHTTP: true, DrainDelay: 1, Logger: slog.New(slog.NewJSONHandler(log, nil)),
 	}
-	running, err := listen(t.Context(), flags, clusterFlags{}, config, telemetry.Export{
+	running, err := listen(t.Context(), flags, clusterFlags{}, bundleFlags{}, config, telemetry.Export{
 		Endpoint: traces, Getenv: func(string) string { return "" },
 	})
 	if err != nil {

@@ -28,6 +28,7 @@ import (
 func Command(version string) *cobra.Command {
 	var flags wiring.Flags
 	var in clusterFlags
+	var from bundleFlags
 	var config server.Config
 	export := telemetry.Export{Version: version}
 	cmd := &cobra.Command{
@@ -37,13 +38,14 @@ func Command(version string) *cobra.Command {
 			"they change; a policy set that does not compile leaves the last good one in place.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return serve(cmd.Context(), flags, in, config, export, cmd.ErrOrStderr())
+			return serve(cmd.Context(), flags, in, from, config, export, cmd.ErrOrStderr())
 		},
 	}
 	// Whoever may create a Pod chooses which hosts the webhook dials.
 	flags.Add(cmd, false)
 	flags.Record.Add(cmd, true)
 	in.add(cmd)
+	from.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&flags.Mutate, "mutate", "pods", "whose tags /mutate pins to digests: pods, all or none; templates that it leaves alone are judged by the digests of their tags")
 	f.DurationVar(&flags.TUF.Every, "trust-refresh", refreshTrust, "how often trust roots are refreshed from their TUF repositories; at least 1s")
@@ -60,13 +62,13 @@ func Command(version string) *cobra.Command {
 	return cmd
 }
 
-func serve(ctx context.Context, flags wiring.Flags, in clusterFlags, config server.Config, export telemetry.Export, stderr io.Writer) error {
+func serve(ctx context.Context, flags wiring.Flags, in clusterFlags, from bundleFlags, config server.Config, export telemetry.Export, stderr io.Writer) error {
 	if config.Timeout > server.LongestTimeout {
 		return fmt.Errorf("--timeout: got %s, want at most %s: no API server waits longer", config.Timeout, server.LongestTimeout)
 	}
 	keepWithin(ownMemory, os.Getenv)
 	config.Logger = slog.New(slog.NewJSONHandler(stderr, nil))
-	running, err := listen(ctx, flags, in, config, export)
+	running, err := listen(ctx, flags, in, from, config, export)
 	if err != nil {
 		return err
 	}
@@ -90,10 +92,10 @@ type Webhook struct {
 // Listen reads policies and certificates and opens the socket.
 func Listen(ctx context.Context, flags wiring.Flags, config server.Config, version string) (*Webhook, error) {
 	nobody := func(string) string { return "" } // the environment is that of serve
-	return listen(ctx, flags, clusterFlags{}, config, telemetry.Export{Version: version, Getenv: nobody})
+	return listen(ctx, flags, clusterFlags{}, bundleFlags{}, config, telemetry.Export{Version: version, Getenv: nobody})
 }
 
-func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, config server.Config, export telemetry.Export) (*Webhook, error) {
+func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, from bundleFlags, config server.Config, export telemetry.Export) (*Webhook, error) {
 	config.Metrics = server.NewMetrics(export.Version)
 	tags, err := flags.Tags()
 	if err != nil {
@@ -102,7 +104,10 @@ func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, config ser
 	if err := checkRefresh(flags.TUF.Every); err != nil {
 		return nil, err
 	}
-	flags.Cluster = in.wanted()
+	if err := from.check(); err != nil {
+		return nil, err
+	}
+	flags.Cluster, flags.Bundles = in.wanted(), from.config != ""
 	w, err := wiring.New(flags, tags, config.Timeout)
 	if err != nil {
 		return nil, err
@@ -130,6 +135,11 @@ func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, config ser
 	if err := r.start(ctx); err != nil {
 		return nil, err
 	}
+	if flags.Bundles {
+		if r.bundles, err = from.open(ctx, r, &config, export.Version); err != nil {
+			return nil, err
+		}
+	}
 	out := &Webhook{reloader: r, watch: watch, cluster: r.cluster, endTraces: endTraces}
 	if flags.Record.Dir != "" {
 		out.recorder = recording.NewRecorder(flags.Record, w.Sealer(export.Version), config.Logger, func(result recording.Result) {
@@ -138,7 +148,7 @@ func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, config ser
 		r.engine.Record(out.recorder.Take)
 	}
 	r.answers(&config)
-	if out.server, err = server.New(config); err != nil {
+	if out.server, err = server.New(config); err != nil { //nolint:contextcheck // requests have theirs
 		return nil, err
 	}
 	return out, out.server.Listen()
@@ -148,7 +158,7 @@ func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, config ser
 func (r *reloader) answers(config *server.Config) {
 	config.Ready = r.checks
 	if r.cluster == nil {
-		config.Validate, config.Mutate = decider(r.engine.Decide), decider(r.engine.Mutate)
+		config.Validate, config.Mutate = decider(r.gated(r.engine.Decide)), decider(r.gated(r.engine.Mutate))
 		return
 	}
 	config.Validate = decider(r.cluster.told(r.gated(r.engine.Decide)))
@@ -174,6 +184,9 @@ func (w *Webhook) Run(ctx context.Context) error {
 	}
 	if w.cluster != nil {
 		background.Go(func() { w.cluster.run(watching, func() { w.reloader.changed(watching) }) })
+	}
+	if w.reloader.bundles != nil {
+		background.Go(func() { w.reloader.keepBundles(watching) })
 	}
 	err := w.server.Run(ctx)
 	stop()
@@ -224,8 +237,12 @@ func (r *reloader) checks() []server.Check {
 		notes = slices.Insert(notes, 0, trust.Note)
 	}
 	trust.Note = strings.Join(notes, "; ")
-	if r.cluster != nil {
-		return []server.Check{policies, trust, r.cluster.check(r.loaded)}
+	checks := []server.Check{policies, trust}
+	if r.bundles != nil {
+		checks = append(checks, r.bundles.check())
 	}
-	return []server.Check{policies, trust}
+	if r.cluster != nil {
+		checks = append(checks, r.cluster.check(r.loaded))
+	}
+	return checks
 }

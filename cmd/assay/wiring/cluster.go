@@ -96,7 +96,7 @@ func contested(file, object cip.Policy) cip.Policy {
 			Mode: cip.ModeEnforce, Authorities: []cip.Authority{{Name: "authority-0"}},
 			Images: slices.Concat(file.Spec.Images, object.Spec.Images),
 		},
-		Gaps: map[string]string{"spec.authorities[0]": "there are two policies of that name, one in the files and one in the cluster"},
+		Gaps: map[string]string{"spec.authorities[0]": "there are two policies of that name, one in the files or a bundle and one in the cluster"},
 	}
 }
 

@@ -46,6 +46,10 @@ type Documents struct {
 	load *once.Load
 	// unread says which CUE of a policy cannot be read, and why, by its name and path.
 	unread map[string]map[string]string
+	// bundled are the policies that bundles brought, by kind and name, and v0 says that Rego
+	// of theirs is v0.
+	bundled map[string]bool
+	v0      bool
 }
 
 // ReadDocuments reads files, and what directories stand for. All that is wrong is
@@ -74,6 +78,11 @@ func (d *Documents) read(file string) error {
 	if err != nil {
 		return err
 	}
+	return d.add(file, data)
+}
+
+// add adds the resources in a text, which stands at a place.
+func (d *Documents) add(file string, data []byte) error {
 	parsed, err := cip.Parse(data)
 	if err != nil {
 		return err
@@ -132,7 +141,7 @@ func (d *Documents) read(file string) error {
 // InFiles counts the policies that files have.
 func (d *Documents) InFiles() (n int) {
 	for _, policy := range d.Policies {
-		if d.names[policy.String()] != "" {
+		if d.names[policy.String()] != "" && !d.bundled[policy.String()] {
 			n++
 		}
 	}
@@ -228,5 +237,6 @@ func (d *Documents) Generation() string {
 func (d *Documents) Source(flags allow.Flags) rego.Source {
 	out := rego.Source{Policies: d.Policies, Modules: d.modules, Data: d.Data, Objects: d.objects, Workloads: d.workloads}
 	flags.Into(&out)
+	out.V0 = out.V0 || d.v0
 	return out
 }

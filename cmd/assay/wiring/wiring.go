@@ -46,6 +46,7 @@ type Flags struct {
 	Sources           []string // where an ImagePolicy may have signatures looked for
 	Mutate            string   // of serve alone, see Tags
 	Cluster           bool     // of serve alone: policies are objects of a cluster, too
+	Bundles           bool     // of serve alone: policies are in bundles, too
 	Rego              allow.Flags
 	TUF               TUFFlags
 	Record            recording.Flags
@@ -93,7 +94,7 @@ func (f *Flags) check() error {
 	if err := f.Record.Check(); err != nil {
 		return err
 	}
-	if len(f.Policies) == 0 && !f.Cluster {
+	if len(f.Policies) == 0 && !f.Cluster && !f.Bundles {
 		return errors.New("--policy: got none, want a file or a directory")
 	}
 	switch f.NoMatch {
@@ -152,6 +153,9 @@ type Wiring struct {
 	Patience once.Patience
 	// Owned is the patience for what namespaces bring.
 	Owned once.Patience
+	// Bundled is what bundles bring beside the files; nil is nothing. It is set where policies
+	// are read.
+	Bundled *Bundled
 	// Watched is who is told of the work, if anybody is. It is set before the first policy
 	// set is compiled.
 	Watched Watched
@@ -213,7 +217,11 @@ func (w *Wiring) Read(ctx context.Context) (*Documents, error) {
 }
 
 func (w *Wiring) files() (*Documents, error) {
-	return ReadDocuments(append(append([]string{}, w.Flags.Policies...), w.Flags.TrustRoots...))
+	documents, err := ReadDocuments(append(append([]string{}, w.Flags.Policies...), w.Flags.TrustRoots...))
+	if err != nil || w.Bundled == nil {
+		return documents, err
+	}
+	return documents, documents.addBundled(*w.Bundled)
 }
 
 // complete wires what was read.

@@ -1,0 +1,191 @@
+package webhook
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/assay-dev/assay/cmd/assay/wiring"
+)
+
+func TestABundleDecides(t *testing.T) {
+	t.Parallel()
+	files := newBucket(t, map[string][]byte{})
+	f := withBundles(t, manual(t, files.URL, "main"), nil)
+	if got := f.says("a.io/x" + digest); !strings.Contains(got, "bundle main is not active yet: try again") {
+		t.Errorf("cold start: got %q, want a denial", got)
+	}
+	if err := f.trigger(); err == nil {
+		t.Error("got no error, want that of a bundle which is not there")
+	}
+	if got := f.says("a.io/x" + digest); !strings.Contains(got, "bundle main is not active yet: try again") {
+		t.Errorf("cold start without a good bundle: got %q, want a denial", got)
+	}
+	files.put("main", failing(t, "1", "first", "a.io/**", ""))
+	f.fetch()
+	if got := f.says("a.io/x" + digest); !strings.Contains(got, "failed policy: first") {
+		t.Errorf("got %q, want the denial of the first policy", got)
+	}
+	files.put("main", failing(t, "2", "second", "a.io/**", ""))
+	f.fetch()
+	if got := f.says("a.io/x" + digest); !strings.Contains(got, "failed policy: second") {
+		t.Errorf("got %q, want the denial of the second policy", got)
+	}
+	ready := get(t, f.url, "/readyz?verbose")
+	if !strings.Contains(ready, "[+] bundles: ok\n") {
+		t.Errorf("readiness: got %q, want bundles to be ok", ready)
+	}
+	metrics := get(t, f.url, "/metrics")
+	for _, want := range []string{
+		`assay_bundle_info{bundle="main",revision="2"} 1`, `assay_bundle_failing{bundle="main"} 0`, `assay_bundle_activations_total{result="activated"} 2`,
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("metrics: got none of %s", want)
+		}
+	}
+}
+
+// TestBundlesThatCannotServe: what serves is what served before, and whoever asks is told why.
+func TestBundlesThatCannotServe(t *testing.T) {
+	t.Parallel()
+	roots := func(paths ...string) string {
+		text, _ := json.Marshal(map[string]any{"revision": "2", "roots": paths})
+		return string(text)
+	}
+	const at = "resources/ClusterImagePolicy/p"
+	for name, tt := range map[string]struct {
+		body []byte
+		want string
+	}{
+		"a field that no policy has": {bundleOf(t, roots(at), map[string]string{at + "/data.json": denying("b.io/**", `, "colour": "red"`)}), "colour"},
+		"no resource of ours":        {bundleOf(t, roots("resources/Pod/p"), map[string]string{"resources/Pod/p/data.json": `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}`}), "Pod"},
+		"a Secret": {bundleOf(t, roots("resources/Secret/s"), map[string]string{
+			"resources/Secret/s/data.json": `{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "cosign-system"}, "data": {"cosign.pub": "YQ=="}}`,
+		}), "want no Secrets in a bundle"},
+		"a policy that a file has": {bundleOf(t, roots("resources/ClusterImagePolicy/file"), map[string]string{
+			"resources/ClusterImagePolicy/file/data.json": strings.Replace(denying("b.io/**", ""), `"name": "p"`, `"name": "file"`, 1),
+		}), "ClusterImagePolicy file is in"},
+		"Rego that does not compile": {bundleOf(t, roots("policies/x"), map[string]string{
+			"policies/x.rego": "package policies.x\n\ndeny contains nowhere if true\n",
+		}), "nowhere"},
+		"Rego that calls what nobody allowed": {bundleOf(t, roots("policies/x"), map[string]string{
+			"policies/x.rego": "package policies.x\n\ndeny contains \"x\" if http.send({\"url\": \"http://a\", \"method\": \"get\"}).status_code == 200\n",
+		}), "http.send"},
+		"Rego inside a policy that does not compile": {bundleOf(t, roots(at), map[string]string{
+			at + "/data.json": denying("b.io/**", `, "policy": {"type": "rego", "data": "package sigstore\nisCompliant {"}`),
+		}), "spec.policy"},
+		"CUE that cannot be read": {bundleOf(t, roots(at), map[string]string{
+			at + "/data.json": denying("b.io/**", `, "policy": {"type": "cue", "data": "a: {"}`),
+		}), "spec.policy"},
+		"data that a file has": {bundleOf(t, roots("limits"), map[string]string{"limits/data.json": `{"most": 2}`}), "limits"},
+		"a time that is over":  {failing(t, "2", "p", "b.io/**", `, "metadata": {"assay": {"format": "assay.bundle/1", "set": "`+strings.Repeat("0", 64)+`", "requires": {}, "built_by": "", "expires": "2020-01-01T00:00:00Z"}}`), "2020-01-01"},
+		"an older revision":    {failing(t, "0.9", "p", "b.io/**", ""), "0.9"},
+		"no revision":          {failing(t, "", "p", "b.io/**", ""), "revision"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := newBucket(t, map[string][]byte{"main": failing(t, "1", "p", "a.io/**", "")})
+			dir := t.TempDir()
+			if err := os.Mkdir(filepath.Join(dir, "limits"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			writeFiles(t, dir, map[string]string{
+				"file.yaml":        strings.Replace(denying("c.io/**", ""), `"name": "p"`, `"name": "file"`, 1),
+				"limits/data.json": `{"most": 1}`,
+			})
+			f := withBundles(t, manual(t, files.URL, "main"), func(flags *wiring.Flags, from *bundleFlags) {
+				flags.Policies, from.minimum = []string{dir}, map[string]string{"main": "0.1"}
+			})
+			f.fetch()
+			before := f.reloader.engine.Set()
+			files.put("main", tt.body)
+			if err := f.trigger(); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("got %v, want an error with %q", err, tt.want)
+			}
+			if f.reloader.engine.Set() != before {
+				t.Error("got another set, want what served")
+			}
+			if got := f.says("a.io/x" + digest); !strings.Contains(got, "failed policy: p") {
+				t.Errorf("got %q, want the denial of what served", got)
+			}
+			if ready := get(t, f.url, "/readyz?verbose"); !strings.Contains(ready, "[+] bundles: ok, but bundle main: ") || !strings.Contains(ready, tt.want) {
+				t.Errorf("readiness: got %q, want the cause", ready)
+			}
+			if got := get(t, f.url, "/metrics"); !strings.Contains(got, `assay_bundle_failing{bundle="main"} 1`) {
+				t.Error("metrics: got no failing bundle")
+			}
+			// A file that changes is compiled with what the bundle still has.
+			writeFiles(t, dir, map[string]string{"file.yaml": strings.Replace(denying("d.io/**", ""), `"name": "p"`, `"name": "file"`, 1)})
+			f.reloader.reload(t.Context())
+			if got := f.says("d.io/x" + digest); !strings.Contains(got, "failed policy: file") {
+				t.Errorf("file: got %q, want its denial", got)
+			}
+			if got := f.says("a.io/x" + digest); !strings.Contains(got, "failed policy: p") {
+				t.Errorf("bundle: got %q, want the denial of what served", got)
+			}
+		})
+	}
+}
+
+// TestABundlePastItsTimeDenies: its author said until when it may be relied on.
+func TestABundlePastItsTimeDenies(t *testing.T) {
+	t.Parallel()
+	soon := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	files := newBucket(t, map[string][]byte{"main": failing(t, "1", "p", "a.io/**", `, "metadata": {"assay": {"format": "assay.bundle/1", "set": "`+strings.Repeat("0", 64)+`", "requires": {}, "built_by": "", "expires": "`+soon+`"}}`)})
+	f := withBundles(t, manual(t, files.URL, "main"), nil)
+	f.fetch()
+	if got := f.reloader.bundles.denies(time.Now()); got != "" {
+		t.Errorf("before: got %q, want no denial", got)
+	}
+	if got := f.reloader.bundles.denies(time.Now().Add(2 * time.Hour)); !strings.Contains(got, "bundle main") || !strings.Contains(got, "expire") {
+		t.Errorf("after: got %q, want that bundle main expired", got)
+	}
+	if got := get(t, f.url, "/metrics"); !strings.Contains(got, `assay_bundle_expiry_timestamp_seconds{bundle="main"}`) {
+		t.Error("metrics: got no expiry")
+	}
+}
+
+func TestRevisionsGoNoWayBackAfterARestart(t *testing.T) {
+	t.Parallel()
+	files := newBucket(t, map[string][]byte{"main": failing(t, "2", "p", "a.io/**", "")})
+	config := strings.ReplaceAll(manual(t, files.URL, "main"), ", persist: true", "")
+	floor := func(_ *wiring.Flags, from *bundleFlags) { from.minimum = map[string]string{"main": "1"} }
+	withBundles(t, config, floor).fetch()
+	files.put("main", failing(t, "1.5", "p", "a.io/**", ""))
+	again := withBundles(t, config, floor)
+	if err := again.trigger(); err == nil || !strings.Contains(err.Error(), "1.5") {
+		t.Errorf("got %v, want a refusal of 1.5", err)
+	}
+	if got := again.says("a.io/x" + digest); !strings.Contains(got, "not active yet") {
+		t.Errorf("got %q, want a denial", got)
+	}
+}
+
+func TestBundleFlagsThatContradict(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		flags bundleFlags
+		want  string
+	}{
+		"a minimum of nothing":     {bundleFlags{minimum: map[string]string{"a": "1"}}, "--config-file: got none"},
+		"a data API of nothing":    {bundleFlags{dataAPI: true}, "--config-file: got none"},
+		"a token for nothing":      {bundleFlags{config: "x", token: "t"}, "--data-api-token-file: got it without --data-api"},
+		"all that there has to be": {bundleFlags{config: "x", dataAPI: true, token: "t"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := ""
+			if err := tt.flags.check(); err != nil {
+				got = err.Error()
+			}
+			if diff := cmp.Diff(tt.want == "", got == ""); diff != "" || !strings.Contains(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,180 @@
+package webhook
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/assay-dev/assay/cmd/assay/reviews"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
+	"github.com/assay-dev/assay/server"
+	"github.com/assay-dev/assay/telemetry"
+)
+
+// bundleOf is a bundle with a manifest and files, by path.
+func bundleOf(t testing.TB, manifest string, files map[string]string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	zipped := gzip.NewWriter(&out)
+	archive := tar.NewWriter(zipped)
+	files = maps.Clone(files)
+	if files == nil {
+		files = map[string]string{}
+	}
+	files[".manifest"] = manifest
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		if err := archive.WriteHeader(&tar.Header{Name: path, Mode: 0o644, Size: int64(len(files[path])), Typeflag: tar.TypeReg}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(archive, files[path]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := archive.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := zipped.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// failing is a bundle of one ClusterImagePolicy that nothing satisfies.
+func failing(t testing.TB, revision, name, glob, more string) []byte {
+	t.Helper()
+	return bundleOf(t, fmt.Sprintf(`{"revision": %q, "roots": ["resources/ClusterImagePolicy/%s"]%s}`, revision, name, more), map[string]string{
+		"resources/ClusterImagePolicy/" + name + "/data.json": strings.Replace(denying(glob, ""), `"name": "p"`, fmt.Sprintf(`"name": %q`, name), 1),
+	})
+}
+
+// bucket is a static server of bundles.
+type bucket struct {
+	*httptest.Server
+	mu     sync.Mutex
+	bodies map[string][]byte
+}
+
+func newBucket(t testing.TB, bodies map[string][]byte) *bucket {
+	t.Helper()
+	b := &bucket{bodies: bodies}
+	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		body, ok := b.bodies[strings.TrimPrefix(r.URL.Path, "/")]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write(body)
+	}))
+	t.Cleanup(b.Close)
+	return b
+}
+
+func (b *bucket) put(name string, body []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.bodies[name] = body
+}
+
+// fleetMember is a webhook whose policies are in bundles, which are fetched when it is told.
+type fleetMember struct {
+	*Webhook
+	t   testing.TB
+	url string
+}
+
+func withBundles(t testing.TB, config string, change func(*wiring.Flags, *bundleFlags)) *fleetMember {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "opa.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags, from := wiring.Defaults(), bundleFlags{config: file}
+	flags.TUF.Cache = t.TempDir()
+	if change != nil {
+		change(&flags, &from)
+	}
+	running, err := listen(t.Context(), flags, clusterFlags{}, from, server.Config{
+		Addr: "127.0.0.1:0", InsecurePlainHTTP: true, DrainDelay: 1, Logger: slog.New(slog.DiscardHandler),
+	}, telemetry.Export{Version: "test", Getenv: func(string) string { return "" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- running.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	<-running.reloader.bundles.started
+	return &fleetMember{running, t, "http://" + running.Addr()}
+}
+
+// manual is a configuration of bundles of a server.
+func manual(t testing.TB, from string, names ...string) string {
+	t.Helper()
+	out := fmt.Sprintf("services: {s: {url: %q}}\npersistence_directory: %q\nbundles:\n", from, t.TempDir())
+	for _, name := range names {
+		out += fmt.Sprintf("  %s: {service: s, resource: %s, trigger: manual, persist: true}\n", name, name)
+	}
+	return out
+}
+
+func (f *fleetMember) trigger() error {
+	return f.reloader.bundles.manager.Trigger(context.Background())
+}
+
+// fetch has the bundles fetched, which is to end well.
+func (f *fleetMember) fetch() {
+	f.t.Helper()
+	if err := f.trigger(); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// says is the message of the answer about a Pod with an image, "" where it is admitted.
+func (f *fleetMember) says(image string) string {
+	f.t.Helper()
+	review, err := reviews.Pod([]string{image})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	answer, err := http.Post(f.url+"/validate", "application/json", bytes.NewReader(review))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	var out struct {
+		Response struct {
+			Allowed bool
+			Status  struct{ Message string }
+		}
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&out); err != nil {
+		f.t.Fatal(err)
+	}
+	if out.Response.Allowed {
+		return ""
+	}
+	return out.Response.Status.Message
+}
+
+const digest = "@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

@@ -1,0 +1,219 @@
+// Package bundle has OPA's plugin manager inside the program: bundles, discovery, decision
+// logs and status of an OPA configuration file, as OPA has them.
+//
+// What OPA's bundle plugin activates it writes to a store, and here the store has a gate:
+// before a transaction is committed, whoever serves is shown what the store would hold then,
+// and may refuse it. A refusal ends the transaction. The last good set serves on, nothing is
+// persisted, and OPA's own status has the cause. OPA's plugin manager itself would publish a
+// set that does not compile.
+//
+// The package opens no connections but those of OPA's plugins, and sees to it that what they
+// download is bounded: see [Register].
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/open-policy-agent/opa/v1/hooks"
+	"github.com/open-policy-agent/opa/v1/plugins"
+	opabundle "github.com/open-policy-agent/opa/v1/plugins/bundle"
+	"github.com/open-policy-agent/opa/v1/plugins/discovery"
+	"github.com/open-policy-agent/opa/v1/tracing"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/assay-dev/assay/rego/bundle/archive"
+)
+
+// Options say what a manager is to do.
+type Options struct {
+	// Config is the OPA configuration, in YAML or JSON: see [ReadConfig].
+	Config []byte
+	// ID names this replica in logs and status; "" is a new one.
+	ID string
+	// Version is that of the program, a label as OPA's own is.
+	Version string
+	Log     *slog.Logger
+	// Limits bound what a service sends; the zero value is [archive.Defaults].
+	Limits archive.Limits
+	// Registerer takes the metrics of OPA's plugins. Nil is none.
+	Registerer prometheus.Registerer
+	// Factories make plugins besides OPA's own, by name.
+	Factories map[string]plugins.Factory
+	// Prepare is the gate: it is shown what the bundles would hold together, and makes it
+	// ready to serve. publish is called once the bundles are in the store. An error refuses
+	// them. It is called by one goroutine at a time. Required.
+	Prepare func(ctx context.Context, next Content) (publish func(), err error)
+	// Removed is shown what is left when bundles were taken out of the configuration, which
+	// nothing refuses. Required.
+	Removed func(ctx context.Context, left Content)
+	// Sources sees the sources of all bundles in the configuration, also in one that
+	// discovery brought, and may refuse them. What it returns by name is the file from which
+	// a bundle is loaded in place of its source. Nil leaves all as they are.
+	Sources func([]Source) (files map[string]string, err error)
+}
+
+// Manager is OPA's plugin manager with a gate.
+type Manager struct {
+	options Options
+	opa     *plugins.Manager
+	gate    *gate
+
+	mu       sync.Mutex
+	watched  *opabundle.Plugin // whose statuses are heard
+	statuses map[string]Status
+}
+
+// Status is what became of one bundle.
+type Status struct {
+	// Revision is the active one, "" as long as none is.
+	Revision string
+	// Activated is when it became active, Requested when its source was last asked and
+	// Confirmed when the source last had an answer: that there is nothing new, or what is.
+	Activated, Requested, Confirmed time.Time
+	// Error is why the latest answer is not active, "" where it is.
+	Error string
+}
+
+// Open makes a manager, which does nothing before [Manager.Start].
+func Open(options Options) (*Manager, error) {
+	if options.Prepare == nil || options.Removed == nil {
+		return nil, errors.New("a bundle manager needs a gate: Prepare or Removed is nil")
+	}
+	if options.Limits == (archive.Limits{}) {
+		options.Limits = archive.Defaults()
+	}
+	if options.ID == "" {
+		options.ID = uuid.NewString() // which is what OPA has
+	}
+	m := &Manager{options: options, statuses: map[string]Status{}}
+	m.gate = newGate(options.Prepare, options.Removed)
+	hook := hooks.New(&sourcesHook{options.Sources})
+	logger := newLogger(options.Log)
+	var err error
+	m.opa, err = plugins.New(options.Config, options.ID, m.gate,
+		plugins.Logger(logger), plugins.ConsoleLogger(logger), plugins.WithHooks(hook),
+		plugins.WithPrometheusRegister(options.Registerer), plugins.GracefulShutdownPeriod(gracePeriod),
+		plugins.WithDistributedTracingOpts(tracing.NewOptions(&bounds{limits: options.Limits})))
+	if err != nil {
+		return nil, fmt.Errorf("configuration of bundles: %w", err)
+	}
+	found, err := discovery.New(m.opa, discovery.Factories(options.Factories), discovery.Hooks(hook))
+	if err != nil {
+		return nil, fmt.Errorf("configuration of bundles: %w", err)
+	}
+	m.opa.Register(discovery.Name, found)
+	return m, nil
+}
+
+// gracePeriod is how many seconds decision logs have at the end to be sent.
+const gracePeriod = 10
+
+// Start starts OPA's plugins. Bundles that were persisted are active when it returns, if
+// they are still good.
+func (m *Manager) Start(ctx context.Context) error {
+	m.opa.RegisterPluginStatusListener("assay", func(map[string]*plugins.Status) { m.watch() })
+	m.watch()
+	if err := m.opa.Start(ctx); err != nil {
+		return fmt.Errorf("bundles: %w", err)
+	}
+	m.watch()
+	return nil
+}
+
+// Stop stops OPA's plugins, and lets decision logs be sent.
+func (m *Manager) Stop(ctx context.Context) { m.opa.Stop(ctx) }
+
+// OPA is the manager itself, for plugins and handlers of OPA.
+func (m *Manager) OPA() *plugins.Manager { return m.opa }
+
+// Trigger has all bundles looked for now.
+func (m *Manager) Trigger(ctx context.Context) error {
+	if plugin := opabundle.Lookup(m.opa); plugin != nil {
+		return plugin.Trigger(ctx)
+	}
+	return nil
+}
+
+// watch hears of statuses. OPA makes the plugin when it wants to: discovery may be first.
+func (m *Manager) watch() {
+	plugin := opabundle.Lookup(m.opa)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if plugin == nil || plugin == m.watched {
+		return
+	}
+	m.watched = plugin
+	go plugin.RegisterBulkListener("assay", m.heard) // which waits for a download under way
+}
+
+func (m *Manager) heard(all map[string]*opabundle.Status) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.statuses = map[string]Status{}
+	for name, status := range all {
+		m.statuses[name] = statusOf(status)
+	}
+}
+
+func statusOf(of *opabundle.Status) Status {
+	out := Status{
+		Revision: of.ActiveRevision, Activated: of.LastSuccessfulActivation,
+		Requested: of.LastRequest, Confirmed: of.LastSuccessfulRequest, Error: of.Message,
+	}
+	if of.Code != "" && out.Error == "" {
+		out.Error = of.Code
+	}
+	for _, err := range of.Errors {
+		out.Error += "; " + err.Error()
+	}
+	return out
+}
+
+// Statuses are those of the bundles in the configuration, by name, as OPA knows them.
+func (m *Manager) Statuses() map[string]Status {
+	m.watch()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := maps.Clone(m.statuses)
+	for _, name := range m.names() {
+		if _, known := out[name]; !known {
+			out[name] = Status{}
+		}
+	}
+	return out
+}
+
+func (m *Manager) names() []string {
+	if plugin := opabundle.Lookup(m.opa); plugin != nil {
+		return slices.Sorted(maps.Keys(plugin.Config().Bundles))
+	}
+	return nil
+}
+
+// Waiting says for what decisions have to wait, "" where all bundles of the configuration
+// are active: a program that has no good bundle yet denies.
+func (m *Manager) Waiting() string {
+	states := m.opa.PluginStatus()
+	if found := states[discovery.Name]; found != nil && found.State != plugins.StateOK {
+		return "the discovery bundle is not active yet"
+	}
+	plugin := opabundle.Lookup(m.opa)
+	if plugin == nil {
+		return ""
+	}
+	active := m.gate.active()
+	for _, name := range m.names() {
+		if !slices.Contains(active, name) {
+			return fmt.Sprintf("bundle %s is not active yet", name)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,187 @@
+package bundle
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/config"
+	"github.com/open-policy-agent/opa/v1/util"
+)
+
+// mostConfig bounds a configuration file.
+const mostConfig = 1 << 20
+
+// ReadConfig reads an OPA configuration file, in which ${NAME} stands for a variable of the
+// environment, as it does for OPA.
+func ReadConfig(file string, env func(string) string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, mostConfig+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	if len(text) > mostConfig {
+		return nil, fmt.Errorf("%s: got more than %d bytes", file, mostConfig)
+	}
+	text = regexp.MustCompile(`\$\{[^{}]+\}`).ReplaceAllFunc(text, func(name []byte) []byte {
+		return []byte(env(strings.TrimSpace(string(name[2 : len(name)-1]))))
+	})
+	var tree map[string]any
+	if err := util.Unmarshal(text, &tree); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if _, legacy := tree["bundle"]; legacy {
+		return nil, fmt.Errorf("%s: bundle: got the form for one bundle, which OPA deprecates, want bundles", file)
+	}
+	return text, nil
+}
+
+// Ignored are the keys of a configuration that are for OPA's own server, and have no effect.
+func Ignored(text []byte) (out []string) {
+	var tree map[string]any
+	if util.Unmarshal(text, &tree) != nil {
+		return nil
+	}
+	for _, name := range []string{"default_authorization_decision", "distributed_tracing", "server", "storage"} {
+		if _, has := tree[name]; has {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// Source is where the configuration has a bundle from.
+type Source struct {
+	// Name is the bundle's, Service that of its service, "" for a file.
+	Name, Service string
+	// Resource is its place in the service, or a file:// URL.
+	Resource string
+	// OCI says that the service is a registry of OCI.
+	OCI bool
+	// Signed says that OPA requires a signature of its own kind.
+	Signed bool
+	// MinDelay and MaxDelay are those of polling, in seconds; 0 is OPA's own.
+	MinDelay, MaxDelay int64
+}
+
+// sourcesHook shows the sources of a configuration to whoever has a say in them: that of the
+// file, and each that discovery brings.
+type sourcesHook struct {
+	see func([]Source) (files map[string]string, err error)
+}
+
+// OnConfig implements hooks.ConfigHook.
+func (h *sourcesHook) OnConfig(_ context.Context, c *config.Config) (*config.Config, error) {
+	return h.seen(c)
+}
+
+// OnConfigDiscovery implements hooks.ConfigDiscoveryHook.
+func (h *sourcesHook) OnConfigDiscovery(_ context.Context, c *config.Config) (*config.Config, error) {
+	return h.seen(c)
+}
+
+func (h *sourcesHook) seen(c *config.Config) (*config.Config, error) {
+	if len(c.Bundle) > 0 {
+		return nil, errors.New("bundle: got the form for one bundle, which OPA deprecates, want bundles")
+	}
+	if h.see == nil || len(c.Bundles) == 0 {
+		return c, nil
+	}
+	var bundles map[string]map[string]any
+	if err := util.Unmarshal(c.Bundles, &bundles); err != nil {
+		return nil, fmt.Errorf("bundles: %w", err)
+	}
+	services, err := typesOf(c.Services)
+	if err != nil {
+		return nil, err
+	}
+	var sources []Source
+	for _, name := range slices.Sorted(maps.Keys(bundles)) {
+		source, err := sourceOf(name, bundles[name], services)
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, source)
+	}
+	files, err := h.see(sources)
+	if err != nil {
+		return nil, err
+	}
+	for name, file := range files {
+		bundles[name] = map[string]any{"resource": "file://" + file}
+	}
+	out := *c
+	out.Bundles, err = json.Marshal(bundles)
+	return &out, err
+}
+
+// typesOf are the types of the services by name: OPA takes them as a list, too.
+func typesOf(text json.RawMessage) (map[string]string, error) {
+	type service struct {
+		Name string `json:"name"`
+		Type string `json:"type"`
+	}
+	out := map[string]string{}
+	var list []service
+	if err := util.Unmarshal(text, &list); err == nil {
+		for _, s := range list {
+			out[s.Name] = strings.ToLower(s.Type)
+		}
+		return out, nil
+	}
+	var byName map[string]service
+	if err := util.Unmarshal(text, &byName); err != nil && len(text) > 0 {
+		return nil, fmt.Errorf("services: %w", err)
+	}
+	for name, s := range byName {
+		out[name] = strings.ToLower(s.Type)
+	}
+	return out, nil
+}
+
+func sourceOf(name string, bundle map[string]any, services map[string]string) (Source, error) {
+	out := Source{Name: name}
+	out.Service, _ = bundle["service"].(string)
+	out.Resource, _ = bundle["resource"].(string)
+	if out.Resource == "" {
+		out.Resource = "bundles/" + name // OPA's default
+	}
+	if strings.HasPrefix(out.Resource, "file://") {
+		out.Service = ""
+	} else if out.Service == "" {
+		// OPA takes any of them: which, is nobody's decision.
+		if len(services) != 1 {
+			return Source{}, fmt.Errorf("bundles.%s.service: got none of %d services, want its name", name, len(services))
+		}
+		for only := range services {
+			out.Service = only
+		}
+	}
+	out.OCI = out.Service != "" && services[out.Service] == "oci"
+	_, out.Signed = bundle["signing"].(map[string]any)
+	polling, _ := bundle["polling"].(map[string]any)
+	out.MinDelay, out.MaxDelay = seconds(polling["min_delay_seconds"]), seconds(polling["max_delay_seconds"])
+	return out, nil
+}
+
+func seconds(value any) int64 {
+	number, ok := value.(json.Number)
+	if !ok {
+		return 0
+	}
+	n, err := number.Int64()
+	if err != nil {
+		return 0
+	}
+	return n
+}

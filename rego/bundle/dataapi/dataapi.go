@@ -1,0 +1,87 @@
+// Package dataapi is OPA's Data API over what bundles brought: OPA's own handler, of which
+// only the questions are let through.
+//
+// It evaluates plain Rego as OPA does. ClusterImagePolicies are no part of it, and a builtin
+// that asks a registry answers that it needs the engine: there are no credentials here.
+package dataapi
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/plugins"
+	"github.com/open-policy-agent/opa/v1/plugins/logs"
+	opa "github.com/open-policy-agent/opa/v1/server"
+)
+
+// Health is the path of OPA's health, for GET.
+const Health = "/health"
+
+// Paths are those of the Data API, for POST, as Echo writes them.
+func Paths() []string { return []string{"/v1/data", "/v1/data/*", "/v0/data", "/v0/data/*"} }
+
+// New makes the handler. The manager is not started yet.
+func New(ctx context.Context, manager *plugins.Manager) (http.Handler, error) {
+	server, err := opa.New().WithManager(manager).WithStore(manager.Store).
+		WithDecisionLoggerWithErr(func(ctx context.Context, info *opa.Info) error {
+			if to := logs.Lookup(manager); to != nil {
+				return to.Log(ctx, info)
+			}
+			return nil
+		}).Init(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("data API: %w", err)
+	}
+	return only{server}, nil
+}
+
+// only lets through what OPA's server has besides writing.
+type only struct{ server *opa.Server }
+
+// ServeHTTP implements [http.Handler].
+func (o only) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !allowed(r.Method, r.URL.EscapedPath()) {
+		http.Error(w, "not found", http.StatusNotFound)
+		return
+	}
+	o.server.Handler.ServeHTTP(w, r)
+}
+
+func allowed(method, path string) bool {
+	if method != http.MethodPost {
+		return method == http.MethodGet && path == Health
+	}
+	return slices.ContainsFunc(Paths(), func(route string) bool {
+		below, ok := strings.CutSuffix(route, "*")
+		return path == route || ok && strings.HasPrefix(path, below)
+	})
+}
+
+// Check refuses modules that reach the network, the process or the disk through a builtin: for
+// the engine an installation may turn some of them on, within its bounds, which nobody keeps
+// here.
+func Check(modules map[string]string, v0 bool, reaching []string) error {
+	capabilities := ast.CapabilitiesForThisVersion()
+	capabilities.Builtins = slices.DeleteFunc(capabilities.Builtins, func(b *ast.Builtin) bool { return slices.Contains(reaching, b.Name) })
+	parsed := map[string]*ast.Module{}
+	for _, path := range slices.Sorted(maps.Keys(modules)) {
+		module, err := ast.ParseModuleWithOpts(path, modules[path], ast.ParserOptions{RegoVersion: ast.RegoV1})
+		if err != nil && v0 {
+			module, err = ast.ParseModuleWithOpts(path, modules[path], ast.ParserOptions{RegoVersion: ast.RegoV0})
+		}
+		if err != nil {
+			return err
+		}
+		parsed[path] = module
+	}
+	compiler := ast.NewCompiler().WithCapabilities(capabilities)
+	if compiler.Compile(parsed); compiler.Failed() {
+		return fmt.Errorf("data API: %w", compiler.Errors)
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package bundle
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+
+	"github.com/assay-dev/assay/rego/bundle/archive"
+)
+
+// gate is the store of the plugin manager. Whatever changes it, an activation, a delta or a
+// configuration without a bundle, is committed here, and nowhere else.
+type gate struct {
+	storage.Store
+	prepare func(context.Context, Content) (func(), error)
+	removed func(context.Context, Content)
+
+	mu      sync.Mutex
+	writing map[uint64]bool // the transactions that write: OPA has one at a time
+	names   []string        // of the bundles in the store
+}
+
+func newGate(prepare func(context.Context, Content) (func(), error), removed func(context.Context, Content)) *gate {
+	return &gate{Store: inmem.New(), prepare: prepare, removed: removed, writing: map[uint64]bool{}}
+}
+
+// NewTransaction implements [storage.Store].
+func (g *gate) NewTransaction(ctx context.Context, params ...storage.TransactionParams) (storage.Transaction, error) {
+	txn, err := g.Store.NewTransaction(ctx, params...)
+	if err == nil && len(params) > 0 && params[0].Write {
+		g.mu.Lock()
+		g.writing[txn.ID()] = true
+		g.mu.Unlock()
+	}
+	return txn, err
+}
+
+// Abort implements [storage.Store].
+func (g *gate) Abort(ctx context.Context, txn storage.Transaction) {
+	g.ended(txn)
+	g.Store.Abort(ctx, txn)
+}
+
+func (g *gate) ended(txn storage.Transaction) (wrote bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	wrote = g.writing[txn.ID()]
+	delete(g.writing, txn.ID())
+	return wrote
+}
+
+// active are the bundles in the store.
+func (g *gate) active() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.names
+}
+
+// Commit implements [storage.Store]. It refuses what cannot serve. OPA ends in a panic where a
+// bundle cannot be taken out, so that is never refused.
+func (g *gate) Commit(ctx context.Context, txn storage.Transaction) error {
+	if !g.ended(txn) {
+		return g.Store.Commit(ctx, txn)
+	}
+	next, err := g.next(ctx, txn)
+	if err != nil {
+		g.Store.Abort(ctx, txn)
+		return err
+	}
+	before, names := g.active(), next.names()
+	lost := slices.ContainsFunc(before, func(name string) bool { return !slices.Contains(names, name) })
+	if len(before) == 0 && len(names) == 0 || lost && subset(names, before) {
+		if err := g.committed(ctx, txn, names); err == nil && lost {
+			g.removed(ctx, next)
+		} else if err != nil {
+			return err
+		}
+		return nil
+	}
+	publish, err := g.prepared(ctx, next)
+	if err != nil {
+		g.Store.Abort(ctx, txn)
+		return err
+	}
+	if err := g.committed(ctx, txn, names); err != nil {
+		return err
+	}
+	publish()
+	return nil
+}
+
+func (g *gate) committed(ctx context.Context, txn storage.Transaction, names []string) error {
+	if err := g.Store.Commit(ctx, txn); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.names = names
+	return nil
+}
+
+// prepared asks whoever serves. A panic over what somebody wrote is a refusal.
+func (g *gate) prepared(ctx context.Context, next Content) (publish func(), err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("preparing the bundles panicked: %.200v", cause)
+		}
+	}()
+	return g.prepare(ctx, next)
+}
+
+// next is what the store would hold, and an error where bundles may not have that.
+func (g *gate) next(ctx context.Context, txn storage.Transaction) (Content, error) {
+	next, err := contentOf(ctx, g.Store, txn)
+	if err != nil {
+		return Content{}, err
+	}
+	for _, b := range next.Bundles {
+		if err := archive.Reserved(b.Roots); err != nil {
+			return Content{}, fmt.Errorf("bundle %s: %w", b.Name, err)
+		}
+	}
+	return next, next.claimed()
+}
+
+func subset(of, all []string) bool {
+	return !slices.ContainsFunc(of, func(name string) bool { return !slices.Contains(all, name) })
+}
+
+// NonEmpty lets OPA ask quickly whether there is something at a path.
+func (g *gate) NonEmpty(ctx context.Context, txn storage.Transaction) func([]string) (bool, error) {
+	return storage.NonEmpty(ctx, g.Store, txn)
+}
+
+// MakeDir implements [storage.MakeDirer].
+func (g *gate) MakeDir(ctx context.Context, txn storage.Transaction, path storage.Path) error {
+	return storage.MakeDir(ctx, g.Store, txn, path)
+}
