@@ -27,6 +27,7 @@ import (
 	opabundle "github.com/open-policy-agent/opa/v1/plugins/bundle"
 	"github.com/open-policy-agent/opa/v1/plugins/discovery"
 	"github.com/open-policy-agent/opa/v1/tracing"
+	"github.com/open-policy-agent/opa/v1/util"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/assay-dev/assay/rego/bundle/archive"
@@ -95,6 +96,10 @@ func Open(options Options) (*Manager, error) {
 	}
 	m := &Manager{options: options, statuses: map[string]Status{}}
 	m.gate = newGate(options.Prepare, options.Removed)
+	var boot map[string]any // what discovery does not override
+	if err := util.Unmarshal(options.Config, &boot); err != nil {
+		return nil, fmt.Errorf("configuration of bundles: %w", err)
+	}
 	hook := hooks.New(&sourcesHook{options.Sources})
 	logger := newLogger(options.Log)
 	var err error
@@ -105,7 +110,7 @@ func Open(options Options) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
-	found, err := discovery.New(m.opa, discovery.Factories(options.Factories), discovery.Hooks(hook))
+	found, err := discovery.New(m.opa, discovery.Factories(options.Factories), discovery.Hooks(hook), discovery.BootConfig(boot))
 	if err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
@@ -138,6 +143,21 @@ func (m *Manager) OPA() *plugins.Manager { return m.opa }
 func (m *Manager) Trigger(ctx context.Context) error {
 	if plugin := opabundle.Lookup(m.opa); plugin != nil {
 		return plugin.Trigger(ctx)
+	}
+	return nil
+}
+
+// Load has the file of one bundle loaded, of those that [Options].Sources gave files for.
+func (m *Manager) Load(ctx context.Context, name string) error {
+	err := m.Trigger(ctx)
+	var all opabundle.Errors
+	if !errors.As(err, &all) {
+		return err
+	}
+	for _, of := range all {
+		if of.BundleName == name {
+			return of
+		}
 	}
 	return nil
 }

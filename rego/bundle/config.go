@@ -66,10 +66,14 @@ type Source struct {
 	Name, Service string
 	// Resource is its place in the service, or a file:// URL.
 	Resource string
+	// Discovery says that it is the discovery bundle.
+	Discovery bool
 	// OCI says that the service is a registry of OCI.
 	OCI bool
-	// Signed says that OPA requires a signature of its own kind.
+	// Signed says that OPA requires a signature of its own kind, and Loose is the key of the
+	// configuration that takes some of the bundle out of it, "" where none does.
 	Signed bool
+	Loose  string
 	// MinDelay and MaxDelay are those of polling, in seconds; 0 is OPA's own.
 	MinDelay, MaxDelay int64
 }
@@ -79,6 +83,9 @@ type Source struct {
 type sourcesHook struct {
 	see func([]Source) (files map[string]string, err error)
 }
+
+// discoveryName is what a discovery bundle is called among sources: no bundle has that name.
+const discoveryName = "discovery bundle"
 
 // OnConfig implements hooks.ConfigHook.
 func (h *sourcesHook) OnConfig(_ context.Context, c *config.Config) (*config.Config, error) {
@@ -94,12 +101,14 @@ func (h *sourcesHook) seen(c *config.Config) (*config.Config, error) {
 	if len(c.Bundle) > 0 {
 		return nil, errors.New("bundle: got the form for one bundle, which OPA deprecates, want bundles")
 	}
-	if h.see == nil || len(c.Bundles) == 0 {
+	if h.see == nil {
 		return c, nil
 	}
 	var bundles map[string]map[string]any
-	if err := util.Unmarshal(c.Bundles, &bundles); err != nil {
-		return nil, fmt.Errorf("bundles: %w", err)
+	if len(c.Bundles) > 0 {
+		if err := util.Unmarshal(c.Bundles, &bundles); err != nil {
+			return nil, fmt.Errorf("bundles: %w", err)
+		}
 	}
 	services, err := typesOf(c.Services)
 	if err != nil {
@@ -113,12 +122,16 @@ func (h *sourcesHook) seen(c *config.Config) (*config.Config, error) {
 		}
 		sources = append(sources, source)
 	}
-	files, err := h.see(sources)
+	found, err := discoveryOf(c, services)
 	if err != nil {
 		return nil, err
 	}
+	files, err := h.see(append(sources, found...))
+	if err != nil || len(files) == 0 {
+		return c, err
+	}
 	for name, file := range files {
-		bundles[name] = map[string]any{"resource": "file://" + file}
+		bundles[name] = map[string]any{"resource": "file://" + file, "trigger": "manual"}
 	}
 	out := *c
 	out.Bundles, err = json.Marshal(bundles)
@@ -168,10 +181,38 @@ func sourceOf(name string, bundle map[string]any, services map[string]string) (S
 		}
 	}
 	out.OCI = out.Service != "" && services[out.Service] == "oci"
-	_, out.Signed = bundle["signing"].(map[string]any)
+	out.Signed, out.Loose = signing(bundle["signing"])
 	polling, _ := bundle["polling"].(map[string]any)
 	out.MinDelay, out.MaxDelay = seconds(polling["min_delay_seconds"]), seconds(polling["max_delay_seconds"])
 	return out, nil
+}
+
+// signing says whether OPA wants a signature, and what takes some of a bundle out of it.
+func signing(block any) (required bool, loose string) {
+	said, required := block.(map[string]any)
+	for _, key := range slices.Sorted(maps.Keys(said)) {
+		if key != "keyid" && key != "scope" {
+			loose = key
+		}
+	}
+	return required, loose
+}
+
+// discoveryOf is the discovery bundle of a configuration: who writes it chooses the bundles.
+func discoveryOf(c *config.Config, services map[string]string) ([]Source, error) {
+	if len(c.Discovery) == 0 {
+		return nil, nil
+	}
+	var block map[string]any
+	if err := util.Unmarshal(c.Discovery, &block); err != nil {
+		return nil, fmt.Errorf("discovery: %w", err)
+	}
+	if _, ok := block["resource"].(string); !ok {
+		block["resource"] = "discovery"
+	}
+	out, err := sourceOf(discoveryName, block, services)
+	out.Discovery = true
+	return []Source{out}, err
 }
 
 func seconds(value any) int64 {
