@@ -190,6 +190,8 @@ func TestArguments(t *testing.T) {
 		{"cert-manager", "{certManager: {enabled: true}}", []string{"--tls-cert=/etc/assay/tls/tls.crt", "--tls-key=/etc/assay/tls/tls.key"}, []string{"--webhook-service", "--webhook-config"}},
 		{"one Secret for all", "{pullSecrets: {mode: central, secret: pull}}", []string{"--pull-secrets=central", "--pull-secret=pull"}, nil},
 		{"registries of clouds", "{cloudCredentials: [gcr.io, acmecorp.azurecr.io]}", []string{"--cloud-credentials=gcr.io", "--cloud-credentials=acmecorp.azurecr.io"}, nil},
+		{"bundles", "{bundles: {config: {bundles: {main: {resource: m}}}, trust: x, tests: true, minimumRevisions: {main: \"2\"}}}", []string{"--config-file=/etc/assay/bundles/opa.yaml", "--bundle-trust=/etc/assay/bundles/trust.yaml", "--bundle-tests", "--bundle-minimum-revision=main=2"}, nil},
+		{"bundles that whoever writes to their source signs", "{bundles: {config: {bundles: {main: {resource: m}}}}}", []string{"--config-file=/etc/assay/bundles/opa.yaml"}, []string{"--bundle-trust", "--bundle-tests"}},
 		{"the API server's certificate", "{webhook: {clientCA: {name: ca, key: front.pem}}}", []string{"--client-ca=/etc/assay/client-ca/ca.crt"}, nil},
 		{"further flags", "{webhook: {extraArgs: {allow-private-registries: true, max-in-flight: 512}}}", []string{"--allow-private-registries=true", "--max-in-flight=512"}, nil},
 	} {
@@ -207,6 +209,29 @@ func TestArguments(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestBundles: their configuration is a file of the Pod, and another one starts it anew.
+func TestBundles(t *testing.T) {
+	t.Parallel()
+	config := func(resource string) string {
+		return "{bundles: {config: {services: {s: {url: \"https://x\"}}, bundles: {main: {resource: " + resource + "}}}, trust: \"kind: X\"}}"
+	}
+	one, other := render(t, config("a")), render(t, config("b"))
+	files, _ := at(one["ConfigMap/assay-bundles"], "data").(map[string]any)
+	want := map[string]any{
+		"opa.yaml":   "bundles:\n  main:\n    resource: a\npersistence_directory: /var/lib/assay\nservices:\n  s:\n    url: https://x\n",
+		"trust.yaml": "kind: X",
+	}
+	if diff := cmp.Diff(want, files); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+	sum := func(objects map[string]chart.Object) any {
+		return at(objects["Deployment/assay"], "spec", "template", "metadata", "annotations", "policy.assay.dev/bundles")
+	}
+	if sum(one) == nil || sum(one) == sum(other) {
+		t.Errorf("got %v and %v, want two annotations of the Pods", sum(one), sum(other))
 	}
 }
 

@@ -15,6 +15,20 @@
 {{- range .Values.cloudCredentials }}
 - {{ printf "--cloud-credentials=%s" . | quote }}
 {{- end }}
+{{- if .Values.bundles.config }}
+- --config-file=/etc/assay/bundles/opa.yaml
+{{- if .Values.bundles.trust }}
+- --bundle-trust=/etc/assay/bundles/trust.yaml
+{{- end }}
+{{- if .Values.bundles.tests }}
+- --bundle-tests
+{{- end }}
+{{- range $name, $revision := .Values.bundles.minimumRevisions }}
+- {{ printf "--bundle-minimum-revision=%s=%s" $name $revision | quote }}
+{{- end }}
+{{- else if or .Values.bundles.trust .Values.bundles.minimumRevisions .Values.bundles.tests }}
+{{- fail "bundles.config: got none, want the bundles that the rest of bundles is about" }}
+{{- end }}
 {{- range .Values.imagePolicies.sources }}
 - --image-policy-source={{ . }}
 {{- end }}
@@ -76,5 +90,15 @@
 {{- with $policy.metricsFrom }}
 {{ toYaml . }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* The files of bundles: OPA's configuration, and who may sign them. */ -}}
+{{- define "assay.bundles" -}}
+opa.yaml: |
+  {{- merge (dict) .Values.bundles.config (dict "persistence_directory" "/var/lib/assay") | toYaml | nindent 2 }}
+{{- with .Values.bundles.trust }}
+trust.yaml: |
+  {{- . | nindent 2 }}
 {{- end }}
 {{- end }}
