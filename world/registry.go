@@ -225,17 +225,24 @@ func (s *shelf) pushManifest(tag string, m manifest) (descriptor, error) {
 }
 
 func (s *shelf) send(method, resource, contentType string, content []byte) error {
+	_, err := s.ask(method, resource, contentType, content)
+	return err
+}
+
+func (s *shelf) get(resource string) ([]byte, error) { return s.ask(http.MethodGet, resource, "", nil) }
+
+func (s *shelf) ask(method, resource, contentType string, content []byte) ([]byte, error) {
 	request, err := http.NewRequest(method, "/v2/"+s.repository+"/"+resource, bytes.NewReader(content))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	request.Header.Set("Content-Type", contentType)
 	answer := newAnswer()
 	s.registry.ServeHTTP(answer, request)
 	if answer.status >= http.StatusBadRequest {
-		return fmt.Errorf("%s %s: got status %d: %s", method, resource, answer.status, strings.TrimSpace(answer.body.String()))
+		return nil, fmt.Errorf("%s %s: got status %d: %s", method, resource, answer.status, strings.TrimSpace(answer.body.String()))
 	}
-	return nil
+	return answer.body.Bytes(), nil
 }
 
 // answer is a response that stays in memory.

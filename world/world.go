@@ -48,6 +48,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/assay-dev/assay/world/sigstore"
@@ -58,9 +59,12 @@ type World struct {
 	host        *host
 	images      map[string]minted
 	keys        map[string]*sigstore.Signer
-	sigstore    *sigstore.Sigstore // its own: strangers are forgotten
+	sigstore    *sigstore.Sigstore // its own, and not that of strangers
 	trustedRoot []byte
 	clock       time.Time
+
+	signing sync.Mutex // of mint, after the world was made
+	mint    mint
 }
 
 // minted is an image in the registry.
@@ -120,7 +124,7 @@ func build(d *Description) (_ *World, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &World{images: map[string]minted{}, keys: m.keys, sigstore: m.own, clock: d.Clock}
+	w := &World{images: map[string]minted{}, keys: m.keys, sigstore: m.own, clock: d.Clock, mint: m}
 	if w.trustedRoot, err = m.own.TrustedRoot(); err != nil {
 		return nil, err
 	}
