@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/assay-dev/assay/builtins/oci"
 )
@@ -54,15 +55,16 @@ type Replay struct {
 	given map[string]*Given
 	pulls map[string]Pulled
 	blobs func(digest string) ([]byte, error)
+	asked *asked // nil where nobody is asked
 }
 
 var _ Registry = (*Replay)(nil)
 
 // NewReplay is the registry of records, whose bytes blobs has by their digest.
 func NewReplay(records Records, blobs func(digest string) ([]byte, error)) (*Replay, error) {
-	r := &Replay{own: map[string]answers{}, all: answers{}, given: map[string]*Given{}, pulls: map[string]Pulled{}, blobs: blobs}
+	r := newReplay(blobs)
 	for _, record := range records.Exchanges {
-		r.all.add(record)
+		r.all.add(known{Record: record})
 	}
 	for _, q := range records.Questions {
 		if _, twice := r.own[q.Question]; twice {
@@ -73,7 +75,7 @@ func NewReplay(records Records, blobs func(digest string) ([]byte, error)) (*Rep
 			if i < 0 || i >= len(records.Exchanges) {
 				return nil, fmt.Errorf("question %.100s: got exchange %d of %d", q.Question, i, len(records.Exchanges))
 			}
-			own.add(records.Exchanges[i])
+			own.add(known{Record: records.Exchanges[i]})
 		}
 		r.own[q.Question], r.given[q.Question] = own, q.Given
 	}
@@ -93,10 +95,20 @@ func NewReplay(records Records, blobs func(digest string) ([]byte, error)) (*Rep
 	return r, nil
 }
 
-// answers are records by their calls, nil for a call with different answers.
-type answers map[string]*Record
+func newReplay(blobs func(digest string) ([]byte, error)) *Replay {
+	return &Replay{own: map[string]answers{}, all: answers{}, given: map[string]*Given{}, pulls: map[string]Pulled{}, blobs: blobs}
+}
 
-func (a answers) add(r Record) {
+// known is a record, with the answer itself where nothing was written yet.
+type known struct {
+	Record
+	heard any
+}
+
+// answers are records by their calls, nil for a call with different answers.
+type answers map[string]*known
+
+func (a answers) add(r known) {
 	key := r.key()
 	if other, twice := a[key]; twice && (other == nil || !same(*other, r)) {
 		a[key] = nil
@@ -105,11 +117,11 @@ func (a answers) add(r Record) {
 	a[key] = &r
 }
 
-func same(a, b Record) bool {
+func same(a, b known) bool {
 	if a.Error != nil || b.Error != nil {
 		return a.Error != nil && b.Error != nil && *a.Error == *b.Error
 	}
-	return string(a.Answer) == string(b.Answer)
+	return string(a.Answer) == string(b.Answer) && reflect.DeepEqual(a.heard, b.heard)
 }
 
 func pullKey(namespace string, names []string) string { return fmt.Sprintf("%q %q", namespace, names) }
@@ -132,13 +144,16 @@ func (r *Replay) PullSecrets(namespace string, names []string) (oci.Credentials,
 	return oci.Credentials{ID: p.As}, nil
 }
 
-// told answers a call.
-func told[V any](ctx context.Context, r *Replay, call Call) (V, error) {
+// told answers a call; ask makes it of another registry.
+func told[V any](ctx context.Context, r *Replay, call Call, ask func(Registry) (V, error)) (V, error) {
 	var none V
-	missing := func(why string) error {
-		return &oci.Error{Code: oci.Unreachable, Message: why + ": " + call.String(), Err: ErrNotRecorded}
+	missing := func(why string) (V, error) {
+		if r.asked != nil && !call.hint() && r.asked.may() {
+			return ask(r.asked.registry)
+		}
+		return none, &oci.Error{Code: oci.Unreachable, Message: why + ": " + call.String(), Err: ErrNotRecorded}
 	}
-	var record *Record
+	var record *known
 	key, recorded := call.key(), false
 	if log := logOf(ctx); log != nil {
 		record, recorded = r.own[Name(log.Question())][key]
@@ -148,21 +163,24 @@ func told[V any](ctx context.Context, r *Replay, call Call) (V, error) {
 	}
 	switch {
 	case !recorded:
-		return none, missing("not recorded")
+		return missing("not recorded")
 	case record == nil:
-		return none, missing("recorded with different answers")
+		return missing("recorded with different answers")
 	}
-	answer, err := read[V](*record, r.blobs)
+	if answer, ok := record.heard.(V); ok && record.Error == nil {
+		return answer, nil
+	}
+	answer, err := read[V](record.Record, r.blobs)
 	var own *oci.Error
 	if err != nil && !errors.As(err, &own) {
-		return none, missing("recorded badly, " + err.Error())
+		return missing("recorded badly, " + err.Error())
 	}
 	return answer, err
 }
 
 // Resolve implements [Registry]. A reference with a digest answers itself.
 func (r *Replay) Resolve(ctx context.Context, cred oci.Credentials, ref string) (string, error) {
-	digest, err := told[string](ctx, r, resolve(cred, ref))
+	digest, err := told(ctx, r, resolve(cred, ref), func(o Registry) (string, error) { return o.Resolve(ctx, cred, ref) })
 	if named, invalid := oci.Parse(ref); err != nil && invalid == nil && named.Digest != "" {
 		return named.Digest, nil
 	}
@@ -171,55 +189,57 @@ func (r *Replay) Resolve(ctx context.Context, cred oci.Credentials, ref string) 
 
 // Signatures implements [Registry].
 func (r *Replay) Signatures(ctx context.Context, cred oci.Credentials, ref string, at oci.Place) (oci.List, error) {
-	return told[oci.List](ctx, r, attached("signatures", cred, ref, at))
+	return told(ctx, r, attached("signatures", cred, ref, at), func(o Registry) (oci.List, error) { return o.Signatures(ctx, cred, ref, at) })
 }
 
 // Attestations implements [Registry].
 func (r *Replay) Attestations(ctx context.Context, cred oci.Credentials, ref string, at oci.Place) (oci.List, error) {
-	return told[oci.List](ctx, r, attached("attestations", cred, ref, at))
+	return told(ctx, r, attached("attestations", cred, ref, at), func(o Registry) (oci.List, error) { return o.Attestations(ctx, cred, ref, at) })
 }
 
 // Bundles implements [Registry].
 func (r *Replay) Bundles(ctx context.Context, cred oci.Credentials, ref string, at oci.Place) (oci.List, error) {
-	return told[oci.List](ctx, r, attached("bundles", cred, ref, at))
+	return told(ctx, r, attached("bundles", cred, ref, at), func(o Registry) (oci.List, error) { return o.Bundles(ctx, cred, ref, at) })
 }
 
 // Count implements [Registry].
 func (r *Replay) Count(ctx context.Context, cred oci.Credentials, ref string, at oci.Place, storage oci.Storage) (int, error) {
-	return told[int](ctx, r, attached("count", cred, ref, at, string(storage)))
+	return told(ctx, r, attached("count", cred, ref, at, string(storage)), func(o Registry) (int, error) {
+		return o.Count(ctx, cred, ref, at, storage)
+	})
 }
 
 // Manifest implements [Registry].
 func (r *Replay) Manifest(ctx context.Context, cred oci.Credentials, ref string) ([]byte, error) {
-	return told[[]byte](ctx, r, pinned("manifest", cred, ref))
+	return told(ctx, r, pinned("manifest", cred, ref), func(o Registry) ([]byte, error) { return o.Manifest(ctx, cred, ref) })
 }
 
 // Index implements [Registry].
 func (r *Replay) Index(ctx context.Context, cred oci.Credentials, ref string) ([]byte, error) {
-	return told[[]byte](ctx, r, pinned("index", cred, ref))
+	return told(ctx, r, pinned("index", cred, ref), func(o Registry) ([]byte, error) { return o.Index(ctx, cred, ref) })
 }
 
 // Configs implements [Registry].
 func (r *Replay) Configs(ctx context.Context, cred oci.Credentials, ref string) (map[string]json.RawMessage, error) {
-	return told[map[string]json.RawMessage](ctx, r, pinned("configs", cred, ref))
+	return told(ctx, r, pinned("configs", cred, ref), func(o Registry) (map[string]json.RawMessage, error) { return o.Configs(ctx, cred, ref) })
 }
 
 // Config implements [Registry].
 func (r *Replay) Config(ctx context.Context, cred oci.Credentials, ref string) (json.RawMessage, error) {
-	return told[json.RawMessage](ctx, r, pinned("config", cred, ref))
+	return told(ctx, r, pinned("config", cred, ref), func(o Registry) (json.RawMessage, error) { return o.Config(ctx, cred, ref) })
 }
 
 // Blob implements [Registry].
 func (r *Replay) Blob(ctx context.Context, cred oci.Credentials, ref string) ([]byte, error) {
-	return told[[]byte](ctx, r, pinned("blob", cred, ref))
+	return told(ctx, r, pinned("blob", cred, ref), func(o Registry) ([]byte, error) { return o.Blob(ctx, cred, ref) })
 }
 
 // Referrers implements [Registry].
 func (r *Replay) Referrers(ctx context.Context, cred oci.Credentials, ref string) ([]oci.Referrer, error) {
-	return told[[]oci.Referrer](ctx, r, pinned("referrers", cred, ref))
+	return told(ctx, r, pinned("referrers", cred, ref), func(o Registry) ([]oci.Referrer, error) { return o.Referrers(ctx, cred, ref) })
 }
 
 // Files implements [Registry].
 func (r *Replay) Files(ctx context.Context, cred oci.Credentials, ref string, paths []string) (oci.Files, error) {
-	return told[oci.Files](ctx, r, pinned("files", cred, ref, paths...))
+	return told(ctx, r, pinned("files", cred, ref, paths...), func(o Registry) (oci.Files, error) { return o.Files(ctx, cred, ref, paths) })
 }
