@@ -326,6 +326,15 @@ func (r *review) is(value ast.Value) bool {
 	return ok && also && mine == object
 }
 
+// About is the workload of a review, as the set finds it.
+func (s *Set) About(ctx context.Context, data []byte) (Workload, error) {
+	about, err := reviewOf(data)
+	if err != nil {
+		return Workload{}, err
+	}
+	return s.workloadOf(ctx, about)
+}
+
 // workloadOf is what the review is about, before anything is asked about it.
 func (s *Set) workloadOf(ctx context.Context, about *review) (out Workload, err error) {
 	results, err := evaluate(ctx, &s.workload, []rego.EvalOption{

@@ -43,6 +43,19 @@ type Read struct {
 // told of by [Engine.Record].
 func (r Read) Namespaces() *Namespaces { return &Namespaces{labels: r.Labels, read: !r.All} }
 
+// Says reports whether these say the same as what a decision read.
+func (n *Namespaces) Says(read *Read) bool {
+	if read.All {
+		return maps.EqualFunc(n.labels, read.Labels, maps.Equal)
+	}
+	for name, labels := range read.Labels {
+		if known, ok := n.labels[name]; ok != (labels != nil) || !maps.Equal(known, labels) {
+			return false
+		}
+	}
+	return true
+}
+
 // object is the document. Only a policy that looks at all of it has it made.
 func (n *Namespaces) object() ast.Object {
 	n.once.Do(func() { n.document = n.only(slices.Collect(maps.Keys(n.labels))...) })

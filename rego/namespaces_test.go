@@ -240,3 +240,32 @@ deny contains "gone" if data.assay.namespaces.gone
 		t.Errorf("not recorded (-want +got):\n%s", diff)
 	}
 }
+
+// TestNamespacesSayWhatWasRead, or a label changed meanwhile.
+func TestNamespacesSayWhatWasRead(t *testing.T) {
+	t.Parallel()
+	type labels = map[string]map[string]string
+	now := rego.NewNamespaces(labels{"prod": {"tier": "web"}, "bare": {}})
+	for name, tt := range map[string]struct {
+		read rego.Read
+		want bool
+	}{
+		"the same":                 {rego.Read{Labels: labels{"prod": {"tier": "web"}}}, true},
+		"one that has none":        {rego.Read{Labels: labels{"bare": {}}}, true},
+		"one that there is not":    {rego.Read{Labels: labels{"gone": nil}}, true},
+		"another label":            {rego.Read{Labels: labels{"prod": {"tier": "db"}}}, false},
+		"one that was there":       {rego.Read{Labels: labels{"gone": {}}}, false},
+		"one that was not there":   {rego.Read{Labels: labels{"bare": nil}}, false},
+		"all":                      {rego.Read{All: true, Labels: labels{"prod": {"tier": "web"}, "bare": {}}}, true},
+		"all, and one came":        {rego.Read{All: true, Labels: labels{"prod": {"tier": "web"}}}, false},
+		"nothing was looked up":    {rego.Read{}, true},
+		"all, and a label changed": {rego.Read{All: true, Labels: labels{"prod": {}, "bare": {}}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := now.Says(&tt.read); got != tt.want {
+				t.Errorf("got %t, want %t", got, tt.want)
+			}
+		})
+	}
+}

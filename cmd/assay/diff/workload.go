@@ -22,6 +22,7 @@ import (
 
 	"github.com/assay-dev/assay/capsule"
 	"github.com/assay-dev/assay/cmd/assay/plain"
+	"github.com/assay-dev/assay/cmd/assay/recording"
 	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip/strict"
@@ -210,7 +211,7 @@ func judgment(decision rego.Decision, err error, notRecorded []string) Judgment 
 	out := Judgment{Verdict: "denied", Reasons: decision.Reasons, Warnings: decision.Warnings, NotRecorded: notRecorded}
 	out.patch, _ = json.Marshal(decision.Patch)
 	if err == nil && !decision.Allowed {
-		out.Unanswered = unanswered(decision)
+		out.Unanswered = recording.Unanswered(decision)
 	}
 	switch {
 	case len(notRecorded) > 0 || len(out.Unanswered) > 0:

@@ -21,6 +21,7 @@ import (
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/rego/raw"
+	"github.com/assay-dev/assay/rego/resource"
 	"github.com/assay-dev/assay/world"
 )
 
@@ -66,6 +67,7 @@ type setup struct {
 	modules     map[string]string
 	data        map[string]any
 	objects     []raw.Object
+	workloads   []resource.WorkloadPaths
 	namespaces  func() *rego.Namespaces
 	record      bool
 	credentials oci.Credentials
@@ -133,7 +135,7 @@ func compiled(t testing.TB, w *world.World, s setup) *rego.Set {
 		t.Fatal(err)
 	}
 	set, err := rego.Compile(t.Context(), rego.Source{
-		Policies: documents.Policies, Modules: s.modules, Data: s.data, Namespaces: s.namespaces, Objects: s.objects, Config: rego.Config{Tags: "resolve"},
+		Policies: documents.Policies, Modules: s.modules, Data: s.data, Namespaces: s.namespaces, Objects: s.objects, Workloads: s.workloads, Config: rego.Config{Tags: "resolve"},
 		Open: func(about rego.Workload) rego.Answers { return facts.Open(s.credentials, tenant.Workload(about)) },
 	})
 	if err != nil {

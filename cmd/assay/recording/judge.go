@@ -105,7 +105,7 @@ func (j *Judge) Judge(ctx context.Context, c *capsule.Capsule, others *Policies)
 		return out, err
 	}
 	j.open = func(about rego.Workload) rego.Answers { return facts.Open(session, tenant.Workload(about)) }
-	out, err = decide(ctx, set, c)
+	out, _, err = decide(ctx, set, c.Settings.Call, c.Review)
 	out.NotRecorded = append(out.NotRecorded, cut...)
 	return out, err
 }
@@ -153,28 +153,28 @@ func calling(name string, modules map[string]string) (cut []string) {
 	return cut
 }
 
-func decide(ctx context.Context, set *rego.Set, c *capsule.Capsule) (Judged, error) {
-	out, made := Judged{PolicySet: set.Hash()}, rego.Made{}
+func decide(ctx context.Context, set *rego.Set, how string, review []byte) (out Judged, made rego.Made, err error) {
+	out.PolicySet = set.Hash()
 	engine := rego.NewEngine(set, nil)
 	engine.Record(func(m rego.Made) { made = m })
 	call := engine.Decide
-	switch c.Settings.Call {
+	switch how {
 	case "validate":
 	case "mutate":
 		call = engine.Mutate
 	default:
-		return out, fmt.Errorf("settings: call: got %.100q, want validate or mutate", c.Settings.Call)
+		return out, made, fmt.Errorf("settings: call: got %.100q, want validate or mutate", how)
 	}
-	out.Decision, out.Err = call(ctx, c.Review)
+	out.Decision, out.Err = call(ctx, review)
 	if ctx.Err() != nil {
-		return out, context.Cause(ctx)
+		return out, made, context.Cause(ctx)
 	}
 	session, ok := made.Answers.(*builtins.Session)
 	if !ok {
-		return out, fmt.Errorf("review: %w", out.Err) // it was not judged at all
+		return out, made, fmt.Errorf("review: %w", out.Err) // it was not judged at all
 	}
 	out.NotRecorded = append(session.Tape().NotRecorded(), made.Missing...)
-	return out, nil
+	return out, made, nil
 }
 
 // compile makes a set, or takes the one of an equal source.
@@ -253,8 +253,12 @@ func rootsOf(c *capsule.Capsule) (trust.Roots, error) {
 	return out, errors.Join(errs...)
 }
 
-// over puts roots in the place of those that have their names.
+// over puts roots in the place of those that have their names. Neither changes.
 func over(roots, others trust.Roots) trust.Roots {
+	if len(others.Named) == 0 && len(others.Causes) == 0 {
+		return roots
+	}
+	roots.Named, roots.Causes = copied(roots.Named), copied(roots.Causes)
 	maps.Copy(roots.Named, others.Named)
 	for name := range others.Named {
 		delete(roots.Causes, name)
@@ -265,6 +269,12 @@ func over(roots, others trust.Roots) trust.Roots {
 		}
 	}
 	return roots
+}
+
+func copied[V any](of map[string]V) map[string]V {
+	out := make(map[string]V, len(of))
+	maps.Copy(out, of)
+	return out
 }
 
 // Same reports whether two outcomes are the same, byte for byte but for white space.

@@ -1,4 +1,4 @@
-package diff
+package recording
 
 import (
 	"regexp"
@@ -17,9 +17,9 @@ func silent() []string {
 // unresolved is how a reason tells why a tag has no digest: in its details, by code.
 var unresolved = regexp.MustCompile(`(?m)^(?:` + strings.Join(silent(), "|") + `): `)
 
-// unanswered are the messages of a denial for want of an answer. Both sets deny what
+// Unanswered are the messages of a denial for want of an answer. Both sets deny what
 // nobody answers for: that they agree says nothing.
-func unanswered(decision rego.Decision) []string {
+func Unanswered(decision rego.Decision) []string {
 	var out []string
 	add := func(err *rego.Error) {
 		if err != nil && slices.Contains(silent(), err.Code) {
