@@ -124,8 +124,9 @@ const gracePeriod = 10
 // Start starts OPA's plugins. Bundles that were persisted are active when it returns, if
 // they are still good.
 func (m *Manager) Start(ctx context.Context) error {
-	m.opa.RegisterPluginStatusListener("assay", func(map[string]*plugins.Status) { m.watch() })
 	m.watch()
+	// What tells of states must not wait: the plugin that it would wait for tells some itself.
+	m.opa.RegisterPluginStatusListener("assay", func(map[string]*plugins.Status) { go m.watch() })
 	if err := m.opa.Start(ctx); err != nil {
 		return fmt.Errorf("bundles: %w", err)
 	}
@@ -166,12 +167,12 @@ func (m *Manager) Load(ctx context.Context, name string) error {
 func (m *Manager) watch() {
 	plugin := opabundle.Lookup(m.opa)
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if plugin == nil || plugin == m.watched {
-		return
-	}
+	known := plugin == nil || plugin == m.watched
 	m.watched = plugin
-	go plugin.RegisterBulkListener("assay", m.heard) // which waits for a download under way
+	m.mu.Unlock()
+	if !known {
+		plugin.RegisterBulkListener("assay", m.heard) // which waits for an activation under way
+	}
 }
 
 func (m *Manager) heard(all map[string]*opabundle.Status) {
@@ -199,11 +200,11 @@ func statusOf(of *opabundle.Status) Status {
 
 // Statuses are those of the bundles in the configuration, by name, as OPA knows them.
 func (m *Manager) Statuses() map[string]Status {
-	m.watch()
+	names := m.names()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := maps.Clone(m.statuses)
-	for _, name := range m.names() {
+	for _, name := range names {
 		if _, known := out[name]; !known {
 			out[name] = Status{}
 		}

@@ -133,9 +133,9 @@ func (h *sourcesHook) seen(c *config.Config) (*config.Config, error) {
 	for name, file := range files {
 		bundles[name] = map[string]any{"resource": "file://" + file, "trigger": "manual"}
 	}
-	out := *c
-	out.Bundles, err = json.Marshal(bundles)
-	return &out, err
+	// The manager goes on with the configuration that it has: another one would be nobody's.
+	c.Bundles, err = json.Marshal(bundles)
+	return c, err
 }
 
 // typesOf are the types of the services by name: OPA takes them as a list, too.
