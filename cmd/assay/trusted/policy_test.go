@@ -1,0 +1,69 @@
+package trusted
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestNewPolicyRefusesWhatIsWeaker(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	for _, tt := range []struct{ name, text, says string }{
+		{"no policy", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", "got no ClusterImagePolicy, want at least one"},
+		{"a policy that warns", strings.Replace(keyless, "spec:", "spec:\n  mode: warn", 1), "spec.mode: got warn, which admits, want enforce"},
+		{"a policy that passes", strings.Replace(keyless, "  authorities:", "  authorities:\n  - static: {action: pass}", 1), "spec.authorities[0].static.action: got pass"},
+		{"a policy of a namespace", strings.NewReplacer("kind: ClusterImagePolicy", "kind: ImagePolicy", "v1beta1", "v1beta1", "{name: policies}", "{name: policies, namespace: a}",
+			"policy.sigstore.dev/v1beta1", "policy.assay.dev/v1alpha1").Replace(keyless), "got a policy of one namespace"},
+		{"a policy for some kinds", strings.Replace(keyless, "spec:", "spec:\n  match: [{resource: deployments, version: v1, group: apps}]", 1), "spec.match: got 1 entries, want none"},
+		{"a policy that asks for the configuration", strings.Replace(keyless, "spec:", "spec:\n  policy: {type: cue, data: 'true', fetchConfigFile: true}", 1), "spec.policy.fetchConfigFile: got true"},
+		{"a signer who may be anybody", strings.Replace(keyless, `subject: "`+subject+`"`, `subjectRegExp: ".*"`, 1), "trust.yaml:"},
+		{"a misspelt field", strings.Replace(keyless, "spec:", "spec:\n  mod: warn", 1), "mod"},
+		{"policies for workloads", keyless + "---\napiVersion: policy.assay.dev/v1alpha1\nkind: WorkloadPaths\nmetadata: {name: a}\n" +
+			"spec: {group: a.example.com, kind: A, podSpecs: [spec.template.spec]}\n", "WorkloadPaths"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := NewPolicy(t.Context(), l.flags(), []string{written(t, tt.text)})
+			refuses(t, err, tt.says)
+		})
+	}
+	_, err := NewPolicy(t.Context(), l.flags(), nil)
+	refuses(t, err, "got no path", ErrWeak)
+	_, err = NewPolicy(t.Context(), l.flags(), []string{"nowhere.yaml"})
+	refuses(t, err, "nowhere.yaml")
+}
+
+func TestNewPolicyRefusesPlainRego(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	dir := t.TempDir()
+	for name, text := range map[string]string{"trust.yaml": keyless, "a.rego": "package policies.a\n\ndeny contains \"x\" if false\n", "b/data.json": `{"x": 1}`} {
+		writeFile(t, dir, name, text)
+	}
+	_, err := NewPolicy(t.Context(), l.flags(), []string{dir})
+	refuses(t, err, "a policy in plain Rego, want ClusterImagePolicies and TrustRoots alone", ErrWeak)
+	refuses(t, err, "a data document")
+}
+
+// TestPolicyIsReadStrictly: whatever the flags of the policies say that judge images.
+func TestPolicyIsReadStrictly(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	at := l.push(t, "latest", "1")
+	l.sign(t, at, "other") // whose subject begins like that of the right one
+	flags := l.flags()
+	flags.NoMatch, flags.IdentityRegexp = "allow", "upstream"
+	pattern := strings.Replace(keyless, `subject: "`+subject+`"`, `subjectRegExp: "https://github\\.com/acme/policies/\\.github/workflows/push\\.yml@refs/heads/main"`, 1)
+	p, err := NewPolicy(t.Context(), flags, []string{written(t, pattern)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Admit(t.Context(), at)
+	refuses(t, err, "none of the expected identities matched", ErrDenied)
+	other := strings.Replace(keyless, "**/acme/policies*", "**/acme/others*", 1)
+	if p, err = NewPolicy(t.Context(), flags, []string{written(t, other)}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Admit(t.Context(), at)
+	refuses(t, err, "no matching policies", ErrDenied)
+}
