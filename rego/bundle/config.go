@@ -60,6 +60,15 @@ func Ignored(text []byte) (out []string) {
 	return out
 }
 
+// PersistenceDirectory is where a configuration has what outlives the process.
+func PersistenceDirectory(text []byte) (string, error) {
+	parsed, err := config.ParseConfig(text, "")
+	if err != nil {
+		return "", err
+	}
+	return parsed.GetPersistenceDirectory()
+}
+
 // Source is where the configuration has a bundle from.
 type Source struct {
 	// Name is the bundle's, Service that of its service, "" for a file.

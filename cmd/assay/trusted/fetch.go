@@ -63,6 +63,7 @@ type Fetcher struct {
 
 	mu   sync.Mutex
 	last Result // that was fetched or restored; its digest is not fetched again
+	kept Result // that was active last
 }
 
 // NewFetcher checks the options. It asks nobody, and reads no file.
@@ -97,8 +98,8 @@ func NewFetcher(o Options) (*Fetcher, error) {
 func (f *Fetcher) File() string { return f.store.file() }
 
 // Fetch asks which digest the reference names. One that was fetched before ends there. Any
-// other is admitted by the policy, read by that digest, checked, and kept in the place of the
-// one that serves. An error leaves all as it is.
+// other is admitted by the policy, read by that digest, checked, and is the one to activate: what
+// becomes of that, [Fetcher.Keep] or [Fetcher.Undo] is told. An error leaves all as it is.
 func (f *Fetcher) Fetch(ctx context.Context) (Result, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -167,52 +168,62 @@ func (f *Fetcher) read(digest string, content []byte) (Result, error) {
 	return out, f.options.Floors.Check(f.options.Name, out.Revision, f.options.Minimum)
 }
 
-// Restore verifies the bundle that is kept, without asking anybody, and has it be the one
-// that was fetched last. An error that is fs.ErrNotExist says that none was kept; with any
-// other none may serve that is there.
+// Keep says that the bundle which was fetched last is active: it is what a restart finds.
+func (f *Fetcher) Keep() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.store.keep(); err != nil {
+		return fmt.Errorf("bundle %q: keep: %w", f.options.Name, err)
+	}
+	f.kept = f.last
+	return nil
+}
+
+// Undo says that it was refused: the one that was active before it is in its place again, and
+// the next fetch tries once more.
+func (f *Fetcher) Undo() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last = f.kept
+	if err := f.store.undo(); err != nil {
+		return fmt.Errorf("bundle %q: undo: %w", f.options.Name, err)
+	}
+	return nil
+}
+
+// Restore verifies the bundle that was active last, without asking anybody, and has it be
+// the one that was fetched last. An error that is fs.ErrNotExist says that none was kept. With
+// any there is no [Fetcher.File].
 func (f *Fetcher) Restore(ctx context.Context) (Result, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, result, err := f.restore(ctx, current)
-	if err != nil {
-		return Result{}, fmt.Errorf("bundle %q: restore: %w", f.options.Name, err)
-	}
-	f.last = result
-	return result, nil
-}
-
-// Rollback has the bundle before the one that serves be served again, once it is verified as
-// Restore does it. The one that it takes the place of is not fetched again while the
-// reference names it.
-func (f *Fetcher) Rollback(ctx context.Context) (Result, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	name, result, err := f.restore(ctx, previous)
+	result, err := f.restore(ctx)
 	if err == nil {
-		err = f.store.serve(name)
+		err = f.store.undo() // what a process that died was about to activate
 	}
 	if err != nil {
-		return Result{}, fmt.Errorf("bundle %q: rollback: %w", f.options.Name, err)
+		return Result{}, fmt.Errorf("bundle %q: restore: %w", f.options.Name, errors.Join(err, f.store.none()))
 	}
+	f.last, f.kept = result, result
 	return result, nil
 }
 
-func (f *Fetcher) restore(ctx context.Context, link string) (name string, out Result, err error) {
-	name, k, err := f.store.load(link, f.options.Limits.Compressed)
+func (f *Fetcher) restore(ctx context.Context) (out Result, err error) {
+	k, err := f.store.load(current, f.options.Limits.Compressed)
 	if err != nil {
-		return name, out, err
+		return out, err
 	}
 	digest := k.digest()
 	if want := f.reference.Digest; want != "" && digest != want {
-		return name, out, fmt.Errorf("%w: %s: got digest %s, want %s", ErrEvidence, manifestFile, digest, want)
+		return out, fmt.Errorf("%w: %s: got digest %s, want %s", ErrEvidence, manifestFile, digest, want)
 	}
 	if err := artifact.Check(digest, k.manifest, k.bundle); err != nil {
-		return name, out, fmt.Errorf("%w: %w", ErrEvidence, err)
+		return out, fmt.Errorf("%w: %w", ErrEvidence, err)
 	}
 	if err := f.options.Policy.Again(ctx, k.evidence, f.at(digest)); err != nil {
-		return name, out, err
+		return out, err
 	}
 	out, err = f.read(digest, k.bundle)
 	out.Changed = true
-	return name, out, err
+	return out, err
 }

@@ -176,6 +176,9 @@ func TestFetchBringsWhatIsSigned(t *testing.T) {
 		t.Error("got another file, want the bundle")
 	}
 	for _, revision := range []string{"2", "3", "4"} {
+		if err := f.Keep(); err != nil {
+			t.Fatal(err)
+		}
 		l.sign(t, l.push(t, "latest", revision), "ci")
 		awaitTag(t, f)
 		if got, err = f.Fetch(t.Context()); err != nil || got.Revision != revision || !got.Changed {

@@ -17,14 +17,15 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/sources"
 )
 
-// The files of a bundle that is kept, and the links to the directories of two: the one that
-// serves, and the one before it. Each directory is whole before a link leads to it.
+// The files of a bundle that is kept, and the links to the directories of two: the one that is
+// to be activated, and the one that was active last, which a restart finds. Each directory is
+// whole before a link leads to it.
 const (
 	bundleFile   = "bundle.tar.gz"
 	manifestFile = "manifest.json"
 	evidenceFile = "evidence" + capsule.Extension
+	loading      = "loading"
 	current      = "current"
-	previous     = "previous"
 	prefix       = "bundle-"  // of the directories
 	unfinished   = ".writing" // begins the names of what is no such directory yet
 )
@@ -46,10 +47,10 @@ func (k kept) digest() string {
 // store is the directory of one bundle.
 type store struct{ dir string }
 
-// file is where the bundle that serves is, whichever it is.
-func (s store) file() string { return filepath.Join(s.dir, current, bundleFile) }
+// file is where the bundle is that is to be activated, whichever it is.
+func (s store) file() string { return filepath.Join(s.dir, loading, bundleFile) }
 
-// save puts a bundle in the place of the one that serves, which becomes the one before it.
+// save has a bundle be the one that is to be activated.
 func (s store) save(k kept) error {
 	var evidence bytes.Buffer
 	if _, err := capsule.Write(&evidence, k.evidence); err != nil {
@@ -75,20 +76,42 @@ func (s store) save(k kept) error {
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(made))
 	}
-	return s.serve(name)
+	if err := s.link(loading, name); err != nil {
+		return err
+	}
+	return s.clean()
 }
 
-// serve has a directory serve, and keeps the one that did.
-func (s store) serve(name string) error {
-	if before, err := os.Readlink(filepath.Join(s.dir, current)); err == nil && before != name {
-		if err := s.link(previous, before); err != nil {
-			return err
-		}
+// keep has what was to be activated be what was active last.
+func (s store) keep() error {
+	name, err := os.Readlink(filepath.Join(s.dir, loading))
+	if err != nil {
+		return err
 	}
 	if err := s.link(current, name); err != nil {
 		return err
 	}
 	return s.clean()
+}
+
+// undo has what was active last be what is to be activated, and nothing where nothing was.
+func (s store) undo() error {
+	name, err := os.Readlink(filepath.Join(s.dir, current))
+	if errors.Is(err, fs.ErrNotExist) {
+		return s.none()
+	}
+	if err != nil {
+		return err
+	}
+	return s.link(loading, name)
+}
+
+// none has nothing be to be activated.
+func (s store) none() error {
+	if err := os.Remove(filepath.Join(s.dir, loading)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // link moves a link: there is always one.
@@ -109,7 +132,7 @@ func (s store) link(name, to string) error {
 // clean removes what no link leads to: older bundles, and what a process that died left.
 func (s store) clean() error {
 	var linked []string
-	for _, name := range []string{current, previous} {
+	for _, name := range []string{loading, current} {
 		if to, err := os.Readlink(filepath.Join(s.dir, name)); err == nil {
 			linked = append(linked, to)
 		}
@@ -129,29 +152,30 @@ func (s store) clean() error {
 }
 
 // load reads what a link leads to. That it is there says nothing about it.
-func (s store) load(link string, most int64) (name string, k kept, err error) {
-	if name, err = os.Readlink(filepath.Join(s.dir, link)); err != nil {
-		return "", k, err
+func (s store) load(link string, most int64) (k kept, err error) {
+	name, err := os.Readlink(filepath.Join(s.dir, link))
+	if err != nil {
+		return k, err
 	}
 	if name != filepath.Base(name) || !strings.HasPrefix(name, prefix) {
-		return "", k, fmt.Errorf("%w: %s: got a link to %q, want one to a directory beside it", ErrEvidence, link, name)
+		return k, fmt.Errorf("%w: %s: got a link to %q, want one to a directory beside it", ErrEvidence, link, name)
 	}
 	dir := filepath.Join(s.dir, name)
 	if k.bundle, err = sources.Read(filepath.Join(dir, bundleFile), most); err != nil {
-		return name, k, fmt.Errorf("%s: %w", bundleFile, err)
+		return k, fmt.Errorf("%s: %w", bundleFile, err)
 	}
 	if k.manifest, err = sources.Read(filepath.Join(dir, manifestFile), artifact.MaxManifest); err != nil {
-		return name, k, fmt.Errorf("%s: %w", manifestFile, err)
+		return k, fmt.Errorf("%s: %w", manifestFile, err)
 	}
 	text, err := sources.Read(filepath.Join(dir, evidenceFile), maxEvidence)
 	if err != nil {
-		return name, k, fmt.Errorf("%s: %w", evidenceFile, err)
+		return k, fmt.Errorf("%s: %w", evidenceFile, err)
 	}
 	k.evidence, _, err = capsule.Read(bytes.NewReader(text))
 	if err != nil {
-		return name, k, fmt.Errorf("%w: %s: %w", ErrEvidence, evidenceFile, err)
+		return k, fmt.Errorf("%w: %s: %w", ErrEvidence, evidenceFile, err)
 	}
-	return name, k, nil
+	return k, nil
 }
 
 // write writes a file that is whole on the disk.

@@ -17,10 +17,10 @@ const soonest = time.Second
 // at once.
 type Polling struct{ Min, Max time.Duration }
 
-// Poll fetches until ctx ends, and tells of each fetch. The first is at once. After a
+// Poll fetches until ctx ends, and tells of each fetch. An error of tell is a failure like one of a fetch. The first is at once. After a
 // failure it waits a second, and twice as long after each further one, up to the longest
 // delay.
-func (f *Fetcher) Poll(ctx context.Context, polling Polling, tell func(Result, error)) {
+func (f *Fetcher) Poll(ctx context.Context, polling Polling, tell func(Result, error) error) {
 	failures, refreshed := 0, f.options.Policy.now()
 	for ctx.Err() == nil {
 		if now := f.options.Policy.now(); now.Sub(refreshed) >= refreshTrust {
@@ -33,7 +33,7 @@ func (f *Fetcher) Poll(ctx context.Context, polling Polling, tell func(Result, e
 		if ctx.Err() != nil {
 			return
 		}
-		if tell(result, err); err != nil {
+		if err := tell(result, err); err != nil {
 			failures++
 		} else {
 			failures = 0

@@ -16,10 +16,11 @@ func TestPollTellsOfEachFetch(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var changed []bool
-	f.Poll(ctx, Polling{Min: time.Millisecond, Max: time.Millisecond}, func(r Result, err error) {
+	f.Poll(ctx, Polling{Min: time.Millisecond, Max: time.Millisecond}, func(r Result, err error) error {
 		if changed = append(changed, err == nil && r.Changed); len(changed) == 3 {
 			cancel()
 		}
+		return err
 	})
 	if diff := cmp.Diff([]bool{true, false, false}, changed); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

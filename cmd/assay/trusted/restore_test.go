@@ -21,7 +21,11 @@ import (
 func (l *lab) keptIn(t testing.TB, dir, revision string) {
 	t.Helper()
 	l.sign(t, l.push(t, "latest", revision), "ci")
-	if _, err := l.fetcher(t, dir, nil).Fetch(t.Context()); err != nil {
+	f := l.fetcher(t, dir, nil)
+	if _, err := f.Fetch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Keep(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -204,6 +208,9 @@ func TestRestoreRefusesWhatHasExpired(t *testing.T) {
 	if err != nil || !got.Expires.Equal(testTime.Add(time.Hour)) {
 		t.Fatalf("got %+v, %v, want the time that it holds until", got, err)
 	}
+	if err := f.Keep(); err != nil {
+		t.Fatal(err)
+	}
 	now = testTime.Add(time.Hour)
 	_, err = f.Restore(t.Context())
 	refuses(t, err, "2026-11-26T13:00:00Z", fresh.ErrExpired)
@@ -214,11 +221,12 @@ func TestNothingToRestore(t *testing.T) {
 	l := newLab(t)
 	_, err := l.fetcher(t, filepath.Join(t.TempDir(), "none"), nil).Restore(t.Context())
 	refuses(t, err, "restore", fs.ErrNotExist)
-	_, err = l.fetcher(t, t.TempDir(), nil).Rollback(t.Context())
-	refuses(t, err, "rollback", fs.ErrNotExist)
+	refuses(t, l.fetcher(t, t.TempDir(), nil).Keep(), "keep", fs.ErrNotExist)
 }
 
-func TestRollback(t *testing.T) {
+// TestOnlyWhatIsActiveIsKept: one that is refused, or that a process did not live to see
+// active, makes room for the one before it, and is tried again.
+func TestOnlyWhatIsActiveIsKept(t *testing.T) {
 	t.Parallel()
 	l, dir := newLab(t), t.TempDir()
 	l.keptIn(t, dir, "1")
@@ -227,25 +235,38 @@ func TestRollback(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.sign(t, l.push(t, "latest", "2"), "ci")
-	if got, err := f.Fetch(t.Context()); err != nil || got.Revision != "2" {
+	if got, err := f.Fetch(t.Context()); err != nil || got.Revision != "2" || !bytes.Equal(serving(t, f), bundleOf(t, "2")) {
 		t.Fatalf("got %+v, %v, want revision 2", got, err)
 	}
-	got, err := f.Rollback(t.Context())
-	if err != nil || got.Revision != "1" || !bytes.Equal(serving(t, f), bundleOf(t, "1")) {
-		t.Fatalf("got %+v, %v, want revision 1", got, err)
+	died := l.fetcher(t, dir, nil)
+	if got, err := died.Restore(t.Context()); err != nil || got.Revision != "1" || !bytes.Equal(serving(t, died), bundleOf(t, "1")) {
+		t.Errorf("after a restart in between: got %+v, %v, want revision 1", got, err)
+	}
+	if err := f.Undo(); err != nil || !bytes.Equal(serving(t, f), bundleOf(t, "1")) {
+		t.Errorf("undone: got %v, and another file than that of revision 1", err)
 	}
 	awaitTag(t, f)
-	if got, err := f.Fetch(t.Context()); err != nil || got.Changed {
-		t.Errorf("got %+v, %v, want what was rolled back left alone while the tag names it", got, err)
+	if got, err := f.Fetch(t.Context()); err != nil || !got.Changed || got.Revision != "2" {
+		t.Errorf("got %+v, %v, want revision 2 to be tried again", got, err)
 	}
-	if got, err := l.fetcher(t, dir, nil).Restore(t.Context()); err != nil || got.Revision != "1" {
-		t.Errorf("after a restart: got %+v, %v, want revision 1", got, err)
+	if err := f.Keep(); err != nil {
+		t.Fatal(err)
 	}
-	replace(t, filepath.Join(dir, previous, bundleFile), bundleOf(t, "9"))
-	_, err = f.Rollback(t.Context())
-	refuses(t, err, "bundle: got", ErrEvidence)
-	if !bytes.Equal(serving(t, f), bundleOf(t, "1")) {
-		t.Error("got another file, want the one that served")
+	if got, err := l.fetcher(t, dir, nil).Restore(t.Context()); err != nil || got.Revision != "2" {
+		t.Errorf("after a restart: got %+v, %v, want revision 2", got, err)
+	}
+}
+
+func TestUndoneWithNothingBeforeIt(t *testing.T) {
+	t.Parallel()
+	l, dir := newLab(t), t.TempDir()
+	l.sign(t, l.push(t, "latest", "1"), "ci")
+	f := l.fetcher(t, dir, nil)
+	if _, err := f.Fetch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Undo(); err != nil || serving(t, f) != nil {
+		t.Errorf("got %v, and a file, want none", err)
 	}
 }
 
@@ -261,8 +282,8 @@ func TestWhatADeadProcessLeft(t *testing.T) {
 	}
 	l.keptIn(t, dir, "1")
 	got := entries(t, dir)
-	if len(got) != 3 || got[1] != current || got[2] != "mine" {
-		t.Errorf("got %q, want the bundle, its link, and what is somebody's", got)
+	if len(got) != 4 || got[1] != current || got[2] != loading || got[3] != "mine" {
+		t.Errorf("got %q, want the bundle, its links, and what is somebody's", got)
 	}
 }
 
