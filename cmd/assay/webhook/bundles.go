@@ -4,18 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/spf13/cobra"
 
-	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/apart"
@@ -27,29 +23,13 @@ import (
 	"github.com/assay-dev/assay/telemetry"
 )
 
-// bundleFlags say where OPA's configuration is, if there is one.
-type bundleFlags struct {
-	config  string
-	minimum map[string]string // revisions by bundle
-	dataAPI bool
-	token   string
-}
-
-func (f *bundleFlags) add(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.StringVar(&f.config, "config-file", "", "OPA configuration `file`: bundles with policies, discovery, decision logs, status")
-	flags.BoolVar(&f.dataAPI, "data-api", false, "answer POST /v1/data and /v0/data as OPA does, about plain Rego and data of bundles, for whoever has the token or a certificate of --client-ca")
-	flags.StringVar(&f.token, "data-api-token-file", "", "`file` with the token that clients of --data-api send, read again in every request")
-	flags.StringToStringVar(&f.minimum, "bundle-minimum-revision", nil, "`bundle=revision` below which a bundle is refused, though it is signed (repeatable)")
-}
-
 // bundles is what the webhook has to do with OPA's plugin manager.
 type bundles struct {
 	flags   bundleFlags
 	manager *bundle.Manager
 	floors  *fresh.Floors
-	own     string // the directory that is kept across restarts
-	trusted bool   // whoever signs them is checked, so revisions do not go backwards
+	own     string     // the directory that is kept across restarts
+	trust   *bootstrap // nil where whoever writes to a source may sign
 
 	started  chan struct{} // closed once what was persisted was looked at
 	complete atomic.Bool   // all bundles of the configuration were active at once
@@ -59,74 +39,6 @@ type bundles struct {
 	// refused counts activations that the gate refused, activated those it let pass.
 	refused, activated uint64
 }
-
-// check refuses flags without what they are about.
-func (f *bundleFlags) check() error {
-	switch {
-	case f.config == "" && (len(f.minimum) > 0 || f.dataAPI || f.token != ""):
-		return errors.New("--config-file: got none, want the OPA configuration of what --bundle-minimum-revision, --data-api and --data-api-token-file are about")
-	case f.token != "" && !f.dataAPI:
-		return errors.New("--data-api-token-file: got it without --data-api")
-	}
-	return nil
-}
-
-// open makes the manager. Nothing is fetched before it is started.
-func (f *bundleFlags) open(ctx context.Context, r *reloader, config *server.Config, version string) (*bundles, error) {
-	text, err := bundle.ReadConfig(f.config, os.Getenv)
-	if err != nil {
-		return nil, fmt.Errorf("--config-file: %w", err)
-	}
-	for _, key := range bundle.Ignored(text) {
-		config.Logger.Warn("configuration of OPA's server has no effect here", "key", key)
-	}
-	out := &bundles{flags: *f, started: make(chan struct{})}
-	out.manager, err = bundle.Open(bundle.Options{
-		Config: text, Version: version, Log: config.Logger, Registerer: config.Metrics.Registerer(),
-		Prepare: r.prepare, Removed: r.removed,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("--config-file: %w", err)
-	}
-	persistence, err := out.manager.OPA().GetConfig().GetPersistenceDirectory()
-	if err != nil {
-		return nil, err
-	}
-	if err := out.mount(ctx, config); err != nil {
-		return nil, err
-	}
-	out.own = filepath.Join(persistence, "assay")
-	if out.floors, err = fresh.Open(filepath.Join(out.own, "revisions.json")); err != nil {
-		return nil, err
-	}
-	r.telemetry.WatchBundles(out.states, out.counts)
-	return out, nil
-}
-
-// mount has the server answer what OPA's would.
-func (b *bundles) mount(ctx context.Context, config *server.Config) error {
-	handler, err := dataapi.New(context.WithoutCancel(ctx), b.manager.OPA())
-	if err != nil {
-		return err
-	}
-	config.Mounted = append(config.Mounted, server.Mounted{Method: http.MethodGet, Path: dataapi.Health, Handler: handler, Open: true})
-	if !b.flags.dataAPI {
-		return nil
-	}
-	for _, path := range dataapi.Paths() {
-		config.Mounted = append(config.Mounted, server.Mounted{Method: http.MethodPost, Path: path, Handler: handler})
-	}
-	if b.flags.token != "" {
-		config.Token = func() (string, error) {
-			text, err := sources.Read(b.flags.token, mostToken)
-			return strings.TrimSpace(string(text)), err
-		}
-	}
-	return nil
-}
-
-// mostToken bounds the file of a token, in bytes.
-const mostToken = 64 << 10
 
 // prepare is the gate of bundles: their policies and all others are compiled together, and
 // what is wrong with one of theirs refuses them. What serves until then serves on.
@@ -246,7 +158,7 @@ func (b *bundles) raise(next bundle.Content) error {
 // ordered says whether revisions of a bundle may not go backwards.
 func (b *bundles) ordered(name string) bool {
 	_, minimum := b.flags.minimum[name]
-	return minimum || b.trusted
+	return minimum || b.trust != nil
 }
 
 // ended says that a bundle is past its time, if it is.
@@ -304,7 +216,7 @@ func (b *bundles) check() server.Check {
 		out.Err = errors.New(cause)
 	}
 	var notes []string
-	for name, status := range b.manager.Statuses() {
+	for name, status := range b.statuses() {
 		if status.Error != "" {
 			notes = append(notes, fmt.Sprintf("bundle %s: %s", name, status.Error))
 		}
@@ -317,6 +229,15 @@ func (b *bundles) check() server.Check {
 	return out
 }
 
+// statuses are those of OPA, and of what is fetched for it.
+func (b *bundles) statuses() map[string]bundle.Status {
+	out := b.manager.Statuses()
+	if b.trust != nil {
+		b.trust.tell(out)
+	}
+	return out
+}
+
 // states are those of the bundles, for the metrics.
 func (b *bundles) states() (out []telemetry.Bundle) {
 	expires := map[string]time.Time{}
@@ -325,7 +246,7 @@ func (b *bundles) states() (out []telemetry.Bundle) {
 		expires[of.Name] = of.About.Expires
 	}
 	b.mu.Unlock()
-	for name, status := range b.manager.Statuses() {
+	for name, status := range b.statuses() {
 		out = append(out, telemetry.Bundle{
 			Name: name, Revision: status.Revision, Failing: status.Error != "",
 			Activated: status.Activated, Confirmed: status.Confirmed, Expires: expires[name],
@@ -347,6 +268,9 @@ func (r *reloader) keepBundles(ctx context.Context) {
 		r.log.Error("bundles", "error", err)
 	}
 	close(r.bundles.started)
+	if r.bundles.trust != nil {
+		r.bundles.trust.run(ctx)
+	}
 	<-ctx.Done()
 	r.bundles.manager.Stop(context.WithoutCancel(ctx))
 }

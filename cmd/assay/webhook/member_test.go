@@ -128,6 +128,15 @@ func withBundles(t testing.TB, config string, change func(*wiring.Flags, *bundle
 	return &fleetMember{running, t, "http://" + running.Addr()}
 }
 
+// opened says why a webhook does not start.
+func opened(t testing.TB, flags wiring.Flags, from bundleFlags) error {
+	t.Helper()
+	_, err := listen(t.Context(), flags, clusterFlags{}, from, server.Config{
+		Addr: "127.0.0.1:0", InsecurePlainHTTP: true, Logger: slog.New(slog.DiscardHandler),
+	}, telemetry.Export{Getenv: func(string) string { return "" }})
+	return err
+}
+
 // manual is a configuration of bundles of a server.
 func manual(t testing.TB, from string, names ...string) string {
 	t.Helper()

@@ -258,7 +258,7 @@ func post(t *testing.T, url, image string) {
 	}
 }
 
-func get(t *testing.T, url, path string) string {
+func get(t testing.TB, url, path string) string {
 	t.Helper()
 	answer, err := http.Get(url + path)
 	if err != nil {
