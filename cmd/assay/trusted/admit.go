@@ -105,11 +105,9 @@ func (p *Policy) Again(ctx context.Context, evidence *capsule.Capsule, ref strin
 		own.Blobs = map[string][]byte{}
 	}
 	roots := p.roots(own)
-	judge, err := recording.NewJudge()
-	if err != nil {
-		return err
-	}
-	judged, err := judge.Judge(ctx, own, &recording.Policies{Source: p.source, Roots: roots})
+	p.judging.Lock()
+	defer p.judging.Unlock()
+	judged, err := p.judge.Judge(ctx, own, &recording.Policies{Source: p.source, Roots: roots})
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %s: %w", ErrEvidence, name, err)

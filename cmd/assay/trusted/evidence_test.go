@@ -45,7 +45,7 @@ func (l *lab) digestIn(t testing.TB, dir string) string {
 
 func (l *lab) manifest(t testing.TB, digest string) []byte {
 	t.Helper()
-	w := l.policy(t, keyless).wiring
+	w := l.shared.wiring
 	text, err := w.Registry().Manifest(t.Context(), w.Credentials, l.host+"/acme/policies@"+digest)
 	if err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/assay-dev/assay/builtins/oci"
@@ -49,6 +50,9 @@ type Policy struct {
 	config    json.RawMessage // of source
 	sealer    *recording.Sealer
 	now       func() time.Time
+
+	judging sync.Mutex
+	judge   *recording.Judge // which judges one capsule at a time
 }
 
 // NewPolicy reads the bootstrap policy in files and directories. Of the flags those about
@@ -76,6 +80,9 @@ func NewPolicy(ctx context.Context, flags wiring.Flags, paths []string) (*Policy
 	}
 	p := &Policy{wiring: w, documents: documents, set: set, source: w.Source(documents), sealer: w.Sealer("bundle trust"), now: time.Now}
 	if p.config, err = json.Marshal(p.source.Config); err != nil {
+		return nil, err
+	}
+	if p.judge, err = recording.NewJudge(); err != nil {
 		return nil, err
 	}
 	_ = p.Refresh(ctx) // what is missing is the cause of a denial

@@ -175,6 +175,7 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			l, dir := newLab(t), t.TempDir()
+			l.shared = l.policy(t, keyless)
 			l.keptIn(t, dir, "1")
 			if _, err := l.fetcher(t, dir, nil).Restore(t.Context()); err != nil {
 				t.Fatalf("before anything is changed: %v", err)
