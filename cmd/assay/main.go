@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/assay-dev/assay/builtins"
+	candidate "github.com/assay-dev/assay/cmd/assay/canary/command"
 	"github.com/assay-dev/assay/cmd/assay/diff"
 	"github.com/assay-dev/assay/cmd/assay/doctor"
 	"github.com/assay-dev/assay/cmd/assay/doctor/finding"
@@ -65,7 +66,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitAdmitted
 	case errors.As(err, &exit):
 		return exit.Code
-	case errors.Is(err, errDenied), errors.Is(err, errFindings), errors.Is(err, finding.Err), errors.Is(err, replay.ErrDiffers), errors.Is(err, diff.ErrChanges):
+	case errors.Is(err, errDenied), errors.Is(err, errFindings), errors.Is(err, finding.Err), errors.Is(err, replay.ErrDiffers), errors.Is(err, diff.ErrChanges), errors.Is(err, candidate.ErrNotPromoted):
 		return exitDenied
 	default:
 		fmt.Fprintln(stderr, "assay:", plain.Below(err.Error())) // a file or a registry may have chosen the words
@@ -100,7 +101,7 @@ func command(args []string) *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.AddCommand(verifyCommand(), explainCommand(), compileCommand(), lintCommand(), webhook.Command(version()), doctor.Command(version()), replayCommand(), diffCommand(),
-		demoCommand(), start.Command(), schemas.Command(), versionCommand())
+		candidate.Canary(), candidate.Promote(), demoCommand(), start.Command(), schemas.Command(), versionCommand())
 	if meant, _, err := root.Find(args); err != nil || meant == root {
 		root.AddCommand(suite.Command())
 		headings(root)
@@ -113,7 +114,7 @@ func command(args []string) *cobra.Command {
 func headings(root *cobra.Command) {
 	for _, heading := range []struct{ title, commands string }{
 		{"Judge Images:", "demo explain verify"},
-		{"Serve a Cluster:", "doctor serve"},
+		{"Serve a Cluster:", "canary doctor promote serve"},
 		{"Write Policies:", "compile init lint schemas test"},
 		{"Look at Decisions Again:", "diff replay"},
 	} {

@@ -44,27 +44,35 @@ func Push(ctx context.Context, way Way, ref string, image v1.Image) (string, err
 	if err != nil {
 		return "", fmt.Errorf("push %s: %w", r.Name, err)
 	}
-	plain := way.Registries.Plain(r.Registry)
+	tag, options, err := way.to(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	if err := remote.Write(tag, image, options...); err != nil {
+		return "", refusal("push "+r.Name, err)
+	}
+	return r.Registry + "/" + r.Repository + "@" + digest.String(), nil
+}
+
+// to is the way to the tag of a reference.
+func (w Way) to(ctx context.Context, r oci.Reference) (name.Tag, []remote.Option, error) {
+	plain := w.Registries.Plain(r.Registry)
 	options := []name.Option{name.WeakValidation}
 	if plain {
 		options = append(options, name.Insecure)
 	}
 	tag, err := name.NewTag(r.Registry+"/"+r.Repository+":"+r.Tag, options...)
 	if err != nil {
-		return "", edge.Refuse(edge.Malformed, "reference %q: %s", ref, edge.Brief(err))
+		return tag, nil, edge.Refuse(edge.Malformed, "reference %q: %s", r.Name, edge.Brief(err))
 	}
 	if tag.Scheme() != "https" && !plain && !edge.Near(r.Registry) {
-		return "", edge.Refuse(edge.ForbiddenHost, "registry %s: got plain http, want https", r.Registry)
+		return tag, nil, edge.Refuse(edge.ForbiddenHost, "registry %s: got plain http, want https", r.Registry)
 	}
-	auth, err := way.auth(ctx, tag)
+	auth, err := w.auth(ctx, tag)
 	if err != nil {
-		return "", err
+		return tag, nil, err
 	}
-	err = remote.Write(tag, image, remote.WithContext(ctx), remote.WithAuth(auth), remote.WithTransport(way.transport(r.Registry, auth)))
-	if err != nil {
-		return "", refusal("push "+r.Name, err)
-	}
-	return r.Registry + "/" + r.Repository + "@" + digest.String(), nil
+	return tag, []remote.Option{remote.WithContext(ctx), remote.WithAuth(auth), remote.WithTransport(w.transport(r.Registry, auth))}, nil
 }
 
 func (w Way) auth(ctx context.Context, at name.Tag) (authn.Authenticator, error) {

@@ -1,0 +1,117 @@
+package canary
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Verdict is what is to become of a candidate.
+type Verdict string
+
+// The verdicts. The zero value is none of them.
+const (
+	Promote Verdict = "promote"
+	// Wait: nothing speaks against it yet, and too little for it.
+	Wait Verdict = "wait"
+	// Drop: whatever comes, the rule will not be satisfied any more.
+	Drop Verdict = "drop"
+)
+
+// Rule says when a candidate may serve. The zero value wants one decision of known
+// outcome, and none that is unknown or differs.
+type Rule struct {
+	// MinDecisions is how many of known outcome there are to be, at least one.
+	MinDecisions int64
+	// MinTime is for how long it is to have been tried.
+	MinTime time.Duration
+	// MaxUnknown and MaxDifferences bound the decisions whose outcome is unknown, or
+	// differs.
+	MaxUnknown     int64
+	MaxDifferences int64
+	// Accepted are the differences that are meant, by [Difference.Key]. Decisions of
+	// unknown outcome cannot be meant.
+	Accepted []string
+}
+
+// Verdict says what is to become of the candidate, and why.
+func (r Report) Verdict(rule Rule) (Verdict, string) {
+	want := max(rule.MinDecisions, 1)
+	switch {
+	case r.Name == "" && r.Since.IsZero():
+		return Wait, "there is no candidate"
+	case r.Error != "":
+		return Drop, "the candidate does not compile: " + r.Error
+	case r.Decisions[Unknown] > rule.MaxUnknown:
+		return Drop, fmt.Sprintf("unknown: got %d decisions, want at most %d", r.Decisions[Unknown], rule.MaxUnknown)
+	}
+	if differing := r.Differing() - r.accepted(rule); differing > rule.MaxDifferences {
+		return Drop, fmt.Sprintf("differences: got %d decisions that are not accepted, want at most %d", differing, rule.MaxDifferences)
+	}
+	if judged := r.Judged(); judged < want {
+		return Wait, fmt.Sprintf("decisions: got %d of known outcome, want at least %d", judged, want)
+	}
+	if tried := r.At.Sub(r.Since); tried < rule.MinTime {
+		return Wait, fmt.Sprintf("time: got %s, want at least %s", tried.Round(time.Second), rule.MinTime)
+	}
+	return Promote, fmt.Sprintf("%d decisions of known outcome in %s, %d unknown, %d different",
+		r.Judged(), r.At.Sub(r.Since).Round(time.Second), r.Decisions[Unknown], r.Differing())
+}
+
+// accepted counts the decisions whose difference is meant.
+func (r Report) accepted(rule Rule) (n int64) {
+	for _, d := range r.Differences {
+		if d.Outcome != Unknown && slices.Contains(rule.Accepted, d.Key()) {
+			n += d.Count
+		}
+	}
+	return n
+}
+
+// mostDecisions is more than any candidate sees, and few enough to be added up.
+const mostDecisions = 1 << 50
+
+// Together joins the reports of replicas, which have to be of the same candidate. What
+// each has is added up, and the shortest time counts.
+func Together(reports ...Report) (out Report, err error) {
+	if len(reports) == 0 {
+		return out, errors.New("got no report, want at least one")
+	}
+	out = reports[0]
+	out.Decisions = map[Outcome]int64{}
+	out.Policies, out.Differences, out.Dropped, out.More = nil, nil, 0, 0
+	for i, r := range reports {
+		if r.Name != out.Name || r.Revision != out.Revision || r.Digest != out.Digest {
+			return Report{}, fmt.Errorf("report %d: got candidate %q, revision %q, digest %q, want those of the first: %q, %q, %q",
+				i+1, r.Name, r.Revision, r.Digest, out.Name, out.Revision, out.Digest)
+		}
+		for outcome, n := range r.Decisions {
+			if n < 0 || n > mostDecisions || !slices.Contains(Outcomes(), outcome) {
+				return Report{}, fmt.Errorf("report %d: decisions: got %d of outcome %.40q, want up to %d of those of %v", i+1, n, outcome, int64(mostDecisions), Outcomes())
+			}
+			out.Decisions[outcome] += n
+		}
+		sum := int64(0)
+		for _, d := range r.Differences {
+			if sum += d.Count; d.Count < 0 || sum < 0 {
+				return Report{}, fmt.Errorf("report %d: differences: got %d of %q, want none that is less than nothing", i+1, d.Count, d.Key())
+			}
+		}
+		if all := r.Differing() + r.Decisions[Unknown]; sum > all {
+			return Report{}, fmt.Errorf("report %d: differences: got %d decisions, want at most the %d of its outcomes", i+1, sum, all)
+		}
+		if r.More < 0 || r.Dropped < 0 {
+			return Report{}, fmt.Errorf("report %d: got %d more and %d dropped, want none that is less than nothing", i+1, r.More, r.Dropped)
+		}
+		if r.Error != "" {
+			out.Error = r.Error
+		}
+		if r.At.Sub(r.Since) < out.At.Sub(out.Since) {
+			out.Since, out.At = r.Since, r.At
+		}
+		out.Differences = append(out.Differences, r.Differences...)
+		out.Dropped, out.More = out.Dropped+r.Dropped, out.More+r.More
+	}
+	return out, nil
+}
