@@ -44,7 +44,7 @@ var helps = sync.OnceValues(func() (map[string]string, error) {
 	if err := help(); err != nil {
 		return nil, err
 	}
-	for _, found := range regexp.MustCompile(`(?m)^  ([a-z]+) +[A-Z]`).FindAllStringSubmatch(texts[""], -1) {
+	for _, found := range regexp.MustCompile(`(?m)^  ([a-z-]+) +[A-Z]`).FindAllStringSubmatch(texts[""], -1) {
 		if err := help(found[1]); err != nil {
 			return nil, err
 		}

@@ -19,6 +19,11 @@ func rooms() []room {
 		ours: []string{all},
 		owns: []string{"github.com/spf13/cobra", "k8s.io/apimachinery/...", "sigs.k8s.io/yaml"},
 	}, {
+		name:  "cmd/assay/bundles", // policies to a bundle, and whether one holds
+		ours:  []string{all},
+		owns:  []string{"github.com/spf13/cobra", opa + "ast", opa + "bundle"},
+		never: []string{"net", "net/http/..."},
+	}, {
 		name: "cmd/assay/suite", // OPA's test runner, over a world
 		ours: []string{all},
 		owns: []string{

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/assay-dev/assay/builtins"
+	"github.com/assay-dev/assay/cmd/assay/bundles"
 	candidate "github.com/assay-dev/assay/cmd/assay/canary/command"
 	"github.com/assay-dev/assay/cmd/assay/diff"
 	"github.com/assay-dev/assay/cmd/assay/doctor"
@@ -54,6 +55,11 @@ func main() {
 // errDenied is how a command says that it decided, and against the image.
 var errDenied = errors.New("denied")
 
+// saysNo are the errors of commands that did what they were asked for, and found against it.
+func saysNo() []error {
+	return []error{errDenied, errFindings, finding.Err, replay.ErrDiffers, diff.ErrChanges, candidate.ErrNotPromoted, bundles.ErrRefused}
+}
+
 // run is the program without its process: tests call it as users call the binary.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := command(args) //nolint:contextcheck // cobra hands the context to the command that runs
@@ -66,7 +72,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitAdmitted
 	case errors.As(err, &exit):
 		return exit.Code
-	case errors.Is(err, errDenied), errors.Is(err, errFindings), errors.Is(err, finding.Err), errors.Is(err, replay.ErrDiffers), errors.Is(err, diff.ErrChanges), errors.Is(err, candidate.ErrNotPromoted):
+	case slices.ContainsFunc(saysNo(), func(no error) bool { return errors.Is(err, no) }):
 		return exitDenied
 	default:
 		fmt.Fprintln(stderr, "assay:", plain.Below(err.Error())) // a file or a registry may have chosen the words
@@ -102,6 +108,7 @@ func command(args []string) *cobra.Command {
 	}
 	root.AddCommand(verifyCommand(), explainCommand(), compileCommand(), lintCommand(), webhook.Command(version()), doctor.Command(version()), replayCommand(), diffCommand(),
 		candidate.Canary(), candidate.Promote(), demoCommand(), start.Command(), schemas.Command(), versionCommand())
+	root.AddCommand(bundles.Commands(bundles.Options{Version: version()})...)
 	if meant, _, err := root.Find(args); err != nil || meant == root {
 		root.AddCommand(suite.Command())
 		headings(root)
@@ -114,8 +121,9 @@ func command(args []string) *cobra.Command {
 func headings(root *cobra.Command) {
 	for _, heading := range []struct{ title, commands string }{
 		{"Judge Images:", "demo explain verify"},
-		{"Serve a Cluster:", "canary doctor promote serve"},
+		{"Serve a Cluster:", "canary doctor serve"},
 		{"Write Policies:", "compile init lint schemas test"},
+		{"Distribute Policies:", "build promote sign verify-bundle"},
 		{"Look at Decisions Again:", "diff replay"},
 	} {
 		root.AddGroup(&cobra.Group{ID: heading.title, Title: heading.title})

@@ -41,6 +41,11 @@ func (t tests) Run() int {
 //	trustroot NAME FILE   write the world's root as a TrustRoot resource
 //	exits CODE CMD ARG…   run a command that ends with that code
 //	opa ARG…              run the upstream binary of OPA
+//	stock                 let $OPA be that binary
+//	keypair NAME ALG      mint NAME.pem and NAME.pub, of ES256 or RS256
+//	pack OUT ENTRY…       write an archive of PATH=FILE, PATH->TARGET and PATH*MEBIBYTES
+//	cutfile FILE OUT      write a file without its end
+//	flipfile FILE OUT     write a file with a byte changed
 //	certificate           mint tls/tls.crt and tls/tls.key
 //	serve ARG…            start the webhook with that certificate
 //	waitfor REGEXP        wait for a line of its log, later than those awaited before
@@ -71,6 +76,11 @@ func TestScripts(t *testing.T) {
 			"trustroot":   commandN("NAME FILE", writeTrustRoot),
 			"exits":       commandN("CODE CMD ARG…", exits),
 			"opa":         commandN("ARG…", runStock),
+			"stock":       commandN("", setStock),
+			"keypair":     commandN("NAME ALG", keyPair),
+			"pack":        commandN("OUT ENTRY…", packFile),
+			"cutfile":     commandN("FILE OUT", cutFile),
+			"flipfile":    commandN("FILE OUT", flipFile),
 			"certificate": commandN("", mintCertificate),
 			"serve":       commandN("ARG…", startServe),
 			"waitfor":     command1("REGEXP", waitFor),

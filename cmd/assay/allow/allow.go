@@ -32,6 +32,9 @@ func (f *Flags) Add(cmd *cobra.Command) {
 	flags.BoolVar(&f.v0, "v0-compatible", false, "read files that are not Rego v1 as Rego v0")
 }
 
+// V0 reports whether files that are not Rego v1 are read as Rego v0.
+func (f *Flags) V0() bool { return f.v0 }
+
 // AddRegistries adds the flag of commands that ask registries.
 func (f *Flags) AddRegistries(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.registries, "policy-registry", nil,

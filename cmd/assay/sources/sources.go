@@ -44,6 +44,8 @@ type Files struct {
 	Resources []string
 	// Rego are policies in Rego, and libraries.
 	Rego []string
+	// Tests are Rego tests in the directories, which no policy set is made of.
+	Tests []string
 	// Data are the data documents.
 	Data []Document
 	// Directories are where files may change.
@@ -177,8 +179,10 @@ func (f *finder) walk(path string, at []string) error {
 func (f *finder) entry(file, name string, at []string) error {
 	kind := KindOf(name)
 	switch {
-	case Hidden(name), kind == Tests && mayBeFile(file):
+	case Hidden(name):
 		return nil
+	case kind == Tests && mayBeFile(file):
+		f.out.Tests = append(f.out.Tests, file)
 	case kind == Policy && mayBeFile(file):
 		f.out.Rego = append(f.out.Rego, file)
 	case kind == Data && mayBeFile(file):
@@ -222,10 +226,13 @@ func mayBeFile(path string) bool {
 }
 
 // Modules are the texts of the Rego files by path.
-func (f Files) Modules() (map[string]string, error) {
+func (f Files) Modules() (map[string]string, error) { return Texts(f.Rego) }
+
+// Texts are those of files by path, with slashes.
+func Texts(paths []string) (map[string]string, error) {
 	out := map[string]string{}
 	var errs []error
-	for _, path := range f.Rego {
+	for _, path := range paths {
 		text, err := Read(path, MaxFile)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", path, err))
@@ -241,7 +248,7 @@ func (f Files) Documents() (map[string]any, error) {
 	var errs []error
 	size := 0
 	for _, document := range f.Data {
-		object, n, err := document.read()
+		object, n, err := document.object()
 		if size += n; err == nil && size > maxData {
 			return nil, fmt.Errorf("%s: got more than %d bytes of data documents", document.Path, maxData)
 		}
@@ -258,12 +265,17 @@ func (f Files) Documents() (map[string]any, error) {
 	return out, errors.Join(errs...)
 }
 
-func (d Document) read() (map[string]any, int, error) {
+// JSON is the document as JSON, whatever it is written in.
+func (d Document) JSON() ([]byte, error) {
 	text, err := Read(d.Path, MaxFile)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	encoded, err := strict.JSON(text)
+	return strict.JSON(text)
+}
+
+func (d Document) object() (map[string]any, int, error) {
+	encoded, err := d.JSON()
 	if err != nil {
 		return nil, 0, err
 	}

@@ -146,7 +146,7 @@ func untar(bounded *bound, limits Limits) (files map[string][]byte, written map[
 			continue
 		}
 		if files[name], err = content(reader, header, bounded.left); err != nil {
-			return nil, nil, fmt.Errorf("%q: %w", name, err)
+			return nil, nil, fmt.Errorf("bundle: %q: %w", name, err)
 		}
 	}
 }

@@ -296,6 +296,48 @@ func TestReadHoldsDeltas(t *testing.T) {
 	}
 }
 
+func TestReadHoldsObjectsToTheirPlaces(t *testing.T) {
+	t.Parallel()
+	object := func(kind, namespace, name string) string {
+		return fmt.Sprintf(`{"kind": %q, "metadata": {"namespace": %q, "name": %q}}`, kind, namespace, name)
+	}
+	made := func(place, text string) []byte {
+		return manifest(t, `{"roots": ["resources"]}`, plain(strings.TrimPrefix(place+"/data.json", "/"), text))
+	}
+	for _, data := range [][]byte{
+		made("resources/ClusterImagePolicy/x", object("ClusterImagePolicy", "", "x")),
+		made("resources/ImagePolicy/n/x", object("ImagePolicy", "n", "x")),
+		made("resources/ConfigMap/cosign-system/x", object("ConfigMap", "", "x")),
+		made("", `{"resources": {"TrustRoot": {"x": `+object("TrustRoot", "", "x")+`}}}`),
+	} {
+		got, err := archive.Read(data, archive.Limits{})
+		if err != nil {
+			t.Error(err)
+		} else if all, err := got.Resources(); err != nil || len(all) != 1 {
+			t.Errorf("got the objects %v, %v, want one", all, err)
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		data []byte
+		want string
+	}{
+		{"of another name", made("resources/ClusterImagePolicy/x", object("ClusterImagePolicy", "", "y")), "what its place says"},
+		{"of another kind", made("resources/ClusterImagePolicy/x", object("TrustRoot", "", "x")), "what its place says"},
+		{"of another namespace", made("resources/ImagePolicy/n/x", object("ImagePolicy", "m", "x")), "that of its place"},
+		{"of no namespace", made("resources/ImagePolicy/n/x", object("ImagePolicy", "", "x")), "that of its place"},
+		{"a Secret", made("resources/Secret/n/x", object("Secret", "n", "x")), "want one of the kinds"},
+		{"of a kind that nobody compiles", made("resources/RegoPolicy/x", object("RegoPolicy", "", "x")), "want one of the kinds"},
+		{"that is none", made("resources/ClusterImagePolicy", `{"x": 1}`), "what its place says"},
+		{"all of them in a list", made("", `{"resources": []}`), "want an object"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			refused(t, tt.data, archive.Limits{}, tt.want)
+		})
+	}
+}
+
 func TestReservedNamesTheRoots(t *testing.T) {
 	t.Parallel()
 	err := archive.Reserved([]string{"a", "assay/x", "assays", "/system/"})

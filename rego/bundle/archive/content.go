@@ -109,13 +109,9 @@ func (a *Archive) checkModule(name string) error {
 	if module == nil { // OPA's word for a file without a statement
 		return errors.New("got no module, want a package")
 	}
-	var place []string
-	for _, term := range module.Package.Path[1:] {
-		segment, ok := term.Value.(ast.String)
-		if !ok {
-			return fmt.Errorf("got %s, want a package of names", module.Package)
-		}
-		place = append(place, string(segment))
+	place, err := placeOf(module)
+	if err != nil {
+		return err
 	}
 	if err := free(place); err != nil {
 		return fmt.Errorf("%s: %w", module.Package, err)
@@ -126,6 +122,58 @@ func (a *Archive) checkModule(name string) error {
 	return nil
 }
 
+func placeOf(module *ast.Module) (place []string, err error) {
+	for _, term := range module.Package.Path[1:] {
+		segment, ok := term.Value.(ast.String)
+		if !ok {
+			return nil, fmt.Errorf("got %s, want a package of names", module.Package)
+		}
+		place = append(place, string(segment))
+	}
+	return place, nil
+}
+
+// RootOf is the root that a module needs, its package.
+func RootOf(module *ast.Module) (string, error) {
+	place, err := placeOf(module)
+	if err != nil {
+		return "", err
+	}
+	return rootAt(place)
+}
+
+// RootsOf are the roots that a data document at a place needs: the place or, at the top, each
+// name in it.
+func RootsOf(at []string, text []byte) ([]string, error) {
+	if len(at) > 0 {
+		root, err := rootAt(at)
+		return []string{root}, err
+	}
+	var names map[string]any
+	if err := decode(text, &names); err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		root, err := rootAt([]string{name})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, root)
+	}
+	return out, nil
+}
+
+// rootAt refuses a place that no root can say.
+func rootAt(place []string) (string, error) {
+	for _, name := range place {
+		if name == "" || strings.ContainsAny(name, `/\%`) || strings.HasPrefix(name, ".") {
+			return "", fmt.Errorf("got the name %q, want one that may be in a root: not empty, without / \\ %% and a leading dot", name)
+		}
+	}
+	return strings.Join(place, "/"), nil
+}
+
 // document is a data document and its place.
 type document struct {
 	name  string
@@ -134,11 +182,21 @@ type document struct {
 }
 
 func (a *Archive) checkDocument(name string) (document, error) {
+	out, err := readDocument(name, a.Files[name])
+	if err == nil {
+		err = a.placed(out.at, out.value)
+	}
+	if err == nil {
+		err = out.resources(map[string]map[string]any{})
+	}
+	return out, err
+}
+
+func readDocument(name string, text []byte) (document, error) {
 	out := document{name: name}
 	if directory := path.Dir(name); directory != "." {
 		out.at = strings.Split(directory, "/")
 	}
-	text := a.Files[name]
 	if path.Base(name) != "data.json" {
 		encoded, err := strict.JSON(text)
 		if err != nil {
@@ -155,7 +213,7 @@ func (a *Archive) checkDocument(name string) (document, error) {
 		return out, fmt.Errorf("got %s, want an object", strict.KindOf(value))
 	}
 	out.value = object
-	return out, a.placed(out.at, object)
+	return out, nil
 }
 
 // placed holds a value and what is in it to the roots. Names are compared as they are: one

@@ -33,7 +33,7 @@ func ours() *archive.Archive {
 		Files: map[string][]byte{
 			"a/p.rego":      []byte(module),
 			"a/p_test.rego": []byte("package policies.a_test\n"),
-			"resources/ClusterImagePolicy/x/data.json": []byte(`{"kind": "ClusterImagePolicy"}`),
+			"resources/ClusterImagePolicy/x/data.json": []byte(`{"kind": "ClusterImagePolicy", "metadata": {"name": "x"}}`),
 		},
 	}
 }
@@ -130,7 +130,9 @@ func TestOPAReadsWhatItWrites(t *testing.T) {
 	if len(got.Modules) != 1 || got.Manifest.Revision != "7" {
 		t.Errorf("got %d modules of revision %s, want 1 of 7", len(got.Modules), got.Manifest.Revision)
 	}
-	want := map[string]any{"resources": map[string]any{"ClusterImagePolicy": map[string]any{"x": map[string]any{"kind": "ClusterImagePolicy"}}}}
+	want := map[string]any{"resources": map[string]any{"ClusterImagePolicy": map[string]any{"x": map[string]any{
+		"kind": "ClusterImagePolicy", "metadata": map[string]any{"name": "x"},
+	}}}}
 	if diff := cmp.Diff(want, got.Data); diff != "" {
 		t.Errorf("data (-want +got):\n%s", diff)
 	}
