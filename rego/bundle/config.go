@@ -60,6 +60,30 @@ func Ignored(text []byte) (out []string) {
 	return out
 }
 
+// Candidate is a configuration with one bundle from another resource, and nothing but bundles:
+// what it brings is tried, and told to nobody.
+func Candidate(text []byte, name, resource string) ([]byte, error) {
+	var tree map[string]any
+	if err := util.Unmarshal(text, &tree); err != nil {
+		return nil, err
+	}
+	bundles, _ := tree["bundles"].(map[string]any)
+	of, ok := bundles[name].(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("bundles.%s: got none, want the bundle that there is a candidate for", name)
+	}
+	of["resource"] = resource
+	for _, bundle := range bundles {
+		if block, ok := bundle.(map[string]any); ok {
+			delete(block, "persist")
+		}
+	}
+	for _, key := range []string{"discovery", "decision_logs", "status", "plugins"} {
+		delete(tree, key)
+	}
+	return json.Marshal(tree)
+}
+
 // PersistenceDirectory is where a configuration has what outlives the process.
 func PersistenceDirectory(text []byte) (string, error) {
 	parsed, err := config.ParseConfig(text, "")

@@ -7,27 +7,15 @@ import (
 
 // Hooks are told what is counted. They must not wait, and each may be nil.
 type Hooks struct {
-	// Decided is told of each decision that the candidate judged: [DecisionsMetric].
+	// Decided is told of each decision that the candidate judged.
 	Decided func(Outcome)
-	// Dropped is told of each that it did not: [DroppedMetric].
+	// Dropped is told of each that it did not.
 	Dropped func()
-	// Worked is told what a judgment, or compiling, took: [SecondsMetric].
+	// Worked is told what a judgment, or compiling, took.
 	Worked func(time.Duration)
-	// Fetched is told of each question to a registry: [FetchesMetric].
+	// Fetched is told of each question to a registry.
 	Fetched func()
 }
-
-// The names of the metrics, and what they mean.
-const (
-	DecisionsMetric = "assay_canary_decisions_total"
-	DecisionsHelp   = "Decisions that the candidate judged too, by how its outcome differs."
-	DroppedMetric   = "assay_canary_dropped_total"
-	DroppedHelp     = "Decisions that the candidate did not judge: too many were waiting, or another candidate came."
-	SecondsMetric   = "assay_canary_seconds_total"
-	SecondsHelp     = "Time that was worked for the candidate, in seconds of one core."
-	FetchesMetric   = "assay_canary_fetches_total"
-	FetchesHelp     = "Questions to registries that only the candidate asked."
-)
 
 func (h Hooks) decided(outcome Outcome) {
 	if h.Decided != nil {

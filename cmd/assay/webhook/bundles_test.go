@@ -8,8 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/assay-dev/assay/cmd/assay/webhook/bundled"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
 )
 
@@ -98,8 +97,8 @@ func TestBundlesThatCannotServe(t *testing.T) {
 				"file.yaml":        strings.Replace(denying("c.io/**", ""), `"name": "p"`, `"name": "file"`, 1),
 				"limits/data.json": `{"most": 1}`,
 			})
-			f := withBundles(t, manual(t, files.URL, "main"), func(flags *wiring.Flags, from *bundleFlags) {
-				flags.Policies, from.minimum = []string{dir}, map[string]string{"main": "0.1"}
+			f := withBundles(t, manual(t, files.URL, "main"), func(flags *wiring.Flags, from *bundled.Flags) {
+				flags.Policies, from.Minimum = []string{dir}, map[string]string{"main": "0.1"}
 			})
 			f.fetch()
 			before := f.reloader.engine.Set()
@@ -139,10 +138,10 @@ func TestABundlePastItsTimeDenies(t *testing.T) {
 	files := newBucket(t, map[string][]byte{"main": failing(t, "1", "p", "a.io/**", `, "metadata": {"assay": {"format": "assay.bundle/1", "set": "`+strings.Repeat("0", 64)+`", "requires": {}, "built_by": "", "expires": "`+soon+`"}}`)})
 	f := withBundles(t, manual(t, files.URL, "main"), nil)
 	f.fetch()
-	if got := f.reloader.bundles.denies(time.Now()); got != "" {
+	if got := f.reloader.bundles.Denies(time.Now()); got != "" {
 		t.Errorf("before: got %q, want no denial", got)
 	}
-	if got := f.reloader.bundles.denies(time.Now().Add(2 * time.Hour)); !strings.Contains(got, "bundle main") || !strings.Contains(got, "expire") {
+	if got := f.reloader.bundles.Denies(time.Now().Add(2 * time.Hour)); !strings.Contains(got, "bundle main") || !strings.Contains(got, "expire") {
 		t.Errorf("after: got %q, want that bundle main expired", got)
 	}
 	if got := get(t, f.url, "/metrics"); !strings.Contains(got, `assay_bundle_expiry_timestamp_seconds{bundle="main"}`) {
@@ -154,7 +153,7 @@ func TestRevisionsGoNoWayBackAfterARestart(t *testing.T) {
 	t.Parallel()
 	files := newBucket(t, map[string][]byte{"main": failing(t, "2", "p", "a.io/**", "")})
 	config := strings.ReplaceAll(manual(t, files.URL, "main"), ", persist: true", "")
-	floor := func(_ *wiring.Flags, from *bundleFlags) { from.minimum = map[string]string{"main": "1"} }
+	floor := func(_ *wiring.Flags, from *bundled.Flags) { from.Minimum = map[string]string{"main": "1"} }
 	withBundles(t, config, floor).fetch()
 	files.put("main", failing(t, "1.5", "p", "a.io/**", ""))
 	again := withBundles(t, config, floor)
@@ -163,29 +162,5 @@ func TestRevisionsGoNoWayBackAfterARestart(t *testing.T) {
 	}
 	if got := again.says("a.io/x" + digest); !strings.Contains(got, "not active yet") {
 		t.Errorf("got %q, want a denial", got)
-	}
-}
-
-func TestBundleFlagsThatContradict(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct {
-		flags bundleFlags
-		want  string
-	}{
-		"a minimum of nothing":     {bundleFlags{minimum: map[string]string{"a": "1"}}, "--config-file: got none"},
-		"a data API of nothing":    {bundleFlags{dataAPI: true}, "--config-file: got none"},
-		"a token for nothing":      {bundleFlags{config: "x", token: "t"}, "--data-api-token-file: got it without --data-api"},
-		"all that there has to be": {bundleFlags{config: "x", dataAPI: true, token: "t"}, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got := ""
-			if err := tt.flags.check(); err != nil {
-				got = err.Error()
-			}
-			if diff := cmp.Diff(tt.want == "", got == ""); diff != "" || !strings.Contains(got, tt.want) {
-				t.Errorf("got %q, want %q", got, tt.want)
-			}
-		})
 	}
 }

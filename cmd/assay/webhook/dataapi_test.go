@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/assay-dev/assay/cmd/assay/webhook/bundled"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
 )
 
@@ -22,7 +23,7 @@ func TestDataAPI(t *testing.T) {
 	if err := os.WriteFile(token, []byte("secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f := withBundles(t, manual(t, files.URL, "main"), func(_ *wiring.Flags, from *bundleFlags) { from.dataAPI, from.token = true, token })
+	f := withBundles(t, manual(t, files.URL, "main"), func(_ *wiring.Flags, from *bundled.Flags) { from.DataAPI, from.Token = true, token })
 	ask := func(method, path, token, body string) string {
 		request, err := http.NewRequestWithContext(t.Context(), method, f.url+path, strings.NewReader(body))
 		if err != nil {

@@ -88,6 +88,9 @@ func (r *reloader) take(set *rego.Set, documents *wiring.Documents) {
 		r.generation = generation
 		r.engine.Swap(set)
 		r.serves(set)
+		if r.bundles != nil {
+			r.bundles.Renew()
+		}
 	}
 	if r.took(documents, nil) {
 		select {

@@ -20,6 +20,7 @@ import (
 	"testing"
 
 	"github.com/assay-dev/assay/cmd/assay/reviews"
+	"github.com/assay-dev/assay/cmd/assay/webhook/bundled"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/telemetry"
@@ -98,13 +99,13 @@ type fleetMember struct {
 	url string
 }
 
-func withBundles(t testing.TB, config string, change func(*wiring.Flags, *bundleFlags)) *fleetMember {
+func withBundles(t testing.TB, config string, change func(*wiring.Flags, *bundled.Flags)) *fleetMember {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "opa.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	flags, from := wiring.Defaults(), bundleFlags{config: file}
+	flags, from := wiring.Defaults(), bundled.Flags{Config: file}
 	flags.TUF.Cache = t.TempDir()
 	if change != nil {
 		change(&flags, &from)
@@ -124,12 +125,12 @@ func withBundles(t testing.TB, config string, change func(*wiring.Flags, *bundle
 			t.Error(err)
 		}
 	})
-	<-running.reloader.bundles.started
+	<-running.reloader.bundles.Started()
 	return &fleetMember{running, t, "http://" + running.Addr()}
 }
 
 // opened says why a webhook does not start.
-func opened(t testing.TB, flags wiring.Flags, from bundleFlags) error {
+func opened(t testing.TB, flags wiring.Flags, from bundled.Flags) error {
 	t.Helper()
 	_, err := listen(t.Context(), flags, clusterFlags{}, from, server.Config{
 		Addr: "127.0.0.1:0", InsecurePlainHTTP: true, Logger: slog.New(slog.DiscardHandler),
@@ -148,7 +149,7 @@ func manual(t testing.TB, from string, names ...string) string {
 }
 
 func (f *fleetMember) trigger() error {
-	return f.reloader.bundles.manager.Trigger(context.Background())
+	return f.reloader.bundles.Trigger(context.Background())
 }
 
 // fetch has the bundles fetched, which is to end well.

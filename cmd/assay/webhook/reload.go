@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/assay-dev/assay/cmd/assay/sources"
+	"github.com/assay-dev/assay/cmd/assay/webhook/bundled"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/kube/status"
 	"github.com/assay-dev/assay/kube/watch"
@@ -30,10 +31,10 @@ type reloader struct {
 	engine  *rego.Engine
 	// telemetry is told of decisions; nil is nobody.
 	telemetry *telemetry.Telemetry
-	cluster   *cluster      // nil where no policies are objects of one
-	bundles   *bundles      // nil where no policies are in bundles
-	wake      chan struct{} // tells keepTrust that other roots are wanted now
-	again     chan struct{} // tells keepLoading that a load would get further now
+	cluster   *cluster         // nil where no policies are objects of one
+	bundles   *bundled.Bundles // nil where no policies are in bundles
+	wake      chan struct{}    // tells keepTrust that other roots are wanted now
+	again     chan struct{}    // tells keepLoading that a load would get further now
 	// compile compiles policies beside the set that serves.
 	compile   func(context.Context, *wiring.Documents, *rego.Set) (*rego.Set, error)
 	compiling chan struct{} // full while they are, also past the time for it
@@ -217,7 +218,7 @@ func (r *reloader) gated(decide decide) decide {
 			return rego.Decision{Reasons: []string{"the policies of the cluster are not loaded yet: try again"}}, nil
 		}
 		if r.bundles != nil {
-			if cause := r.bundles.denies(time.Now()); cause != "" {
+			if cause := r.bundles.Denies(time.Now()); cause != "" {
 				return rego.Decision{Reasons: []string{cause}}, nil
 			}
 		}

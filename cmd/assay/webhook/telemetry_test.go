@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/assay-dev/assay/cmd/assay/reviews"
+	"github.com/assay-dev/assay/cmd/assay/webhook/bundled"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/telemetry"
@@ -225,7 +226,7 @@ func serving(t *testing.T, w *world.World, log io.Writer, traces string) (url st
 	config := server.Config{
 		Addr: "127.0.0.1:0", InsecurePlainHTTP: true, DrainDelay: 1, Logger: slog.New(slog.NewJSONHandler(log, nil)),
 	}
-	running, err := listen(t.Context(), flags, clusterFlags{}, bundleFlags{}, config, telemetry.Export{
+	running, err := listen(t.Context(), flags, clusterFlags{}, bundled.Flags{}, config, telemetry.Export{
 		Endpoint: traces, Getenv: func(string) string { return "" },
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/assay-dev/assay/builtins/oci/artifact"
+	"github.com/assay-dev/assay/cmd/assay/webhook/bundled"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/world"
 )
@@ -96,9 +97,9 @@ func (l *library) member(kept string) *fleetMember {
 	l.t.Helper()
 	config := fmt.Sprintf("services: {reg: {url: 'http://%s', type: oci}}\npersistence_directory: %q\n"+
 		"bundles: {main: {service: reg, resource: '%s/acme/policies:prod', polling: {min_delay_seconds: 1, max_delay_seconds: 1}}}\n", l.host, kept, l.host)
-	return withBundles(l.t, config, func(flags *wiring.Flags, from *bundleFlags) {
+	return withBundles(l.t, config, func(flags *wiring.Flags, from *bundled.Flags) {
 		flags.PrivateRegistries, flags.TrustedRoot = true, filepath.Join(l.dir, "root.json")
-		from.trust = []string{filepath.Join(l.dir, "trust.yaml")}
+		from.Trust = []string{filepath.Join(l.dir, "trust.yaml")}
 	})
 }
 
@@ -180,7 +181,7 @@ func TestBundlesThatNobodyVouchesFor(t *testing.T) {
 			if err := os.WriteFile(file, []byte(services+tt.config+"\npersistence_directory: "+t.TempDir()+"\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			flags, from := wiring.Defaults(), bundleFlags{config: file, trust: []string{filepath.Join(l.dir, "trust.yaml")}}
+			flags, from := wiring.Defaults(), bundled.Flags{Config: file, Trust: []string{filepath.Join(l.dir, "trust.yaml")}}
 			flags.TrustedRoot, flags.Bundles = filepath.Join(l.dir, "root.json"), true
 			if err := opened(t, flags, from); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)

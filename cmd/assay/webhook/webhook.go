@@ -18,7 +18,9 @@ import (
 
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/cmd/assay/recording"
+	"github.com/assay-dev/assay/cmd/assay/webhook/bundled"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
+	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/server/admission"
 	"github.com/assay-dev/assay/telemetry"
@@ -28,7 +30,7 @@ import (
 func Command(version string) *cobra.Command {
 	var flags wiring.Flags
 	var in clusterFlags
-	var from bundleFlags
+	var from bundled.Flags
 	var config server.Config
 	export := telemetry.Export{Version: version}
 	cmd := &cobra.Command{
@@ -45,7 +47,7 @@ func Command(version string) *cobra.Command {
 	flags.Add(cmd, false)
 	flags.Record.Add(cmd, true)
 	in.add(cmd)
-	from.add(cmd)
+	from.Add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&flags.Mutate, "mutate", "pods", "whose tags /mutate pins to digests: pods, all or none; templates that it leaves alone are judged by the digests of their tags")
 	f.DurationVar(&flags.TUF.Every, "trust-refresh", refreshTrust, "how often trust roots are refreshed from their TUF repositories; at least 1s")
@@ -62,7 +64,7 @@ func Command(version string) *cobra.Command {
 	return cmd
 }
 
-func serve(ctx context.Context, flags wiring.Flags, in clusterFlags, from bundleFlags, config server.Config, export telemetry.Export, stderr io.Writer) error {
+func serve(ctx context.Context, flags wiring.Flags, in clusterFlags, from bundled.Flags, config server.Config, export telemetry.Export, stderr io.Writer) error {
 	if config.Timeout > server.LongestTimeout {
 		return fmt.Errorf("--timeout: got %s, want at most %s: no API server waits longer", config.Timeout, server.LongestTimeout)
 	}
@@ -92,10 +94,10 @@ type Webhook struct {
 // Listen reads policies and certificates and opens the socket.
 func Listen(ctx context.Context, flags wiring.Flags, config server.Config, version string) (*Webhook, error) {
 	nobody := func(string) string { return "" } // the environment is that of serve
-	return listen(ctx, flags, clusterFlags{}, bundleFlags{}, config, telemetry.Export{Version: version, Getenv: nobody})
+	return listen(ctx, flags, clusterFlags{}, bundled.Flags{}, config, telemetry.Export{Version: version, Getenv: nobody})
 }
 
-func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, from bundleFlags, config server.Config, export telemetry.Export) (*Webhook, error) {
+func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, from bundled.Flags, config server.Config, export telemetry.Export) (*Webhook, error) {
 	config.Metrics = server.NewMetrics(export.Version)
 	tags, err := flags.Tags()
 	if err != nil {
@@ -104,14 +106,15 @@ func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, from bundl
 	if err := checkRefresh(flags.TUF.Every); err != nil {
 		return nil, err
 	}
-	if err := from.check(); err != nil {
+	if err := from.Check(); err != nil {
 		return nil, err
 	}
-	flags.Cluster, flags.Bundles = in.wanted(), from.config != ""
+	flags.Cluster, flags.Bundles = in.wanted(), from.Wanted()
 	w, err := wiring.New(flags, tags, config.Timeout)
 	if err != nil {
 		return nil, err
 	}
+	w.Noted = from.Tries()
 	// Pods name the hosts: no credential helper is asked about just any of them.
 	w.AskWith(oci.WebhookCredentials())
 	config.Metrics.WatchCUE(w.CUE.Abandoned)
@@ -136,7 +139,7 @@ func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, from bundl
 		return nil, err
 	}
 	if flags.Bundles {
-		if r.bundles, err = from.open(ctx, r, &config, export.Version); err != nil {
+		if r.bundles, err = from.Open(ctx, r.installation(export.Version), &config); err != nil {
 			return nil, err
 		}
 	}
@@ -145,13 +148,31 @@ func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, from bundl
 		out.recorder = recording.NewRecorder(flags.Record, w.Sealer(export.Version), config.Logger, func(result recording.Result) {
 			config.Metrics.Recorded(string(result))
 		})
-		r.engine.Record(out.recorder.Take)
 	}
+	r.told(out.recorder)
 	r.answers(&config)
 	if out.server, err = server.New(config); err != nil { //nolint:contextcheck // requests have theirs
 		return nil, err
 	}
 	return out, out.server.Listen()
+}
+
+// told has those told of decisions who want to be.
+func (r *reloader) told(recorder *recording.Recorder) {
+	var take []func(rego.Made)
+	if recorder != nil {
+		take = append(take, recorder.Take)
+	}
+	if r.bundles != nil && r.bundles.Tries() {
+		take = append(take, r.bundles.Take)
+	}
+	if len(take) > 0 {
+		r.engine.Record(func(made rego.Made) {
+			for _, tell := range take {
+				tell(made)
+			}
+		})
+	}
 }
 
 // answers sets who answers which route.
@@ -186,7 +207,7 @@ func (w *Webhook) Run(ctx context.Context) error {
 		background.Go(func() { w.cluster.run(watching, func() { w.reloader.changed(watching) }) })
 	}
 	if w.reloader.bundles != nil {
-		background.Go(func() { w.reloader.keepBundles(watching) })
+		background.Go(func() { w.reloader.bundles.Run(watching) })
 	}
 	err := w.server.Run(ctx)
 	stop()
@@ -239,7 +260,7 @@ func (r *reloader) checks() []server.Check {
 	trust.Note = strings.Join(notes, "; ")
 	checks := []server.Check{policies, trust}
 	if r.bundles != nil {
-		checks = append(checks, r.bundles.check())
+		checks = append(checks, r.bundles.Check())
 	}
 	if r.cluster != nil {
 		checks = append(checks, r.cluster.check(r.loaded))

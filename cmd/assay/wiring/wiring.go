@@ -145,6 +145,8 @@ type Wiring struct {
 	// Root is the default trust root.
 	Root     RootSource
 	Explains bool // see rego.Source
+	// Noted has decisions note what they saw, for whoever judges them again.
+	Noted bool
 	// Kept has what was made of policies when they were loaded before, and Patience says how
 	// long a load waits for what is new. Without it all is made anew, and waited for.
 	Kept     *once.Store
@@ -250,7 +252,7 @@ func (w *Wiring) CompileAfter(ctx context.Context, d *Documents, before *rego.Se
 	facts, err := builtins.New(observe.Asking(w.registry, w.Watched.Observer), roots, builtins.Options{
 		AnchoredIdentities: w.Flags.IdentityRegexp == "anchored", FetchTimeout: w.timeout, CUE: w.CUE,
 		Tenants: w.Watched.tenants(w.tenants(d)), Observer: w.Watched.Observer, Looked: w.Watched.Looked,
-		Record: w.Flags.Record.Dir != "",
+		Record: w.Flags.Record.Dir != "" || w.Noted,
 	})
 	if err != nil {
 		return nil, err

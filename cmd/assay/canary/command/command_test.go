@@ -192,13 +192,15 @@ func TestReportThatCannotBeRead(t *testing.T) {
 		handler http.HandlerFunc
 		want    string
 	}{
-		"an error":          {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, "got status 500, want 200"},
-		"a redirect":        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", http.StatusFound) }, "got status 302, want 200"},
-		"something else":    {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"kind":"Status"}`)) }, `report: json: unknown field "kind"`},
-		"nothing":           {func(http.ResponseWriter, *http.Request) {}, "report: EOF"},
-		"more than one":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{} {}`)) }, "got more than one JSON value"},
-		"more than anybody": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte(" "), canary.MostBytes+2)) }, "want at most"},
-		"a stall":           {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "deadline exceeded"},
+		"an error":       {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, "got status 500, want 200"},
+		"a redirect":     {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", http.StatusFound) }, "got status 302, want 200"},
+		"something else": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"kind":"Status"}`)) }, `report: json: unknown field "kind"`},
+		"nothing":        {func(http.ResponseWriter, *http.Request) {}, "report: EOF"},
+		"more than one":  {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{} {}`)) }, "got more than one JSON value"},
+		"more than anybody": {func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write(bytes.Repeat([]byte(" "), canary.MostBytes+2))
+		}, "want at most"},
+		"a stall": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "deadline exceeded"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,187 @@
+package trusted
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/assay-dev/assay/rego/bundle"
+	"github.com/assay-dev/assay/rego/bundle/fresh"
+)
+
+// Sources are the sources of a configuration of OPA. Those that are registries are fetched here:
+// OPA's own downloader of registries has no way to ask who signed.
+type Sources struct {
+	Policy *Policy
+	Floors *fresh.Floors
+	// Minimum is the lowest revision by bundle; none is any.
+	Minimum map[string]string
+	// Own is the directory that is kept across restarts.
+	Own string
+	Log *slog.Logger
+	// Load has OPA load the file of a bundle, and says what became of that.
+	Load func(ctx context.Context, name string) error
+
+	mu      sync.Mutex
+	ctx     context.Context // of what runs; nil before
+	work    sync.WaitGroup
+	sources map[string]*source
+}
+
+// source is one bundle of a registry.
+type source struct {
+	*Fetcher
+	of   bundle.Source
+	stop context.CancelFunc // nil as long as it is not asked for
+
+	mu        sync.Mutex
+	confirmed time.Time // when the registry last answered with what serves, or with better
+	failure   error     // of the latest fetch
+}
+
+// See takes the sources of a configuration, and gives the files that OPA is to load in place of
+// registries. It refuses what nobody would vouch for.
+func (s *Sources) See(all []bundle.Source) (map[string]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	files, next := map[string]string{}, map[string]*source{}
+	for _, of := range all {
+		if !of.OCI || of.Discovery {
+			if err := signed(of); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if !named().MatchString(of.Name) {
+			return nil, fmt.Errorf("bundles.%s: want a name of letters, digits, dots, dashes and underscores that begins with none of the latter three: a directory has it", of.Name)
+		}
+		at, known := s.sources[of.Name]
+		if !known || at.of != of {
+			fetcher, err := NewFetcher(Options{
+				Name: of.Name, Ref: of.Resource, Dir: filepath.Join(s.Own, "bundles", of.Name), Policy: s.Policy,
+				Floors: s.Floors, Minimum: s.Minimum[of.Name], Log: s.Log,
+			})
+			if err != nil {
+				return nil, err
+			}
+			at = &source{Fetcher: fetcher, of: of}
+			s.restore(at)
+		}
+		files[of.Name], next[of.Name] = at.File(), at
+	}
+	for name, before := range s.sources {
+		if next[name] != before && before.stop != nil {
+			before.stop()
+		}
+	}
+	s.sources = next
+	s.begin()
+	return files, nil
+}
+
+// named are names that directories may have.
+func named() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`) }
+
+// signed wants a bundle that is not from a registry to have a signature of OPA's over all
+// of its files.
+func signed(of bundle.Source) error {
+	switch {
+	case of.Discovery && of.OCI:
+		return errors.New("discovery: got a service of type oci, want another with --bundle-trust: it is OPA's own downloader that would fetch it")
+	case !of.Signed:
+		return fmt.Errorf("bundles.%s: got no signing, want it, or a service of type oci: with --bundle-trust nothing is active that nobody signed", of.Name)
+	case of.Loose != "":
+		return fmt.Errorf("bundles.%s.signing.%s: want none of it with --bundle-trust: what nobody signed would be active", of.Name, of.Loose)
+	}
+	return nil
+}
+
+// restore verifies what was kept. What does not hold is not given to OPA.
+func (s *Sources) restore(at *source) {
+	if _, err := at.Restore(context.Background()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.Log.Error("a bundle that was kept is not used", "error", err)
+	}
+}
+
+// Run fetches until ctx ends.
+func (s *Sources) Run(ctx context.Context) {
+	s.mu.Lock()
+	s.ctx = ctx
+	s.begin()
+	s.mu.Unlock()
+	<-ctx.Done()
+	s.work.Wait()
+}
+
+// begin has each source fetched that is not yet.
+func (s *Sources) begin() {
+	if s.ctx == nil || s.ctx.Err() != nil {
+		return
+	}
+	for _, at := range s.sources {
+		if at.stop != nil {
+			continue
+		}
+		var ctx context.Context
+		ctx, at.stop = context.WithCancel(s.ctx)
+		s.work.Go(func() {
+			at.Poll(ctx, polling(at.of), func(result Result, err error) error { return s.fetched(ctx, at, result, err) })
+		})
+	}
+}
+
+// polling is OPA's, with its defaults.
+func polling(of bundle.Source) Polling {
+	out := Polling{Min: time.Minute, Max: 2 * time.Minute}
+	if of.MinDelay > 0 {
+		out.Min = time.Duration(of.MinDelay) * time.Second
+	}
+	if of.MaxDelay > 0 {
+		out.Max = time.Duration(of.MaxDelay) * time.Second
+	}
+	return out
+}
+
+// fetched has a bundle activated that is another than before. Only one that is active is kept
+// for a restart, and one that is refused is asked for again.
+func (s *Sources) fetched(ctx context.Context, at *source, result Result, err error) error {
+	if err == nil && result.Changed {
+		if err = s.Load(ctx, at.of.Name); err == nil {
+			err = at.Keep()
+		} else {
+			err = errors.Join(err, at.Undo())
+		}
+	}
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	if at.failure = err; err == nil {
+		at.confirmed = time.Now()
+	} else {
+		s.Log.Error("bundle", "bundle", at.of.Name, "error", err)
+	}
+	return err
+}
+
+// Tell puts what fetching knows into the statuses that OPA has of files.
+func (s *Sources) Tell(statuses map[string]bundle.Status) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(s.sources)) {
+		at, status := s.sources[name], statuses[name]
+		at.mu.Lock()
+		status.Confirmed = at.confirmed
+		if at.failure != nil {
+			status.Error = at.failure.Error()
+		}
+		at.mu.Unlock()
+		statuses[name] = status
+	}
+}

@@ -1,0 +1,243 @@
+// Package bundled is what a webhook has to do with policies that are in bundles: OPA's plugin
+// manager as the flags have it, which revisions may be active and until when, who vouches for
+// them, and a candidate that is tried beside what serves. What becomes of policies is decided by
+// whoever serves, at the gate.
+package bundled
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/assay-dev/assay/cmd/assay/trusted"
+	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/apart"
+	"github.com/assay-dev/assay/rego/bundle"
+	"github.com/assay-dev/assay/rego/bundle/dataapi"
+	"github.com/assay-dev/assay/rego/bundle/fresh"
+	"github.com/assay-dev/assay/server"
+	"github.com/assay-dev/assay/telemetry"
+)
+
+// Bundles are those of a webhook.
+type Bundles struct {
+	flags   Flags
+	manager *bundle.Manager
+	floors  *fresh.Floors
+	log     *slog.Logger
+	own     string           // the directory that is kept across restarts
+	trust   *trusted.Sources // nil where whoever writes to a source may sign
+	// candidate is tried beside what serves; nil where there is none.
+	candidate *Candidate
+
+	started  chan struct{} // closed once what was persisted was looked at
+	complete atomic.Bool   // all bundles of the configuration were active at once
+
+	mu     sync.Mutex
+	active []bundle.Bundle
+	// refused counts activations that the gate refused, activated those it let pass.
+	refused, activated uint64
+}
+
+// Admits refuses bundles that are older than what was active here, past their time, or have
+// what the Data API may not.
+func (b *Bundles) Admits(next bundle.Content, now time.Time) error {
+	var errs []error
+	if b.flags.DataAPI {
+		errs = append(errs, dataapi.Check(next.Modules, next.V0, apart.Reaching()))
+	}
+	for _, of := range next.Bundles {
+		errs = append(errs, ended(of, now))
+		if b.ordered(of.Name) {
+			errs = append(errs, b.floors.Check(of.Name, of.Revision, b.flags.Minimum[of.Name]))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Raise keeps which revisions are taken, before they serve: what cannot be kept would let a
+// restart take older ones.
+func (b *Bundles) Raise(next bundle.Content) error {
+	for _, of := range next.Bundles {
+		if !b.ordered(of.Name) {
+			continue
+		}
+		if err := os.MkdirAll(b.own, 0o700); err != nil {
+			return err
+		}
+		if err := b.floors.Raise(of.Name, of.Revision); err != nil {
+			return fmt.Errorf("bundle %s: %w", of.Name, err)
+		}
+	}
+	return nil
+}
+
+// ordered says whether revisions of a bundle may not go backwards.
+func (b *Bundles) ordered(name string) bool {
+	_, minimum := b.flags.Minimum[name]
+	return minimum || b.trust != nil
+}
+
+// ended says that a bundle is past its time, if it is.
+func ended(of bundle.Bundle, now time.Time) error {
+	if at := of.About.Expires; !at.IsZero() && !now.Before(at) {
+		return fmt.Errorf("bundle %s: it expired at %s", of.Name, at.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// Count counts what the gate let pass, or refused.
+func (b *Bundles) Count(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err != nil {
+		b.refused++
+	} else {
+		b.activated++
+	}
+}
+
+// Publish notes what is active now.
+func (b *Bundles) Publish(content bundle.Content) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.active = content.Bundles
+}
+
+// Denies says why nothing can be admitted, "" where policies decide: not all bundles have
+// been active yet, or one that is active is past its time.
+func (b *Bundles) Denies(now time.Time) string {
+	if !b.complete.Load() {
+		if waiting := b.manager.Waiting(); waiting != "" {
+			return waiting + ": try again"
+		}
+		b.complete.Store(true)
+	}
+	return b.expired(now)
+}
+
+func (b *Bundles) expired(now time.Time) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, of := range b.active {
+		if err := ended(of, now); err != nil {
+			return err.Error()
+		}
+	}
+	return ""
+}
+
+// Check says whether bundles let reviews be decided.
+func (b *Bundles) Check() server.Check {
+	out := server.Check{Name: "bundles"}
+	var notes []string
+	switch cause := b.Denies(time.Now()); {
+	case cause == "":
+	case b.complete.Load():
+		// All replicas say so together: not serving would deny, or under failurePolicy Ignore
+		// admit, everything.
+		notes = append(notes, "everything is denied: "+cause)
+	default:
+		out.Err = errors.New(cause)
+	}
+	for name, status := range b.statuses() {
+		if status.Error != "" {
+			notes = append(notes, fmt.Sprintf("bundle %s: %s", name, status.Error))
+		}
+	}
+	slices.Sort(notes)
+	out.Note = strings.Join(notes, "; ")
+	if out.Err != nil && out.Note != "" {
+		out.Err = fmt.Errorf("%w (%s)", out.Err, out.Note)
+	}
+	return out
+}
+
+// statuses are those of OPA, and of what is fetched for it.
+func (b *Bundles) statuses() map[string]bundle.Status {
+	out := b.manager.Statuses()
+	if b.trust != nil {
+		b.trust.Tell(out)
+	}
+	return out
+}
+
+// states are those of the bundles, for the metrics.
+func (b *Bundles) states() (out []telemetry.Bundle) {
+	expires := map[string]time.Time{}
+	b.mu.Lock()
+	for _, of := range b.active {
+		expires[of.Name] = of.About.Expires
+	}
+	b.mu.Unlock()
+	for name, status := range b.statuses() {
+		out = append(out, telemetry.Bundle{
+			Name: name, Revision: status.Revision, Failing: status.Error != "",
+			Activated: status.Activated, Confirmed: status.Confirmed, Expires: expires[name],
+		})
+	}
+	return out
+}
+
+func (b *Bundles) counts() telemetry.Activations {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return telemetry.Activations{Activated: b.activated, Refused: b.refused}
+}
+
+// Run runs OPA's plugins until ctx ends, and then lets decision logs be sent. What does not
+// start leaves a webhook that denies, and says why.
+func (b *Bundles) Run(ctx context.Context) {
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	if b.candidate != nil {
+		beside.Go(func() {
+			if err := b.candidate.run(ctx); err != nil {
+				b.log.Error("candidate", "error", err)
+			}
+		})
+	}
+	if err := b.manager.Start(context.WithoutCancel(ctx)); err != nil {
+		b.log.Error("bundles", "error", err)
+	}
+	close(b.started)
+	if b.trust != nil {
+		b.trust.Run(ctx)
+	}
+	<-ctx.Done()
+	b.manager.Stop(context.WithoutCancel(ctx))
+}
+
+// Started is closed once what was kept was looked at.
+func (b *Bundles) Started() <-chan struct{} { return b.started }
+
+// Trigger has all bundles looked for now.
+func (b *Bundles) Trigger(ctx context.Context) error { return b.manager.Trigger(ctx) }
+
+// Take tries the candidate on a decision, if there is one.
+func (b *Bundles) Take(made rego.Made) {
+	if b.candidate != nil {
+		b.candidate.Take(made)
+	}
+}
+
+// Tries says whether there is a candidate.
+func (b *Bundles) Tries() bool { return b.candidate != nil }
+
+// Renew says that other policies serve: a candidate is tried beside these from now on.
+func (b *Bundles) Renew() {
+	if b.candidate == nil {
+		return
+	}
+	select {
+	case b.candidate.renew <- struct{}{}:
+	default: // it is told already
+	}
+}

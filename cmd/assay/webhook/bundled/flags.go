@@ -1,0 +1,157 @@
+package bundled
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/assay-dev/assay/cmd/assay/recording"
+	"github.com/assay-dev/assay/cmd/assay/sources"
+	"github.com/assay-dev/assay/cmd/assay/trusted"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
+	"github.com/assay-dev/assay/rego/bundle"
+	"github.com/assay-dev/assay/rego/bundle/dataapi"
+	"github.com/assay-dev/assay/rego/bundle/fresh"
+	"github.com/assay-dev/assay/server"
+	"github.com/assay-dev/assay/telemetry"
+)
+
+// Flags say where OPA's configuration is, if there is one.
+type Flags struct {
+	Config  string
+	Trust   []string          // files of who may sign
+	Minimum map[string]string // revisions by bundle
+	DataAPI bool
+	canaryFlags
+	Token string
+}
+
+// Add adds them to a command.
+func (f *Flags) Add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.Config, "config-file", "", "OPA configuration `file`: bundles with policies, discovery, decision logs, status")
+	flags.StringArrayVar(&f.Trust, "bundle-trust", nil, "`path` of a file or directory with ClusterImagePolicies and TrustRoots: those say who signs the bundles of registries, and all others have to be signed with keys of --config-file (repeatable)")
+	flags.BoolVar(&f.DataAPI, "data-api", false, "answer POST /v1/data and /v0/data as OPA does, about plain Rego and data of bundles, for whoever has the token or a certificate of --client-ca")
+	flags.StringVar(&f.Token, "api-token-file", "", "`file` with the token that clients of --data-api and of GET /canary send, read again in every request")
+	f.canaryFlags.add(flags)
+	flags.StringToStringVar(&f.Minimum, "bundle-minimum-revision", nil, "`bundle=revision` below which a bundle is refused, though it is signed (repeatable)")
+}
+
+// Wanted says whether there are bundles.
+func (f *Flags) Wanted() bool { return f.Config != "" }
+
+// Tries says whether a candidate is tried, for which decisions note what they saw.
+func (f *Flags) Tries() bool { return len(f.Canary) > 0 }
+
+// Installation is what bundles are beside.
+type Installation struct {
+	Version   string
+	Wiring    *wiring.Wiring
+	Telemetry *telemetry.Telemetry
+	// Prepare and Removed are the gate, see bundle.Options.
+	Prepare func(context.Context, bundle.Content) (publish func(), err error)
+	Removed func(context.Context, bundle.Content)
+	// Tried are the policies that would serve with other bundles.
+	Tried func(context.Context, bundle.Content) (recording.Policies, error)
+}
+
+// Check refuses flags without what they are about.
+func (f *Flags) Check() error {
+	switch {
+	case f.Config == "" && (len(f.Trust) > 0 || len(f.Minimum) > 0 || f.DataAPI || f.Token != "" || len(f.Canary) > 0):
+		return errors.New("--config-file: got none, want the OPA configuration of what --bundle-trust, --bundle-minimum-revision, --canary, --data-api and --api-token-file are about")
+	case f.Token != "" && !f.DataAPI && len(f.Canary) == 0:
+		return errors.New("--api-token-file: got it without --data-api and --canary, whose clients send it")
+	}
+	return f.canaryFlags.check()
+}
+
+// Open makes the manager. Nothing is fetched before it is started.
+func (f *Flags) Open(ctx context.Context, in Installation, config *server.Config) (*Bundles, error) {
+	text, err := bundle.ReadConfig(f.Config, os.Getenv)
+	if err != nil {
+		return nil, fmt.Errorf("--config-file: %w", err)
+	}
+	for _, key := range bundle.Ignored(text) {
+		config.Logger.Warn("configuration of OPA's server has no effect here", "key", key)
+	}
+	out := &Bundles{flags: *f, log: config.Logger, started: make(chan struct{})}
+	persistence, err := bundle.PersistenceDirectory(text)
+	if err != nil {
+		return nil, fmt.Errorf("--config-file: %w", err)
+	}
+	out.own = filepath.Join(persistence, "assay")
+	if out.floors, err = fresh.Open(filepath.Join(out.own, "revisions.json")); err != nil {
+		return nil, err
+	}
+	options := bundle.Options{
+		Config: text, Version: in.Version, Log: config.Logger, Registerer: config.Metrics.Registerer(),
+		Prepare: in.Prepare, Removed: in.Removed,
+	}
+	if len(f.Trust) > 0 {
+		if out.trust, err = out.bootstrap(ctx, in.Wiring.Flags, config.Logger); err != nil {
+			return nil, fmt.Errorf("--bundle-trust: %w", err)
+		}
+		options.Sources = out.trust.See
+	}
+	if out.manager, err = bundle.Open(options); err != nil {
+		return nil, fmt.Errorf("--config-file: %w", err)
+	}
+	if err := out.mount(ctx, config); err != nil {
+		return nil, err
+	}
+	in.Telemetry.WatchBundles(out.states, out.counts)
+	if len(f.Canary) > 0 {
+		if out.candidate, err = out.openCandidate(ctx, in, config, text); err != nil {
+			return nil, fmt.Errorf("--canary: %w", err)
+		}
+	}
+	return out, nil
+}
+
+// bootstrap reads who may sign.
+func (b *Bundles) bootstrap(ctx context.Context, flags wiring.Flags, log *slog.Logger) (*trusted.Sources, error) {
+	policy, err := trusted.NewPolicy(ctx, flags, b.flags.Trust)
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range policy.Warnings() {
+		log.Warn("bundle trust", "warning", warning)
+	}
+	return &trusted.Sources{
+		Policy: policy, Floors: b.floors, Minimum: b.flags.Minimum, Own: b.own, Log: log,
+		Load: func(ctx context.Context, name string) error { return b.manager.Load(ctx, name) },
+	}, nil
+}
+
+// mount has the server answer what OPA's would.
+func (b *Bundles) mount(ctx context.Context, config *server.Config) error {
+	handler, err := dataapi.New(context.WithoutCancel(ctx), b.manager.OPA())
+	if err != nil {
+		return err
+	}
+	config.Mounted = append(config.Mounted, server.Mounted{Method: http.MethodGet, Path: dataapi.Health, Handler: handler, Open: true})
+	if b.flags.Token != "" {
+		config.Token = func() (string, error) {
+			text, err := sources.Read(b.flags.Token, mostToken)
+			return strings.TrimSpace(string(text)), err
+		}
+	}
+	if !b.flags.DataAPI {
+		return nil
+	}
+	for _, path := range dataapi.Paths() {
+		config.Mounted = append(config.Mounted, server.Mounted{Method: http.MethodPost, Path: path, Handler: handler})
+	}
+	return nil
+}
+
+// mostToken bounds the file of a token, in bytes.
+const mostToken = 64 << 10
