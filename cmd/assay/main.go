@@ -123,7 +123,7 @@ func headings(root *cobra.Command) {
 		{"Judge Images:", "demo explain verify"},
 		{"Serve a Cluster:", "canary doctor serve"},
 		{"Write Policies:", "compile init lint schemas test"},
-		{"Distribute Policies:", "build promote sign verify-bundle"},
+		{"Distribute Policies:", "build promote pull push sign verify-bundle"},
 		{"Look at Decisions Again:", "diff replay"},
 	} {
 		root.AddGroup(&cobra.Group{ID: heading.title, Title: heading.title})

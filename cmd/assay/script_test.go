@@ -38,6 +38,7 @@ func (t tests) Run() int {
 //	                      ${app}, ${app@}, …) and trusted_root.json are there then
 //	expand FILE…          put the world's variables into files
 //	closeworld            close its registry: nobody answers there any more
+//	sign SIGNER FILE      sign what the world's registry has under the name in the file
 //	trustroot NAME FILE   write the world's root as a TrustRoot resource
 //	exits CODE CMD ARG…   run a command that ends with that code
 //	opa ARG…              run the upstream binary of OPA
@@ -73,6 +74,7 @@ func TestScripts(t *testing.T) {
 			"world":       command1("FILE", startWorld),
 			"expand":      commandN("FILE…", expandFiles),
 			"closeworld":  commandN("", closeWorld),
+			"sign":        commandN("SIGNER FILE", signPushed),
 			"trustroot":   commandN("NAME FILE", writeTrustRoot),
 			"exits":       commandN("CODE CMD ARG…", exits),
 			"opa":         commandN("ARG…", runStock),
@@ -138,6 +140,14 @@ func startWorld(ts *testscript.TestScript, file string) {
 		ts.Setenv(name, w.Expand("${"+name+"}"))
 	}
 	scriptOf(ts).world = w
+}
+
+func signPushed(ts *testscript.TestScript, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: sign SIGNER FILE")
+	}
+	at := strings.TrimSpace(ts.ReadFile(args[1]))
+	ts.Check(scriptOf(ts).world.Sign(at, world.Signature{Signing: world.Signing{Signer: args[0]}}))
 }
 
 func closeWorld(ts *testscript.TestScript, _ []string) { ts.Check(scriptOf(ts).world.Close()) }

@@ -1,12 +1,12 @@
-// Package bundles has the commands that make policies into a bundle and say whether one
-// holds: assay build, sign and verify-bundle.
+// Package bundles has the commands that make policies into a bundle, say whether one holds, and
+// bring it to registries and back: assay build, sign, verify-bundle, push and pull.
 //
 // A bundle is built of what the paths on the command line stand for, the same that `assay
 // serve --policy` would read, and after the same checks: what would be refused there, or
 // would fail whatever it judges, is refused here. verify-bundle unpacks one into what it
 // was built of and makes these checks again, so that both say the same.
 //
-// No command of these asks a network. What a policy refers to and does not bring along, a
+// build, sign and verify-bundle of a file ask no network. What a policy refers to and does not bring along, a
 // key in a KMS or a policy behind a URL, is looked up where the bundle serves.
 package bundles
 
@@ -43,7 +43,7 @@ type Options struct {
 
 // Commands are the commands.
 func Commands(o Options) []*cobra.Command {
-	return []*cobra.Command{buildCommand(o), signCommand(), verifyCommand(o)}
+	return []*cobra.Command{buildCommand(o), signCommand(), verifyCommand(o), pushCommand(), pullCommand()}
 }
 
 // Load reads a bundle's bytes: a file, or a directory that is an OCI layout.
