@@ -9,6 +9,7 @@ import (
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/oci/artifact"
 	"github.com/assay-dev/assay/capsule"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/bundle/archive"
 )
@@ -77,4 +78,17 @@ func signersOf(evidence *capsule.Capsule) (out []string, err error) {
 		}
 	}
 	return out, nil
+}
+
+// Fetch is [Verify] for who runs the program, with the bootstrap policy of those files and
+// otherwise its defaults.
+func Fetch(ctx context.Context, ref string, trust []string) (bundle []byte, signers []string, err error) {
+	flags := wiring.Defaults()
+	flags.PrivateRegistries = true
+	policy, err := NewPolicy(ctx, flags, trust)
+	if err != nil {
+		return nil, nil, err
+	}
+	verified, err := Verify(ctx, policy, ref, archive.Limits{})
+	return verified.Bundle, verified.Signers, err
 }

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/cmd/assay/canary"
@@ -28,7 +28,8 @@ type canaryFlags struct {
 	Fetch  int
 }
 
-func (f *canaryFlags) add(flags *pflag.FlagSet) {
+func (f *canaryFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	flags.StringToStringVar(&f.Canary, "canary", nil, "`bundle=resource` of a candidate that is tried on live decisions, after they are answered, in the place of the bundle")
 	flags.Float64Var(&f.Share, "canary-cpu", 0.2, "share of one core that the candidate may take")
 	flags.Float64Var(&f.Sample, "canary-sample", 1, "share of decisions that the candidate is tried on, from 0 to 1")

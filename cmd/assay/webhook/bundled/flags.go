@@ -40,7 +40,7 @@ func (f *Flags) Add(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.Trust, "bundle-trust", nil, "`path` of a file or directory with ClusterImagePolicies and TrustRoots: those say who signs the bundles of registries, and all others have to be signed with keys of --config-file (repeatable)")
 	flags.BoolVar(&f.DataAPI, "data-api", false, "answer POST /v1/data and /v0/data as OPA does, about plain Rego and data of bundles, for whoever has the token or a certificate of --client-ca")
 	flags.StringVar(&f.Token, "api-token-file", "", "`file` with the token that clients of --data-api and of GET /canary send, read again in every request")
-	f.canaryFlags.add(flags)
+	f.canaryFlags.add(cmd)
 	flags.StringToStringVar(&f.Minimum, "bundle-minimum-revision", nil, "`bundle=revision` below which a bundle is refused, though it is signed (repeatable)")
 }
 
