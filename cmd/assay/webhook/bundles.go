@@ -40,6 +40,9 @@ func (r *reloader) prepare(ctx context.Context, next bundle.Content) (publish fu
 	if err := documents.Broken(set, next.Modules); err != nil {
 		return nil, err
 	}
+	if err := r.bundles.Tests(ctx, next); err != nil {
+		return nil, err
+	}
 	if err := warm(ctx, set); err != nil {
 		return nil, err
 	}

@@ -164,3 +164,30 @@ func TestRevisionsGoNoWayBackAfterARestart(t *testing.T) {
 		t.Errorf("got %q, want a denial", got)
 	}
 }
+
+// TestBundlesHaveTheirOwnTestsPass: in a process that has nothing of this one's environment.
+func TestBundlesHaveTheirOwnTestsPass(t *testing.T) {
+	t.Setenv("SECRET", "of the webhook")
+	packed := func(revision, wants string) []byte {
+		return bundleOf(t, `{"revision": "`+revision+`", "roots": ["policies/x", "policies/x_test", "names"]}`, map[string]string{
+			"policies/x.rego":      "package policies.x\n\ndeny contains \"no\" if input.name in data.names\n",
+			"policies/x_test.rego": "package policies.x_test\n\nimport data.policies.x\n\ntest_names if " + wants + "\n",
+			"names/data.json":      `["a"]`,
+		})
+	}
+	files := newBucket(t, map[string][]byte{"main": packed("1", `count(x.deny) == 1 with input as {"name": "a"}`)})
+	f := withBundles(t, manual(t, files.URL, "main"), func(_ *wiring.Flags, from *bundled.Flags) { from.Tests = true })
+	f.fetch()
+	for name, wants := range map[string]string{
+		"a test that fails":             `count(x.deny) == 2 with input as {"name": "a"}`,
+		"a test that reads our secrets": `opa.runtime().env.SECRET`,
+	} {
+		files.put("main", packed("2", wants))
+		if err := f.trigger(); err == nil || !strings.Contains(err.Error(), "tests of the bundles") || !strings.Contains(err.Error(), "test_names") {
+			t.Errorf("%s: got %v, want a refusal with the test", name, err)
+		}
+	}
+	if got := f.reloader.bundles.Denies(time.Now()); got != "" {
+		t.Errorf("got %q, want what served to serve", got)
+	}
+}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
+	"github.com/assay-dev/assay/cmd/assay/suite"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/kube/watch"
 	"github.com/assay-dev/assay/rego/bundle"
@@ -22,6 +23,15 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "test" { // a bundle has its tests run by the program
+		builtins.Register()
+		tests := suite.Command()
+		tests.SetArgs(os.Args[2:])
+		if err := tests.Execute(); err != nil {
+			os.Exit(2)
+		}
+		return
+	}
 	builtins.Register()
 	bundle.Register()
 	os.Exit(m.Run())

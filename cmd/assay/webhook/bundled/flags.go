@@ -28,6 +28,7 @@ type Flags struct {
 	Config  string
 	Trust   []string          // files of who may sign
 	Minimum map[string]string // revisions by bundle
+	Tests   bool
 	DataAPI bool
 	canaryFlags
 	Token string
@@ -38,6 +39,7 @@ func (f *Flags) Add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.Config, "config-file", "", "OPA configuration `file`: bundles with policies, discovery, decision logs, status")
 	flags.StringArrayVar(&f.Trust, "bundle-trust", nil, "`path` of a file or directory with ClusterImagePolicies and TrustRoots: those say who signs the bundles of registries, and all others have to be signed with keys of --config-file (repeatable)")
+	flags.BoolVar(&f.Tests, "bundle-tests", false, "have the tests that bundles bring along pass before they are active")
 	flags.BoolVar(&f.DataAPI, "data-api", false, "answer POST /v1/data and /v0/data as OPA does, about plain Rego and data of bundles, for whoever has the token or a certificate of --client-ca")
 	flags.StringVar(&f.Token, "api-token-file", "", "`file` with the token that clients of --data-api and of GET /canary send, read again in every request")
 	f.canaryFlags.add(cmd)
@@ -65,8 +67,8 @@ type Installation struct {
 // Check refuses flags without what they are about.
 func (f *Flags) Check() error {
 	switch {
-	case f.Config == "" && (len(f.Trust) > 0 || len(f.Minimum) > 0 || f.DataAPI || f.Token != "" || len(f.Canary) > 0):
-		return errors.New("--config-file: got none, want the OPA configuration of what --bundle-trust, --bundle-minimum-revision, --canary, --data-api and --api-token-file are about")
+	case f.Config == "" && (len(f.Trust) > 0 || len(f.Minimum) > 0 || f.Tests || f.DataAPI || f.Token != "" || len(f.Canary) > 0):
+		return errors.New("--config-file: got none, want the OPA configuration of what --bundle-trust, --bundle-minimum-revision, --bundle-tests, --canary, --data-api and --api-token-file are about")
 	case f.Token != "" && !f.DataAPI && len(f.Canary) == 0:
 		return errors.New("--api-token-file: got it without --data-api and --canary, whose clients send it")
 	}
