@@ -43,12 +43,14 @@ func BenchmarkActivation(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	var bodies [6][]byte // no two after one another are the same
+	for i := range bodies {
+		bodies[i] = thousand(b, i+2)
+	}
 	var peak uint64
-	revision := 1
 	var took []time.Duration
-	for b.Loop() {
-		revision++
-		files.put("main", thousand(b, revision))
+	for i := 0; b.Loop(); i++ {
+		files.put("main", bodies[i%len(bodies)])
 		runtime.GC()
 		ctx, stop := context.WithCancel(b.Context())
 		var deciding sync.WaitGroup
