@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/queue"
 )
 
 // Flags say what is recorded. The zero value records nothing.
@@ -67,17 +66,10 @@ const (
 	Removed Result = "removed"
 )
 
-// The bounds of what waits to be written. A decision that comes when they are reached
-// is answered like any other, and dropped here.
-const (
-	mostWaiting      = 64
-	mostWaitingBytes = 64 << 20 // of reviews and evidence, unless one alone has more
-)
-
-// waiting is a decision that waits to be written, and what it holds.
-type waiting struct {
-	made  rego.Made
-	bytes int64
+// limits bound what waits to be written, reviews and evidence. A decision that comes when
+// they are reached is answered like any other, and dropped here.
+func limits() queue.Limits {
+	return queue.Limits{Entries: 64, Bytes: 64 << 20, Drain: 5 * time.Second}
 }
 
 // Recorder writes capsules beside the decisions. Build it with [NewRecorder], let
@@ -88,20 +80,21 @@ type Recorder struct {
 	count   func(Result)
 	log     *slog.Logger
 	store   *store
-	queue   chan waiting
-	bytes   atomic.Int64 // of what is in queue, and of what is being written
+	queue   *queue.Queue[rego.Made]
 	failing bool
-
-	mu     sync.Mutex
-	closed bool
 }
 
 // NewRecorder makes a recorder; count is told of every decision that it took.
 func NewRecorder(flags Flags, sealer *Sealer, log *slog.Logger, count func(Result)) *Recorder {
-	return &Recorder{
+	r := &Recorder{
 		flags: flags, sealer: sealer, count: count, log: log,
-		store: &store{dir: flags.Dir, most: flags.MaxBytes}, queue: make(chan waiting, mostWaiting),
+		store: &store{dir: flags.Dir, most: flags.MaxBytes},
 	}
+	r.queue = queue.New(limits(), func(made rego.Made) func() {
+		r.write(made)
+		return nil
+	})
+	return r
 }
 
 // Take takes a decision to be recorded, if it is one of those. It never waits, and
@@ -113,54 +106,19 @@ func (r *Recorder) Take(made rego.Made) {
 	if r.flags.Sample < 1 && rand.Float64() >= r.flags.Sample {
 		return
 	}
-	next := waiting{made, int64(len(made.Review))}
+	bytes := int64(len(made.Review))
 	if session, ok := made.Answers.(*builtins.Session); ok {
-		next.bytes += session.Holds() // which caches may have forgotten by then
+		bytes += session.Holds() // which caches may have forgotten by then
 	}
-	if sum := r.bytes.Add(next.bytes); (sum <= mostWaitingBytes || sum == next.bytes) && r.offer(next) {
-		return
-	}
-	r.bytes.Add(-next.bytes)
-	r.count(Dropped)
-}
-
-func (r *Recorder) offer(next waiting) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return false
-	}
-	select {
-	case r.queue <- next:
-		return true
-	default:
-		return false
+	if !r.queue.Offer(made, bytes) {
+		r.count(Dropped)
 	}
 }
-
-// drain bounds how long the end of a program waits for what is still to be written: a
-// disk may hang.
-const drain = 5 * time.Second
 
 // Run writes until ctx ends, and then what was taken before.
 func (r *Recorder) Run(ctx context.Context) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for next := range r.queue {
-			r.write(next.made)
-			r.bytes.Add(-next.bytes)
-		}
-	}()
-	<-ctx.Done()
-	r.mu.Lock()
-	r.closed = true
-	close(r.queue)
-	r.mu.Unlock()
-	select {
-	case <-done:
-	case <-time.After(drain):
-		r.log.Error("recording", "error", "capsules were not written in time", "waiting", len(r.queue))
+	if left := r.queue.Run(ctx); left > 0 {
+		r.log.Error("recording", "error", "capsules were not written in time", "waiting", left)
 	}
 }
 
