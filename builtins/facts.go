@@ -133,12 +133,9 @@ func (f *Facts) Open(installation oci.Credentials, about tenant.Workload) *Sessi
 	roots := f.roots()
 	s := &Session{
 		facts: f, roots: roots, generation: roots.Generation(), now: f.options.Now().UTC(),
-		answers: map[string]answered{}, learns: map[string]learning{}, waiting: map[string]question{},
+		answers: map[string]answered{}, learns: map[string]learning{}, waiting: map[string]question{}, notes: exchange.NewNotes(),
 	}
 	s.tenants = tenant.NewDesk(f.options.Tenants, about, installation, s.pulled)
-	if f.options.Record {
-		s.notes = exchange.NewNotes()
-	}
 	return s
 }
 

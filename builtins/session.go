@@ -49,7 +49,7 @@ type Session struct {
 	waiting  map[string]question
 	order    []string // names of waiting, as they were asked
 	blocking bool
-	notes    *exchange.Notes // nil unless the decision is recorded
+	notes    *exchange.Notes
 	budget   budget.Budget
 }
 
@@ -176,7 +176,7 @@ func (s *Session) ask(ctx context.Context, q question) answered {
 	}
 	s.mu.Unlock()
 	if known {
-		s.notes.Seen(q.name, answer.from)
+		s.notes.Seen(q.name, answer.term, answer.cost, answer.from)
 		return answer
 	}
 	if !blocking {
@@ -185,7 +185,7 @@ func (s *Session) ask(ctx context.Context, q question) answered {
 	ctx, cancel := s.budget.Asking(ctx)
 	defer cancel()
 	answer = s.settle(ctx, q)
-	s.notes.Seen(q.name, answer.from)
+	s.notes.Seen(q.name, answer.term, answer.cost, answer.from)
 	return answer
 }
 

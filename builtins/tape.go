@@ -24,6 +24,9 @@ func (s *Session) Tape() Tape {
 	return Tape{Tape: s.notes.Tape(s.tenants.Own()), Now: s.now, Roots: s.roots}
 }
 
+// Answers tells what the latest evaluation was answered: terms of OPA, by builtin and operands.
+func (s *Session) Answers(tell func(question string, answer any, cost int64)) { s.notes.Answers(tell) }
+
 // Holds estimates the memory that the notes of a session hold, in bytes.
 func (s *Session) Holds() int64 { return s.notes.Cost() }
 

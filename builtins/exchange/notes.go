@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -11,9 +10,9 @@ import (
 // and a nil one notes nothing.
 type Notes struct {
 	mu sync.Mutex
-	// Of the latest evaluation: logs by question, how often policies inside policies were
+	// Of the latest evaluation: answers by question, how often policies inside policies were
 	// asked, and which of those calls had no verdict for lack of time.
-	logs   map[string]*Log
+	seen   map[string]seen
 	calls  map[string]int
 	judged []Given
 
@@ -21,7 +20,14 @@ type Notes struct {
 }
 
 // NewNotes are empty notes.
-func NewNotes() *Notes { return &Notes{logs: map[string]*Log{}, calls: map[string]int{}} }
+func NewNotes() *Notes { return &Notes{seen: map[string]seen{}, calls: map[string]int{}} }
+
+// seen is an answer of a builtin, and what it was made from where that is recorded.
+type seen struct {
+	answer any
+	cost   int64
+	log    *Log
+}
 
 // Forget leaves an evaluation that is thrown away behind.
 func (n *Notes) Forget() {
@@ -30,19 +36,33 @@ func (n *Notes) Forget() {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	clear(n.logs)
+	clear(n.seen)
 	clear(n.calls)
 	n.judged = nil
 }
 
-// Seen notes that an answer was seen, which was made from the log.
-func (n *Notes) Seen(question string, log *Log) {
-	if n == nil || log == nil {
+// Seen notes that an answer was seen, what it costs to hold, and the log that it was
+// made from, if there is one.
+func (n *Notes) Seen(question string, answer any, cost int64, log *Log) {
+	if n == nil {
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.logs[question] = log
+	n.seen[question] = seen{answer, cost, log}
+}
+
+// Answers tells of each answer that was seen, of which question it is, and what it costs
+// to hold.
+func (n *Notes) Answers(tell func(question string, answer any, cost int64)) {
+	if n == nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for question, s := range n.seen {
+		tell(question, s.answer, s.cost)
+	}
 }
 
 // Call names a call of a policy inside a policy: the first of the evaluation, the
@@ -80,27 +100,32 @@ func (n *Notes) Pulled(p Pulled) {
 	}
 }
 
-// Cost estimates the memory that is held by what was noted, in bytes.
+// Cost estimates the memory that is held by what is recorded, in bytes.
 func (n *Notes) Cost() (sum int64) {
 	if n == nil {
 		return 0
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, log := range n.logs {
-		sum += log.Cost()
+	for _, s := range n.seen {
+		sum += s.log.Cost()
 	}
 	return sum
 }
 
 // Tape is all that was noted. session is the ID of the credentials of the decision.
 func (n *Notes) Tape(session string) Tape {
+	out := Tape{Session: session}
 	if n == nil {
-		return Tape{Session: session}
+		return out
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return Tape{
-		Session: session, Logs: slices.Collect(maps.Values(n.logs)), Judged: slices.Clone(n.judged), Pulled: slices.Clone(n.pulled),
+	for _, s := range n.seen {
+		if s.log != nil {
+			out.Logs = append(out.Logs, s.log)
+		}
 	}
+	out.Judged, out.Pulled = slices.Clone(n.judged), slices.Clone(n.pulled)
+	return out
 }
