@@ -99,6 +99,14 @@ func rooms() []room {
 			"github.com/prometheus/client_golang/prometheus", "github.com/google/uuid",
 		},
 	}, {
+		name: "rego/bundle/decisions", // decisions in OPA's format, through OPA's plugins
+		ours: []string{"capsule", "rego"},
+		owns: []string{
+			opa + "ast", opa + "bundle", opa + "logging", opa + "metrics", opa + "plugins/...", opa + "server", opa + "storage", opa + "util",
+			"github.com/google/uuid",
+		},
+		never: []string{"net", "net/http/..."},
+	}, {
 		name: "rego/bundle/dataapi", // OPA's own handler, as far as it answers questions
 		owns: []string{opa + "ast", opa + "plugins/...", opa + "server"},
 	}, {
