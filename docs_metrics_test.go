@@ -45,7 +45,7 @@ func families(t *testing.T) (out []family) {
 	seen.WatchBundles(func() []telemetry.Bundle {
 		return []telemetry.Bundle{{Name: "b", Revision: "1", Expires: time.Unix(1, 0)}}
 	}, func() telemetry.Activations { return telemetry.Activations{} })
-	seen.WatchCanary([]string{"same"})
+	seen.Canary([]string{"same"})
 	no, none := func() bool { return false }, func() uint64 { return 0 }
 	seen.WatchCluster(telemetry.Cluster{Synced: no, Leading: no, Stale: func() []time.Time { return nil }, Dropped: none, Limited: none})
 	documents, err := cip.Parse([]byte(warnsAlone))

@@ -6,41 +6,34 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Canary counts what a candidate policy set was tried on.
+// Canary counts what becomes of a candidate beside the policies that serve. Its functions
+// do not wait.
 type Canary struct {
-	decisions                 *prometheus.CounterVec
-	dropped, seconds, fetches prometheus.Counter
+	Decided func(outcome string)
+	Dropped func()
+	Worked  func(time.Duration)
+	Fetched func()
 }
 
-// WatchCanary makes the metrics of a canary, whose decisions have these outcomes. It is to be
-// called once.
-func (t *Telemetry) WatchCanary(outcomes []string) *Canary {
-	count := func(name, help string) prometheus.Counter {
+// Canary has the metrics of candidates, with a series for each outcome. It is to be called
+// once.
+func (t *Telemetry) Canary(outcomes []string) Canary {
+	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "assay_canary_" + name, Help: help})
 	}
-	c := &Canary{
-		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "assay_canary_decisions_total", Help: "Decisions that the candidate judged too, by how its outcome differs.",
-		}, []string{"outcome"}),
-		dropped: count("dropped_total", "Decisions that the candidate did not judge: too many were waiting, or another candidate came."),
-		seconds: count("seconds_total", "Time that was worked for the candidate, in seconds of one core."),
-		fetches: count("fetches_total", "Questions to registries that only the candidate asked."),
-	}
+	decisions := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "assay_canary_decisions_total", Help: "Decisions that the candidate judged too, by how its outcome differs.",
+	}, []string{"outcome"})
+	dropped := counter("dropped_total", "Decisions that the candidate did not judge: too many were waiting, or another candidate came.")
+	seconds := counter("seconds_total", "Time that was worked for candidates, in seconds of one core.")
+	fetches := counter("fetches_total", "Questions to registries that only the candidate asked.")
 	for _, outcome := range outcomes {
-		c.decisions.WithLabelValues(outcome)
+		decisions.WithLabelValues(outcome)
 	}
-	t.registry.MustRegister(c.decisions, c.dropped, c.seconds, c.fetches)
-	return c
+	t.registry.MustRegister(decisions, dropped, seconds, fetches)
+	return Canary{
+		Decided: func(outcome string) { decisions.WithLabelValues(outcome).Inc() },
+		Dropped: dropped.Inc, Fetched: fetches.Inc,
+		Worked: func(d time.Duration) { seconds.Add(d.Seconds()) },
+	}
 }
-
-// Decided counts a decision by how the candidate's differs.
-func (c *Canary) Decided(outcome string) { c.decisions.WithLabelValues(outcome).Inc() }
-
-// Dropped counts a decision that the candidate did not judge.
-func (c *Canary) Dropped() { c.dropped.Inc() }
-
-// Worked counts the time that was taken.
-func (c *Canary) Worked(took time.Duration) { c.seconds.Add(took.Seconds()) }
-
-// Fetched counts a question that only the candidate asked.
-func (c *Canary) Fetched() { c.fetches.Inc() }

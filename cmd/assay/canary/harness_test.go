@@ -62,11 +62,6 @@ spec:
   authorities: [{name: all, static: {action: pass}}]
 `
 
-// denying has a policy in plain Rego beside the signature.
-func denying(rule string) recording.Policies {
-	return recording.Policies{Source: rego.Source{Modules: map[string]string{"p.rego": "package policies.p\n\n" + rule + "\n"}}}
-}
-
 // rig is an engine that serves, on a registry whose requests are counted.
 type rig struct {
 	*rego.Engine

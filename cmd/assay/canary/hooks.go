@@ -9,7 +9,8 @@ import (
 type Hooks struct {
 	// Decided is told of each decision that the candidate judged.
 	Decided func(Outcome)
-	// Dropped is told of each that it did not.
+	// Dropped is told of each that it did not: too many were waiting, or another candidate
+	// came.
 	Dropped func()
 	// Worked is told what a judgment, or compiling, took.
 	Worked func(time.Duration)

@@ -17,6 +17,7 @@ import (
 func (r *reloader) installation(version string) bundled.Installation {
 	return bundled.Installation{
 		Version: version, Wiring: r.wiring, Telemetry: r.telemetry, Prepare: r.prepare, Removed: r.removed, Tried: r.tried,
+		Fetch: r.wiring.Fetch(r.documents.Load),
 	}
 }
 

@@ -36,7 +36,7 @@ func TestACandidateIsTriedBesideWhatServes(t *testing.T) {
 	config := strings.ReplaceAll(manual(t, files.URL, "main"), "trigger: manual, persist: true", "polling: {min_delay_seconds: 1, max_delay_seconds: 1}")
 	f := withBundles(t, config, func(flags *wiring.Flags, from *bundled.Flags) {
 		flags.Policies, from.Token, from.Canary = []string{dir}, token, map[string]string{"main": "next"}
-		from.Share, from.Sample = 1, 1
+		from.Try.Share, from.Try.Sample = 1, 1
 	})
 	f.becomes("the bundle", f.about("a.io/x"+digest), "failed policy: main")
 	report := func() (out canary.Report) {

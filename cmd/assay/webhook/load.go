@@ -77,6 +77,7 @@ func (r *reloader) load(ctx context.Context, read func(context.Context) (*wiring
 // take lets policies serve.
 func (r *reloader) take(set *rego.Set, documents *wiring.Documents) {
 	r.loads++
+	r.documents.Store(documents)
 	// An unchanged set stays, with the answers it knows; no poll is worth a line.
 	generation := set.Hash() + documents.Generation()
 	changed := generation != r.generation

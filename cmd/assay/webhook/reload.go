@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/assay-dev/assay/cmd/assay/sources"
@@ -39,11 +40,12 @@ type reloader struct {
 	compile   func(context.Context, *wiring.Documents, *rego.Set) (*rego.Set, error)
 	compiling chan struct{} // full while they are, also past the time for it
 
-	loading    sync.Mutex // held while policies are read: files and objects change beside each other
-	loads      uint64     // how often something else was let serve
-	inFiles    int        // policies of files among those that serve
-	generation string     // of the set that serves: policies and trust roots
-	revision   uint64     // of the objects of the cluster that were read last
+	loading    sync.Mutex                       // held while policies are read: files and objects change beside each other
+	documents  atomic.Pointer[wiring.Documents] // of the set that serves
+	loads      uint64                           // how often something else was let serve
+	inFiles    int                              // policies of files among those that serve
+	generation string                           // of the set that serves: policies and trust roots
+	revision   uint64                           // of the objects of the cluster that were read last
 	outcomes   map[string]status.Outcome
 	serving    map[string]version // of those objects, by kind and name
 	named      wiring.NamedRoots  // of the set that serves
@@ -78,6 +80,7 @@ func (r *reloader) start(ctx context.Context) error {
 		r.engine.Watch(r.telemetry.Decided)
 	}
 	r.serves(set)
+	r.documents.Store(documents)
 	r.generation, r.inFiles = set.Hash()+documents.Generation(), documents.InFiles()
 	r.took(documents, nil)
 	r.warn(slices.Concat(documents.Warnings, set.Warnings()))

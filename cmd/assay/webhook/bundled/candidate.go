@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/cmd/assay/canary"
 	"github.com/assay-dev/assay/cmd/assay/recording"
 	"github.com/assay-dev/assay/cmd/assay/trusted"
@@ -23,33 +22,22 @@ import (
 // canaryFlags say which bundle is tried, and what that may take.
 type canaryFlags struct {
 	Canary map[string]string // one resource, by the bundle that it is to replace
-	Share  float64
-	Sample float64
-	Fetch  int
+	Try    canary.Flags
 }
 
 func (f *canaryFlags) add(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.StringToStringVar(&f.Canary, "canary", nil, "`bundle=resource` of a candidate that is tried on live decisions, after they are answered, in the place of the bundle")
-	flags.Float64Var(&f.Share, "canary-cpu", 0.2, "share of one core that the candidate may take")
-	flags.Float64Var(&f.Sample, "canary-sample", 1, "share of decisions that the candidate is tried on, from 0 to 1")
-	flags.IntVar(&f.Fetch, "canary-fetch", 0, "questions to registries in a minute that only the candidate asks; without any its outcome is unknown where it needs one")
+	cmd.Flags().StringToStringVar(&f.Canary, "canary", nil, "`bundle=resource` of a candidate that is tried on live decisions, after they are answered, in the place of the bundle")
+	f.Try.Add(cmd)
 }
 
 func (f *canaryFlags) check() error {
-	switch {
-	case len(f.Canary) > 1:
+	if len(f.Canary) > 1 {
 		return fmt.Errorf("--canary: got %d candidates, want one at a time", len(f.Canary))
-	case len(f.Canary) == 0:
-		return nil
-	case !(f.Share > 0 && f.Share <= 1):
-		return fmt.Errorf("--canary-cpu: got %v, want more than 0 and at most 1", f.Share)
-	case !(f.Sample > 0 && f.Sample <= 1):
-		return fmt.Errorf("--canary-sample: got %v, want more than 0 and at most 1", f.Sample)
-	case f.Fetch < 0:
-		return fmt.Errorf("--canary-fetch: got %d, want 0 or more", f.Fetch)
 	}
-	return nil
+	if len(f.Canary) == 0 && f.Try == (canary.Flags{}) {
+		return nil // of no command
+	}
+	return f.Try.Check(len(f.Canary) > 0)
 }
 
 // Candidate is a bundle that is tried. A manager of its own fetches it, and all other bundles
@@ -113,19 +101,16 @@ func (in Installation) canaryOptions(f canaryFlags, config *server.Config) canar
 	for i, outcome := range canary.Outcomes() {
 		outcomes[i] = string(outcome)
 	}
-	counts := in.Telemetry.WatchCanary(outcomes)
-	return canary.Options{
-		Share: f.Share, Skip: 1 - f.Sample, AnchoredIdentities: in.Wiring.Flags.IdentityRegexp == "anchored",
-		Namespaces: in.Wiring.Namespaces, FetchPerMinute: f.Fetch, Log: config.Logger,
-		Fetch: &recording.Fetch{
-			Registry: in.Wiring.Registry(), Credentials: in.Wiring.Credentials, Timeout: config.Timeout,
-			Tenants: func() tenant.Source { return in.Wiring.Tenants },
-		},
+	counts := in.Telemetry.Canary(outcomes)
+	options := canary.Options{
+		AnchoredIdentities: in.Wiring.Flags.IdentityRegexp == "anchored", Namespaces: in.Wiring.Namespaces, Fetch: in.Fetch, Log: config.Logger,
 		Hooks: canary.Hooks{
 			Decided: func(o canary.Outcome) { counts.Decided(string(o)) },
 			Dropped: counts.Dropped, Worked: counts.Worked, Fetched: counts.Fetched,
 		},
 	}
+	f.Try.Set(&options)
+	return options
 }
 
 // tries has a content tried from now on.

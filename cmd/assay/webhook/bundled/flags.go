@@ -60,6 +60,8 @@ type Installation struct {
 	// Prepare and Removed are the gate, see bundle.Options.
 	Prepare func(context.Context, bundle.Content) (publish func(), err error)
 	Removed func(context.Context, bundle.Content)
+	// Fetch is how a candidate asks for what decisions did not see.
+	Fetch *recording.Fetch
 	// Tried are the policies that would serve with other bundles.
 	Tried func(context.Context, bundle.Content) (recording.Policies, error)
 }
