@@ -31,7 +31,6 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/schemas"
 	"github.com/assay-dev/assay/cmd/assay/start"
 	"github.com/assay-dev/assay/cmd/assay/suite"
-	"github.com/assay-dev/assay/cmd/assay/trusted"
 	"github.com/assay-dev/assay/cmd/assay/webhook"
 	"github.com/assay-dev/assay/rego/bundle"
 )
@@ -109,7 +108,7 @@ func command(args []string) *cobra.Command {
 	}
 	root.AddCommand(verifyCommand(), explainCommand(), compileCommand(), lintCommand(), webhook.Command(version()), doctor.Command(version()), replayCommand(), diffCommand(),
 		candidate.Canary(), candidate.Promote(), demoCommand(), start.Command(), schemas.Command(), versionCommand())
-	root.AddCommand(bundles.Commands(bundles.Options{Version: version(), Fetch: trusted.Fetch})...)
+	root.AddCommand(bundles.Commands(bundles.Options{Version: version()})...)
 	if meant, _, err := root.Find(args); err != nil || meant == root {
 		root.AddCommand(suite.Command())
 		headings(root)

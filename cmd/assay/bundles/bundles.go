@@ -11,7 +11,6 @@
 package bundles
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,21 +28,15 @@ import (
 // ErrRefused is that a bundle does not hold. What is wrong has been printed.
 var ErrRefused = errors.New("the bundle does not hold")
 
-// Fetch gets the bundle that a registry has under a digest, after the policies of the files
-// admitted it, and says who signed it. It is how verify-bundle is about a registry.
-type Fetch func(ctx context.Context, ref string, trust []string) (bundle []byte, signers []string, err error)
-
 // Options are what the program brings along.
 type Options struct {
 	// Version is the program's.
 	Version string
-	// Fetch is nil where the program knows no registries.
-	Fetch Fetch
 }
 
 // Commands are the commands.
 func Commands(o Options) []*cobra.Command {
-	return []*cobra.Command{buildCommand(o), signCommand(), verifyCommand(o), pushCommand(), pullCommand()}
+	return []*cobra.Command{buildCommand(o), signCommand(), verifyCommand(), pushCommand(), pullCommand()}
 }
 
 // Load reads a bundle's bytes: a file, or a directory that is an OCI layout.

@@ -17,6 +17,8 @@ import (
 
 	"github.com/assay-dev/assay/cmd/assay/plain"
 	"github.com/assay-dev/assay/cmd/assay/suite"
+	"github.com/assay-dev/assay/cmd/assay/trusted"
+	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego/bundle/archive"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
 )
@@ -28,31 +30,33 @@ type verifying struct {
 	trust                        []string
 	tests                        bool
 	rules                        rules
-	fetch                        Fetch
+	registries                   wiring.Flags // of a bundle in one
 }
 
-func verifyCommand(o Options) *cobra.Command {
-	v := verifying{fetch: o.Fetch}
+func verifyCommand() *cobra.Command {
+	var v verifying
 	cmd := &cobra.Command{
 		Use:   "verify-bundle BUNDLE",
 		Short: "Say whether a policy bundle holds: shape, signature, age, content, tests",
 		Long: "Verify-bundle reads a bundle as serve would and says what holds of it, one line each. It is a file, a\n" +
-			"directory with an OCI layout or, with --bundle-trust, REGISTRY/REPOSITORY@DIGEST.\n\n" +
+			"directory with an OCI layout or, with --bundle-trust, a reference of a registry. A tag is resolved once.\n\n" +
 			"Exit codes: 0 all holds, 1 something does not, 2 there is no bundle to look at.",
-		Example: "  assay verify-bundle bundle.tar.gz --verification-key public.pem --signing-alg ES256 --tests",
-		Args:    cobra.ExactArgs(1),
+		Example: "  assay verify-bundle bundle.tar.gz --verification-key public.pem --signing-alg ES256 --tests\n" +
+			"  assay verify-bundle ghcr.io/acme/policies:prod --bundle-trust trust.yaml",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			now, err := v.check()
 			if err != nil {
 				return err
 			}
-			data, signers, err := v.load(cmd.Context(), args[0])
+			r := report{w: cmd.OutOrStdout()}
+			data, err := v.load(cmd.Context(), &r, args[0])
+			if errors.Is(err, trusted.ErrDenied) {
+				r.hold("admitted", "", err)
+				return ErrRefused
+			}
 			if err != nil {
 				return err
-			}
-			r := report{w: cmd.OutOrStdout()}
-			for _, signer := range signers {
-				r.say("ok", "admitted", signer)
 			}
 			v.verify(cmd.Context(), &r, data, now)
 			if r.failed {
@@ -70,6 +74,8 @@ func verifyCommand(o Options) *cobra.Command {
 	flags.StringVar(&v.minimum, "minimum-revision", "", "lowest `revision` that is admitted")
 	flags.StringArrayVar(&v.trust, "bundle-trust", nil, "`path` of the policies that a bundle in a registry has to be admitted by (repeatable)")
 	flags.BoolVar(&v.tests, "tests", false, "run the tests in the bundle")
+	v.registries.AddRegistry(cmd, true) // who runs it names the host
+	v.registries.AddTrust(cmd)
 	v.rules.add(cmd)
 	return cmd
 }
@@ -92,19 +98,38 @@ func (v *verifying) check() (now time.Time, err error) {
 	return now, v.rules.rego.Check()
 }
 
-// load gets the bundle. One in a registry is asked for only with policies that admit it.
-func (v *verifying) load(ctx context.Context, what string) (data []byte, signers []string, err error) {
-	_, err = os.Stat(what)
-	switch remote := err != nil && strings.Contains(what, "@sha256:"); {
-	case remote && v.fetch == nil, remote && len(v.trust) == 0:
-		return nil, nil, errors.New("--bundle-trust: got none, want the policies that admit a bundle in a registry")
-	case remote:
-		return v.fetch(ctx, what, v.trust)
+// load gets the bundle. One in a registry is asked for only with policies that admit it: what is
+// no file is a reference where there are some, or where it has a digest.
+func (v *verifying) load(ctx context.Context, r *report, what string) ([]byte, error) {
+	_, err := os.Stat(what)
+	switch {
+	case err == nil && len(v.trust) > 0:
+		return nil, fmt.Errorf("--bundle-trust: got it for %s, want it for a bundle in a registry: what admits an image says nothing of a file", what)
 	case len(v.trust) > 0:
-		return nil, nil, fmt.Errorf("--bundle-trust: got it for %s, want it for REGISTRY/REPOSITORY@DIGEST: what admits an image says nothing of a file", what)
+		return v.admitted(ctx, r, what)
+	case err != nil && strings.Contains(what, "@sha256:"):
+		return nil, errors.New("--bundle-trust: got none, want the policies that admit a bundle in a registry")
 	}
-	data, err = Load(what)
-	return data, nil, err
+	return Load(what)
+}
+
+// admitted gets a bundle that the policies admit, and says which and whose it is.
+func (v *verifying) admitted(ctx context.Context, r *report, ref string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, transfer)
+	defer cancel()
+	policy, err := trusted.NewPolicy(ctx, v.registries, v.trust)
+	if err != nil {
+		return nil, err
+	}
+	found, err := trusted.Verify(ctx, policy, ref, archive.Defaults().Compressed)
+	if err != nil {
+		return nil, err
+	}
+	r.say("ok", "digest", found.Ref)
+	for _, signer := range found.Signers {
+		r.say("ok", "admitted", signer)
+	}
+	return found.Bundle, nil
 }
 
 // report is what is said of a bundle, one line for each thing that has to hold.

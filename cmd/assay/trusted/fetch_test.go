@@ -292,13 +292,13 @@ func TestVerify(t *testing.T) {
 	l := newLab(t)
 	policy := l.policy(t, keyless)
 	at := l.push(t, "latest", "1")
-	_, err := Verify(t.Context(), policy, l.host+"/acme/policies:latest", archive.Limits{})
+	_, err := Verify(t.Context(), policy, l.host+"/acme/policies:latest", 1<<20)
 	refuses(t, err, "no signatures found", ErrDenied)
 	policy = l.policy(t, keyless)
 	l.sign(t, at, "ci")
 	for _, ref := range []string{at, l.host + "/acme/policies:latest"} {
-		got, err := Verify(t.Context(), policy, ref, archive.Limits{})
-		if err != nil || got.Ref != at || got.Archive.Manifest.Revision != "1" || !bytes.Equal(got.Bundle, bundleOf(t, "1")) {
+		got, err := Verify(t.Context(), policy, ref, 1<<20)
+		if err != nil || got.Ref != at || !bytes.Equal(got.Bundle, bundleOf(t, "1")) {
 			t.Errorf("%s: got %s, %v, want %s", ref, got.Ref, err, at)
 		}
 		want := []string{"policies: authority-0: signed by " + subject + ", says " + issuer}

@@ -9,9 +9,7 @@ import (
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/oci/artifact"
 	"github.com/assay-dev/assay/capsule"
-	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego"
-	"github.com/assay-dev/assay/rego/bundle/archive"
 )
 
 // Verified is a bundle in a registry that the policy admits.
@@ -20,18 +18,15 @@ type Verified struct {
 	Ref string
 	// Signers are who vouched for it, one text for each.
 	Signers []string
-	Archive *archive.Archive
-	Bundle  []byte
+	// Bundle has yet to be read.
+	Bundle []byte
 }
 
-// Verify says whether the policy admits the bundle that ref names now, and what is in it. A
-// tag is resolved once. Nothing is kept, and no floor is known: that it is the newest one, or
-// has not expired, is for the caller to ask.
-func Verify(ctx context.Context, policy *Policy, ref string, limits archive.Limits) (Verified, error) {
+// Verify says whether the policy admits the bundle that ref names now, and brings its bytes, at
+// most so many. A tag is resolved once. Nothing is kept, and nothing is read: what is in the
+// bundle, and whether it is the newest one or has expired, is for the caller to ask.
+func Verify(ctx context.Context, policy *Policy, ref string, most int64) (Verified, error) {
 	client, credentials := policy.wiring.Registry(), policy.wiring.Credentials
-	if limits.Compressed == 0 {
-		limits.Compressed = archive.Defaults().Compressed
-	}
 	r, err := oci.Parse(ref)
 	if err != nil {
 		return Verified{}, err
@@ -49,12 +44,8 @@ func Verify(ctx context.Context, policy *Policy, ref string, limits archive.Limi
 	if err != nil {
 		return Verified{}, err
 	}
-	pulled, err := artifact.Pull(ctx, client, credentials, at, limits.Compressed)
-	if err != nil {
-		return Verified{}, err
-	}
-	read, err := archive.Read(pulled.Bundle, limits)
-	return Verified{Ref: at, Signers: signers, Archive: read, Bundle: pulled.Bundle}, err
+	pulled, err := artifact.Pull(ctx, client, credentials, at, most)
+	return Verified{Ref: at, Signers: signers, Bundle: pulled.Bundle}, err
 }
 
 // signersOf are those whose signatures passed in the decision that a capsule has, each with
@@ -78,17 +69,4 @@ func signersOf(evidence *capsule.Capsule) (out []string, err error) {
 		}
 	}
 	return out, nil
-}
-
-// Fetch is [Verify] for who runs the program, with the bootstrap policy of those files and
-// otherwise its defaults.
-func Fetch(ctx context.Context, ref string, trust []string) (bundle []byte, signers []string, err error) {
-	flags := wiring.Defaults()
-	flags.PrivateRegistries = true
-	policy, err := NewPolicy(ctx, flags, trust)
-	if err != nil {
-		return nil, nil, err
-	}
-	verified, err := Verify(ctx, policy, ref, archive.Limits{})
-	return verified.Bundle, verified.Signers, err
 }

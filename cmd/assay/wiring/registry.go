@@ -18,6 +18,12 @@ func (f *Flags) AddRegistry(cmd *cobra.Command, privateRegistries bool) {
 	flags.StringSliceVar(&f.CloudCredentials, "cloud-credentials", nil, "`hosts` of registries of ECR, Artifact Registry or ACR that are asked with a token of their cloud where there are no other credentials (repeatable)")
 }
 
+// AddTrust adds the flags about the default trust root.
+func (f *Flags) AddTrust(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.TrustedRoot, "trusted-root", "", "trusted_root.json `file` for authorities without trustRootRef, instead of public-good Sigstore by TUF")
+	f.TUF.add(cmd)
+}
+
 // Registry is the client of all registries; it is asked with [Wiring.Credentials].
 func (w *Wiring) Registry() *oci.Client { return w.registry }
 

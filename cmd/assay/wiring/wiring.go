@@ -63,7 +63,6 @@ func (f *Flags) Add(cmd *cobra.Command, privateRegistries bool) {
 func (f *Flags) AddEngine(cmd *cobra.Command, privateRegistries bool) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.TrustRoots, "trustroot", nil, "`file` with TrustRoot resources (repeatable)")
-	flags.StringVar(&f.TrustedRoot, "trusted-root", "", "trusted_root.json `file` for authorities without trustRootRef, instead of public-good Sigstore by TUF")
 	flags.StringVar(&f.NoMatch, "no-match", "deny", "what becomes of an image that no policy matches: deny, warn or allow")
 	flags.StringVar(&f.IdentityRegexp, "identity-regexp", "upstream", "how identity expressions match: upstream (any part of the value) or anchored (all of it)")
 	flags.StringVar(&f.InlinePolicies, "inline-policies", "upstream", "how CUE and Rego inside policies are read: upstream or strict")
@@ -71,7 +70,7 @@ func (f *Flags) AddEngine(cmd *cobra.Command, privateRegistries bool) {
 	flags.StringArrayVar(&f.Sources, "image-policy-source", nil, "`repository`, or registry, in which an ImagePolicy may have signatures looked for besides the image's own (repeatable)")
 	f.Rego.AddRegistries(cmd)
 	f.Rego.Add(cmd)
-	f.TUF.add(cmd)
+	f.AddTrust(cmd)
 }
 
 // Tags is what --mutate makes of tags where there is a mutating webhook, see rego.Config.
