@@ -46,6 +46,7 @@ func families(t *testing.T) (out []family) {
 		return []telemetry.Bundle{{Name: "b", Revision: "1", Expires: time.Unix(1, 0)}}
 	}, func() telemetry.Activations { return telemetry.Activations{} })
 	seen.Canary([]string{"same"})
+	seen.WatchLogs([]telemetry.Loss{{Kind: "c", Count: func() uint64 { return 0 }}}).Became("queue", "dropped", 1)
 	no, none := func() bool { return false }, func() uint64 { return 0 }
 	seen.WatchCluster(telemetry.Cluster{Synced: no, Leading: no, Stale: func() []time.Time { return nil }, Dropped: none, Limited: none})
 	documents, err := cip.Parse([]byte(warnsAlone))

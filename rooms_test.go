@@ -93,9 +93,9 @@ func rooms() []room {
 		name: "rego/lib", // Rego, embedded
 	}, {
 		name: "rego/bundle", // OPA's plugin manager, with a gate before what serves
-		ours: []string{"rego/bundle/archive"},
+		ours: []string{"rego/bundle/archive", "rego/bundle/decisions"},
 		owns: []string{
-			opa + "plugins/...", opa + "storage/...", opa + "hooks", opa + "config", opa + "logging", opa + "tracing", opa + "util",
+			opa + "metrics", opa + "plugins/...", opa + "storage/...", opa + "hooks", opa + "config", opa + "logging", opa + "tracing", opa + "util",
 			"github.com/prometheus/client_golang/prometheus", "github.com/google/uuid",
 		},
 	}, {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/open-policy-agent/opa/v1/hooks"
+	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/plugins"
 	opabundle "github.com/open-policy-agent/opa/v1/plugins/bundle"
 	"github.com/open-policy-agent/opa/v1/plugins/discovery"
@@ -31,6 +32,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/assay-dev/assay/rego/bundle/archive"
+	"github.com/assay-dev/assay/rego/bundle/decisions"
 )
 
 // Options say what a manager is to do.
@@ -66,6 +68,7 @@ type Manager struct {
 	options Options
 	opa     *plugins.Manager
 	gate    *gate
+	counts  metrics.Metrics // of OPA's plugins
 
 	mu       sync.Mutex
 	watched  *opabundle.Plugin // whose statuses are heard
@@ -94,14 +97,14 @@ func Open(options Options) (*Manager, error) {
 	if options.ID == "" {
 		options.ID = uuid.NewString() // which is what OPA has
 	}
-	m := &Manager{options: options, statuses: map[string]Status{}}
+	m := &Manager{options: options, statuses: map[string]Status{}, counts: metrics.New()}
 	m.gate = newGate(options.Prepare, options.Removed)
 	var boot map[string]any // what discovery does not override
 	if err := util.Unmarshal(options.Config, &boot); err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
 	hook := hooks.New(&sourcesHook{options.Sources})
-	logger := newLogger(options.Log)
+	logger := decisions.Listen(newLogger(options.Log))
 	var err error
 	m.opa, err = plugins.New(options.Config, options.ID, m.gate,
 		plugins.Logger(logger), plugins.ConsoleLogger(logger), plugins.WithHooks(hook),
@@ -110,7 +113,7 @@ func Open(options Options) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
-	found, err := discovery.New(m.opa, discovery.Factories(options.Factories), discovery.Hooks(hook), discovery.BootConfig(boot))
+	found, err := discovery.New(m.opa, discovery.Factories(options.Factories), discovery.Hooks(hook), discovery.BootConfig(boot), discovery.Metrics(m.counts))
 	if err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
@@ -139,6 +142,9 @@ func (m *Manager) Stop(ctx context.Context) { m.opa.Stop(ctx) }
 
 // OPA is the manager itself, for plugins and handlers of OPA.
 func (m *Manager) OPA() *plugins.Manager { return m.opa }
+
+// Lost is what OPA's plugins count of a loss.
+func (m *Manager) Lost(of decisions.Loss) uint64 { return of.Count(m.counts) }
 
 // Trigger has all bundles looked for now.
 func (m *Manager) Trigger(ctx context.Context) error {

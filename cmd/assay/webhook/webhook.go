@@ -159,6 +159,12 @@ func listen(ctx context.Context, flags wiring.Flags, in clusterFlags, from bundl
 
 // told has those told of decisions who want to be.
 func (r *reloader) told(recorder *recording.Recorder) {
+	if r.bundles != nil {
+		r.engine.Watch(func(ctx context.Context, made rego.Made) {
+			r.telemetry.Decided(ctx, made)
+			r.bundles.Log(ctx, made)
+		})
+	}
 	var take []func(rego.Made)
 	if recorder != nil {
 		take = append(take, recorder.Take)

@@ -21,6 +21,7 @@ import (
 	"github.com/assay-dev/assay/rego/apart"
 	"github.com/assay-dev/assay/rego/bundle"
 	"github.com/assay-dev/assay/rego/bundle/dataapi"
+	"github.com/assay-dev/assay/rego/bundle/decisions"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/telemetry"
@@ -36,6 +37,8 @@ type Bundles struct {
 	trust   *trusted.Sources // nil where whoever writes to a source may sign
 	// candidate is tried beside what serves; nil where there is none.
 	candidate *Candidate
+
+	logs *decisions.Logger
 
 	started  chan struct{} // closed once what was persisted was looked at
 	complete atomic.Bool   // all bundles of the configuration were active at once
@@ -209,9 +212,9 @@ func (b *Bundles) Run(ctx context.Context) {
 	}
 	close(b.started)
 	if b.trust != nil {
-		b.trust.Run(ctx)
+		beside.Go(func() { b.trust.Run(ctx) })
 	}
-	<-ctx.Done()
+	b.logs.Run(ctx)
 	b.manager.Stop(context.WithoutCancel(ctx))
 }
 

@@ -99,6 +99,7 @@ func (f *Flags) Open(ctx context.Context, in Installation, config *server.Config
 		Config: text, Version: in.Version, Log: config.Logger, Registerer: config.Metrics.Registerer(),
 		Prepare: in.Prepare, Removed: in.Removed,
 	}
+	observe := out.logged(ctx, in, &options)
 	if len(f.Trust) > 0 {
 		if out.trust, err = out.bootstrap(ctx, in.Wiring.Flags, config.Logger); err != nil {
 			return nil, fmt.Errorf("--bundle-trust: %w", err)
@@ -107,6 +108,9 @@ func (f *Flags) Open(ctx context.Context, in Installation, config *server.Config
 	}
 	if out.manager, err = bundle.Open(options); err != nil {
 		return nil, fmt.Errorf("--config-file: %w", err)
+	}
+	if out.logs, err = out.logger(observe, config.Logger); err != nil {
+		return nil, err
 	}
 	if err := out.mount(ctx, config); err != nil {
 		return nil, err
