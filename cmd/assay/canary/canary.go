@@ -64,9 +64,11 @@ type Options struct {
 
 // Candidate is a policy set to be tried.
 type Candidate struct {
-	// Name is that of its bundle, Revision what the bundle says, and Digest that of its
-	// manifest where it came from a registry.
-	Name, Revision, Digest string
+	// Name is that of its bundle, and Revision what the bundle says.
+	Name, Revision string
+	// Digest is that of its manifest where it came from a registry, and Content the hash
+	// over its files, archive.About.Set, where it has one.
+	Digest, Content string
 	// Policies are the whole set as it would serve. Whom its source asks does not matter.
 	Policies recording.Policies
 }
@@ -118,13 +120,15 @@ func New(options Options) *Canary {
 
 // Candidate puts a candidate in the place of the one before, nil for none. It is compiled
 // by [Canary.Run]; one that does not compile says so in the report, and all its outcomes
-// are unknown. What is being judged by the one before is forgotten.
+// are unknown. What is being judged by the one before is forgotten, and what was judged
+// too, unless it comes to the same policies of the same bundle: then those beside it were
+// loaded again, and changed nothing.
 func (c *Canary) Candidate(next *Candidate) {
 	if next == nil {
 		c.current.Store(nil)
 		return
 	}
-	t := newTrial(*next, c.options)
+	t := newTrial(*next, c.options, c.current.Load())
 	c.current.Store(t)
 	c.queue.Offer(waiting{trial: t}, 0) // else it is compiled with its first decision
 }

@@ -5,11 +5,13 @@ import (
 	"log/slog"
 	"maps"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/cmd/assay/canary"
 	"github.com/assay-dev/assay/rego"
 )
@@ -321,5 +323,52 @@ func TestSwappedWhileItIsJudged(t *testing.T) {
 	defer seen.mu.Unlock()
 	if want := map[canary.Outcome]int64{canary.Same: 1}; !maps.Equal(seen.of, want) || seen.dropped != 1 {
 		t.Errorf("got %v and %d dropped, want %v and the other one dropped", seen.of, seen.dropped, want)
+	}
+}
+
+// TestTheSameAgainGoesOn where it was: policies beside it were loaded again and changed nothing. What comes to
+// other policies, or trusts others, begins anew.
+func TestTheSameAgainGoesOn(t *testing.T) {
+	t.Parallel()
+	r := open(t, signed)
+	evil := strings.Replace(signed, "acme", "evil", 1)
+	for name, tt := range map[string]struct {
+		change func(*canary.Canary, *canary.Candidate)
+		goesOn bool
+	}{
+		"the same":                {func(*canary.Canary, *canary.Candidate) {}, true},
+		"the same, twice at once": {func(c *canary.Canary, next *canary.Candidate) { c.Candidate(next) }, true},
+		"none between":            {func(c *canary.Canary, _ *canary.Candidate) { c.Candidate(nil) }, false},
+		"another revision":        {func(_ *canary.Canary, next *canary.Candidate) { next.Revision = "3" }, false},
+		"other policies":          {func(_ *canary.Canary, next *canary.Candidate) { next.Policies = sourceOf(t, signed) }, false},
+		"another root": {func(_ *canary.Canary, next *canary.Candidate) {
+			next.Policies.Roots.Named = map[string]*trust.Root{"more": r.root.Default}
+		}, false},
+		"a root that is gone": {func(_ *canary.Canary, next *canary.Candidate) {
+			next.Policies.Roots.Causes = map[string]string{"more": "expired"}
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) { // one after the other: they share the engine
+			var clock atomic.Int64
+			c := r.running(t, canary.Options{Now: func() time.Time { return now().Add(time.Duration(clock.Load())) }})
+			c.Candidate(candidate(t, evil))
+			r.decide(t, "app")
+			until(t, c, 1)
+			clock.Store(int64(time.Hour))
+			next := candidate(t, evil)
+			tt.change(c, next)
+			c.Candidate(next)
+			got := c.Report()
+			for began := time.Now(); got.Set == "" && time.Since(began) < time.Minute; got = c.Report() {
+				time.Sleep(time.Millisecond)
+			}
+			want, since := only(canary.NewlyDenied, 1), now()
+			if !tt.goesOn {
+				want, since = only(canary.Same, 0), now().Add(time.Hour)
+			}
+			if diff := cmp.Diff(want, got.Decisions); diff != "" || !got.Since.Equal(since) || len(got.Differences) > 0 != tt.goesOn {
+				t.Errorf("-want +got:\n%s%d differences since %s, want since %s", diff, len(got.Differences), got.Since, since)
+			}
+		})
 	}
 }

@@ -13,10 +13,11 @@ import (
 
 // Report is what became of a candidate. Without one it is empty.
 type Report struct {
-	// Name, Revision and Digest are those of the [Candidate].
+	// Name, Revision, Digest and Content are those of the [Candidate].
 	Name     string `json:"name"`
 	Revision string `json:"revision"`
 	Digest   string `json:"digest,omitempty"`
+	Content  string `json:"content,omitempty"`
 	// Set names the content of the policies, "" until they are compiled.
 	Set string `json:"set"`
 	// Since is when the candidate came, and At when this was reported.
@@ -112,7 +113,7 @@ func (t *trial) report(now time.Time) Report {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	out := Report{
-		Name: t.Name, Revision: t.Revision, Digest: t.Digest, Set: t.set, Since: t.since, At: now, Error: t.failure,
+		Name: t.Name, Revision: t.Revision, Digest: t.Digest, Content: t.Content, Set: t.set, Since: t.since, At: now, Error: t.failure,
 		Decisions: map[Outcome]int64{}, Dropped: t.dropped, Policies: map[string]map[Outcome]int64{},
 		Differences: []Difference{}, More: t.more,
 	}

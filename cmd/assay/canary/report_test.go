@@ -89,7 +89,9 @@ func TestReportIsBounded(t *testing.T) {
 	}
 	// All of one kind are told of at one, ten, a hundred.
 	log.Reset()
-	c.Candidate(beside(t, static, `deny contains "no"`))
+	another := beside(t, static, `deny contains "no"`)
+	another.Revision = "3"
+	c.Candidate(another)
 	for i := range 25 {
 		c.Take(made)
 		until(t, c, int64(i+1))
@@ -157,6 +159,7 @@ func TestTogether(t *testing.T) {
 	for name, change := range map[string]func(*canary.Report){
 		"another revision":        func(r *canary.Report) { r.Revision = "3" },
 		"another digest":          func(r *canary.Report) { r.Digest = "sha256:11" },
+		"other content":           func(r *canary.Report) { r.Content = "11" },
 		"no candidate":            func(r *canary.Report) { *r = canary.Report{} },
 		"less than none":          func(r *canary.Report) { r.Decisions = map[canary.Outcome]int64{canary.Unknown: -1} },
 		"an unheard-of outcome":   func(r *canary.Report) { r.Decisions = map[canary.Outcome]int64{"fine": 1} },

@@ -82,9 +82,9 @@ func Together(reports ...Report) (out Report, err error) {
 	out.Decisions = map[Outcome]int64{}
 	out.Policies, out.Differences, out.Dropped, out.More = nil, nil, 0, 0
 	for i, r := range reports {
-		if r.Name != out.Name || r.Revision != out.Revision || r.Digest != out.Digest {
-			return Report{}, fmt.Errorf("report %d: got candidate %q, revision %q, digest %q, want those of the first: %q, %q, %q",
-				i+1, r.Name, r.Revision, r.Digest, out.Name, out.Revision, out.Digest)
+		if r.Name != out.Name || r.Revision != out.Revision || r.Digest != out.Digest || r.Content != out.Content {
+			return Report{}, fmt.Errorf("report %d: got candidate %q, revision %q, digest %q, content %q, want those of the first: %q, %q, %q, %q",
+				i+1, r.Name, r.Revision, r.Digest, r.Content, out.Name, out.Revision, out.Digest, out.Content)
 		}
 		for outcome, n := range r.Decisions {
 			if n < 0 || n > mostDecisions || !slices.Contains(Outcomes(), outcome) {

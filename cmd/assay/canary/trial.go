@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +35,7 @@ type trial struct {
 	shadow   *recording.Shadow // nil where it does not compile
 
 	mu          sync.Mutex
+	before      *trial // of the same bundle, nil once this one is compiled
 	set         string
 	failure     string
 	outcomes    map[Outcome]int64
@@ -49,11 +51,42 @@ type kind struct {
 	namespace, kind, image string
 }
 
-func newTrial(candidate Candidate, options Options) *trial {
-	return &trial{
+// newTrial begins with nothing. before is the trial that it takes the place of.
+func newTrial(candidate Candidate, options Options, before *trial) *trial {
+	t := &trial{
 		Candidate: candidate, options: options, since: options.Now(),
 		outcomes: map[Outcome]int64{}, policies: map[string]map[Outcome]int64{}, differences: map[kind]*Difference{},
 	}
+	if before == nil || t.bundle() != before.bundle() {
+		return t
+	}
+	before.mu.Lock()
+	defer before.mu.Unlock()
+	if t.before = before; before.before != nil { // it is not compiled itself
+		t.before = before.before
+	}
+	return t
+}
+
+// bundle names the bundle of a trial.
+func (t *trial) bundle() [4]string { return [...]string{t.Name, t.Revision, t.Digest, t.Content} }
+
+// follows goes on where the trial before ended that had the same policies and the same
+// trust. The caller holds the lock.
+func (t *trial) follows() {
+	before := t.before
+	if t.before = nil; before == nil {
+		return
+	}
+	before.mu.Lock()
+	defer before.mu.Unlock()
+	roots, others := t.Policies.Roots, before.Policies.Roots
+	if before.set != t.set || roots.Generation() != others.Generation() || !maps.Equal(roots.Causes, others.Causes) {
+		return
+	}
+	t.since, t.dropped, t.more = before.since, before.dropped, before.more
+	t.outcomes, t.policies, t.differences = before.outcomes, before.policies, before.differences
+	before.outcomes, before.policies, before.differences = map[Outcome]int64{}, map[string]map[Outcome]int64{}, map[kind]*Difference{}
 }
 
 // compile makes a set of the candidate, or notes why there is none.
@@ -66,11 +99,13 @@ func (t *trial) compile(timeout time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err != nil {
+		t.before = nil
 		t.failure = cut(err.Error(), longestText)
 		t.options.Log.Error("canary does not compile", "candidate", t.Name, "revision", t.Revision, "error", t.failure)
 		return
 	}
 	t.shadow, t.set = shadow, shadow.Hash()
+	t.follows()
 }
 
 // judge has the candidate judge a decision.

@@ -1,9 +1,7 @@
 package command_test
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -18,12 +16,14 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+	opabundle "github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/spf13/cobra"
 
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/oci/artifact"
 	"github.com/assay-dev/assay/cmd/assay/canary"
 	"github.com/assay-dev/assay/cmd/assay/canary/command"
+	"github.com/assay-dev/assay/rego/bundle/archive"
 )
 
 // run runs a command.
@@ -38,22 +38,22 @@ func run(t *testing.T, cmd *cobra.Command, args ...string) (stdout string, err e
 	return out.String(), err
 }
 
+// packed is a bundle.
+func packed() *archive.Archive {
+	roots := []string{"policies/a"}
+	return &archive.Archive{
+		Manifest: opabundle.Manifest{Revision: "7", Roots: &roots},
+		Files:    map[string][]byte{"policies/a/a.rego": []byte("package policies.a\n\ndeny contains \"no\" if false\n")},
+	}
+}
+
 // pushed is a bundle in a registry, by tag and by digest.
 func pushed(t *testing.T) (candidate, live, digest string) {
 	t.Helper()
 	hub := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(hub.Close)
 	var bundle bytes.Buffer
-	zipped := gzip.NewWriter(&bundle)
-	archive := tar.NewWriter(zipped)
-	const manifest = `{"revision":"7","roots":["policies/a"]}`
-	if err := archive.WriteHeader(&tar.Header{Name: ".manifest", Mode: 0o644, Size: int64(len(manifest))}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(archive, manifest); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(archive.Close(), zipped.Close()); err != nil {
+	if err := archive.Write(&bundle, packed()); err != nil {
 		t.Fatal(err)
 	}
 	image, err := artifact.Image(bundle.Bytes(), "7")
@@ -142,6 +142,21 @@ func TestPromoteByReports(t *testing.T) {
 	}
 }
 
+// TestPromoteByReportsOfContent: a candidate need not have come from the registry in which it is promoted.
+func TestPromoteByReportsOfContent(t *testing.T) {
+	t.Parallel()
+	candidate, live, digest := pushed(t)
+	report := good("")
+	report.Content = packed().Set()
+	file := filepath.Join(t.TempDir(), "report.json")
+	if err := os.WriteFile(file, encoded(t, report), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := run(t, command.Promote(), "--report", file, "--min-decisions", "600", candidate, live); err != nil || served(t, live) != digest {
+		t.Errorf("got %q, %v, %q served, want %s", out, err, served(t, live), digest)
+	}
+}
+
 // TestPromoteByHand needs no report, and gives the very bytes the other tag.
 func TestPromoteByHand(t *testing.T) {
 	t.Parallel()
@@ -159,12 +174,16 @@ func TestPromoteRefuses(t *testing.T) {
 		change func(*canary.Report)
 		want   string
 	}{
-		"another bundle":   {func(r *canary.Report) { r.Digest = "sha256:00" }, "the reports are about another bundle: got digest sha256:00, want " + digest},
-		"no digest":        {func(r *canary.Report) { r.Digest = "" }, "the reports are about another bundle: got digest none, want " + digest},
+		"another bundle": {func(r *canary.Report) { r.Digest = "sha256:00" }, "the reports are about another bundle: got digest sha256:00, want " + digest},
+		"nothing of it":  {func(r *canary.Report) { r.Digest = "" }, "the reports do not say what the bundle is"},
+		"other content":  {func(r *canary.Report) { r.Digest, r.Content = "", "00" }, "the reports are about another bundle: got content 00, want " + packed().Set()},
+		"other revision": {
+			func(r *canary.Report) { r.Digest, r.Content, r.Revision = "", packed().Set(), "8" }, `the reports are about another bundle: got revision "8", want "7"`,
+		},
 		"one unknown":      {func(r *canary.Report) { r.Decisions[canary.Unknown] = 1 }, "drop: unknown: got 1 decisions, want at most 0"},
 		"one difference":   {func(r *canary.Report) { r.Decisions[canary.NewlyAllowed] = 1 }, "drop: differences: got 1 decisions"},
 		"does not compile": {func(r *canary.Report) { r.Error = "x" }, "drop: the candidate does not compile: x"},
-		"no candidate":     {func(r *canary.Report) { *r = canary.Report{} }, "the reports are about another bundle"},
+		"no candidate":     {func(r *canary.Report) { *r = canary.Report{} }, "the reports do not say what the bundle is"},
 		"nothing judged":   {func(r *canary.Report) { r.Decisions = nil }, "wait: decisions: got 0 of known outcome, want at least 1"},
 	} {
 		t.Run(name, func(t *testing.T) {

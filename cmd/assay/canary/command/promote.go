@@ -13,6 +13,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/canary"
 	"github.com/assay-dev/assay/cmd/assay/plain"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
+	"github.com/assay-dev/assay/rego/bundle/archive"
 )
 
 // ErrNotPromoted is that a rule does not let a candidate serve.
@@ -32,7 +33,7 @@ func Promote() *cobra.Command {
 		Use:   "promote CANDIDATE-REF LIVE-REF",
 		Short: "Let a candidate serve: give its bundle the tag that is served",
 		Long: "Promote gives the bundle that CANDIDATE-REF names the tag of LIVE-REF, in the same repository: the bytes, the\n" +
-			"digest and the signatures stay. With --report it does so if the reports are about that digest and satisfy the\n" +
+			"digest and the signatures stay. With --report it does so if the reports are about that bundle and satisfy the\n" +
 			"rule.\n\n" +
 			"Exit code 0: it is promoted; 1: the rule says no, and why is printed; 2: it could not be done.",
 		Example: "  assay promote ghcr.io/acme/policies:candidate ghcr.io/acme/policies:live\n" +
@@ -70,8 +71,14 @@ func (p *promotion) run(cmd *cobra.Command, candidate, live string) error {
 		if err != nil {
 			return err
 		}
-		var ok bool
-		if ok, why = p.satisfied(report, ref.Digest); !ok {
+		if why, err = p.another(cmd.Context(), client, way.Credentials, report, ref); err != nil {
+			return err
+		}
+		if why != "" {
+			return refused(cmd.OutOrStdout(), why)
+		}
+		verdict, because := report.Verdict(p.rule)
+		if why = fmt.Sprintf("%s: %s", verdict, because); verdict != canary.Promote {
 			return refused(cmd.OutOrStdout(), why)
 		}
 	}
@@ -100,17 +107,35 @@ func (p *promotion) resolved(ctx context.Context, client *oci.Client, credential
 	return oci.Parse(ref.Registry + "/" + ref.Repository + "@" + digest)
 }
 
-// satisfied says whether reports satisfy the rule for a digest, and why or why not.
-func (p *promotion) satisfied(report canary.Report, digest string) (bool, string) {
-	if report.Digest != digest {
-		got := report.Digest
-		if got == "" {
-			got = "none"
-		}
-		return false, fmt.Sprintf("the reports are about another bundle: got digest %s, want %s", got, digest)
+// another says why reports are about another bundle than the one in a registry, "" where
+// they are about that one: its manifest, or what is in it.
+func (p *promotion) another(ctx context.Context, client *oci.Client, credentials oci.Credentials, report canary.Report, ref oci.Reference) (string, error) {
+	const another = "the reports are about another bundle: "
+	switch {
+	case report.Digest != "" && report.Digest != ref.Digest:
+		return fmt.Sprintf(another+"got digest %s, want %s", report.Digest, ref.Digest), nil
+	case report.Digest != "":
+		return "", nil
+	case report.Content == "":
+		return "the reports do not say what the bundle is: got neither digest nor content; assay build writes the latter into its metadata", nil
 	}
-	verdict, why := report.Verdict(p.rule)
-	return verdict == canary.Promote, fmt.Sprintf("%s: %s", verdict, why)
+	ctx, cancel := context.WithTimeout(ctx, p.from.timeout)
+	defer cancel()
+	pulled, err := artifact.Pull(ctx, client, credentials, ref.Name, artifact.MaxBytes)
+	if err != nil {
+		return "", err
+	}
+	bundle, err := archive.Read(pulled.Bundle, archive.Limits{})
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", ref.Name, err)
+	}
+	switch set, revision := bundle.Set(), bundle.Manifest.Revision; {
+	case report.Content != set:
+		return fmt.Sprintf(another+"got content %s, want %s", report.Content, set), nil
+	case report.Revision != revision:
+		return fmt.Sprintf(another+"got revision %q, want %q", report.Revision, revision), nil
+	}
+	return "", nil
 }
 
 func refused(out io.Writer, why string) error {

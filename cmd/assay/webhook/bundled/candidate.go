@@ -121,7 +121,7 @@ func (c *Candidate) tries(content bundle.Content, policies recording.Policies) {
 	next := canary.Candidate{Name: c.name, Policies: policies}
 	for _, of := range content.Bundles {
 		if of.Name == c.name {
-			next.Revision = of.Revision
+			next.Revision, next.Content = of.Revision, of.About.Set
 		}
 	}
 	c.Canary.Candidate(&next)
