@@ -115,7 +115,7 @@ func (s *Sources) restore(at *source) {
 func (s *Sources) Run(ctx context.Context) {
 	s.mu.Lock()
 	s.ctx = ctx
-	s.begin()
+	s.begin() //nolint:contextcheck // what runs has its own
 	s.mu.Unlock()
 	<-ctx.Done()
 	s.work.Wait()

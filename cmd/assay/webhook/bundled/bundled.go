@@ -227,7 +227,7 @@ func (b *Bundles) Trigger(ctx context.Context) error { return b.manager.Trigger(
 // Take tries the candidate on a decision, if there is one.
 func (b *Bundles) Take(made rego.Made) {
 	if b.candidate != nil {
-		b.candidate.Take(made)
+		b.candidate.tried.Take(made)
 	}
 }
 

@@ -43,7 +43,7 @@ func (f *canaryFlags) check() error {
 // Candidate is a bundle that is tried. A manager of its own fetches it, and all other bundles
 // beside it: what it is tried with is the set that would serve.
 type Candidate struct {
-	*canary.Canary
+	tried   *canary.Canary
 	in      Installation
 	log     *slog.Logger
 	renew   chan struct{} // tells that other policies serve
@@ -64,7 +64,7 @@ func (b *Bundles) openCandidate(ctx context.Context, in Installation, config *se
 	if err != nil {
 		return nil, err
 	}
-	out.Canary = canary.New(in.canaryOptions(b.flags.canaryFlags, config))
+	out.tried = canary.New(in.canaryOptions(b.flags.canaryFlags, config)) //nolint:contextcheck // it runs in that of Run
 	log := config.Logger.With("canary", resource)
 	options := bundle.Options{
 		Config: text, Log: log,
@@ -124,7 +124,7 @@ func (c *Candidate) tries(content bundle.Content, policies recording.Policies) {
 			next.Revision, next.Content = of.Revision, of.About.Set
 		}
 	}
-	c.Canary.Candidate(&next)
+	c.tried.Candidate(&next)
 }
 
 // again has the candidate tried with the policies that are beside it now.
@@ -145,7 +145,7 @@ func (c *Candidate) again(ctx context.Context) {
 
 // report answers what became of the candidate so far.
 func (c *Candidate) report(w http.ResponseWriter, _ *http.Request) {
-	text, err := json.Marshal(c.Report())
+	text, err := json.Marshal(c.tried.Report())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -173,7 +173,7 @@ func (c *Candidate) run(ctx context.Context) error {
 			}
 		}
 	})
-	c.Run(ctx)
+	c.tried.Run(ctx)
 	work.Wait()
 	c.manager.Stop(context.WithoutCancel(ctx))
 	return nil

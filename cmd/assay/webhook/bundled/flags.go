@@ -42,7 +42,7 @@ func (f *Flags) Add(cmd *cobra.Command) {
 	flags.BoolVar(&f.Tests, "bundle-tests", false, "have the tests that bundles bring along pass before they are active")
 	flags.BoolVar(&f.DataAPI, "data-api", false, "answer POST /v1/data and /v0/data as OPA does, about plain Rego and data of bundles, for whoever has the token or a certificate of --client-ca")
 	flags.StringVar(&f.Token, "api-token-file", "", "`file` with the token that clients of --data-api and of GET /canary send, read again in every request")
-	f.canaryFlags.add(cmd)
+	f.add(cmd)
 	flags.StringToStringVar(&f.Minimum, "bundle-minimum-revision", nil, "`bundle=revision` below which a bundle is refused, though it is signed (repeatable)")
 }
 
@@ -74,7 +74,7 @@ func (f *Flags) Check() error {
 	case f.Token != "" && !f.DataAPI && len(f.Canary) == 0:
 		return errors.New("--api-token-file: got it without --data-api and --canary, whose clients send it")
 	}
-	return f.canaryFlags.check()
+	return f.check()
 }
 
 // Open makes the manager. Nothing is fetched before it is started.
@@ -109,7 +109,7 @@ func (f *Flags) Open(ctx context.Context, in Installation, config *server.Config
 	if out.manager, err = bundle.Open(options); err != nil {
 		return nil, fmt.Errorf("--config-file: %w", err)
 	}
-	if out.logs, err = out.logger(observe, config.Logger); err != nil {
+	if out.logs, err = out.logger(observe, config.Logger); err != nil { //nolint:contextcheck // entries have the time of their own
 		return nil, err
 	}
 	if err := out.mount(ctx, config); err != nil {
