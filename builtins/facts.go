@@ -55,6 +55,8 @@ type Options struct {
 	// lack of time when the decision was recorded that is made again. It needs Record.
 	// Nil is a decision that is made for the first time.
 	Given func(question string) *exchange.Given
+	// Verified are facts whose verdicts these share, each under all that it depends on; nil for none.
+	Verified *Facts
 }
 
 // Looked counts what was looked for among the answers of all decisions, the verdicts, and
@@ -119,12 +121,16 @@ func New(registry Registry, roots func() trust.Roots, options Options) (*Facts, 
 	if options.Record {
 		registry = exchange.Recording(registry)
 	}
-	return &Facts{
+	out := &Facts{
 		registry: registry, roots: roots, options: options,
 		answers:  keep.New[answered](mostAnswerBytes).Counted(&options.Looked.Answers),
 		verdicts: keep.New[verdict](mostVerdictBytes).Counted(&options.Looked.Verdicts),
 		admitted: admitted.New(&options.Looked.Admitted, answered.same),
-	}, nil
+	}
+	if options.Verified != nil {
+		out.verdicts = options.Verified.verdicts
+	}
+	return out, nil
 }
 
 // Open starts the answers of one decision about a workload. installation are the

@@ -73,9 +73,14 @@ func TestBudgetFetchesWhatIsNotKnown(t *testing.T) {
 		t.Errorf("after the budget: got %v, %d requests of the candidate, %d fetches, want it unknown and nobody asked (the decision had %d)",
 			got.Decisions, r.requests.Load()-asked, seen.fetched, asked-before)
 	}
+	// What was verified for one decision is no fact of the next, which did not see it.
+	r.decide(t, "app")
+	if got := until(t, c, 3); got.Decisions[canary.Unknown] != 2 || got.Decisions[canary.Same] != 1 {
+		t.Errorf("the first image again: got %v, want it unknown", got.Decisions)
+	}
 }
 
-// TestBudgetIsNoBodysElse: without the credentials of the workload nothing is found.
+// TestBudgetOfSomebodyElse: without the credentials of the workload nothing is found.
 func TestBudgetOfSomebodyElse(t *testing.T) {
 	t.Parallel()
 	r := open(t, signed)

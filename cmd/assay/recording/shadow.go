@@ -30,6 +30,7 @@ type Shadow struct {
 	cut      []string
 	beside   Beside
 	cue      *cue.Evaluator
+	verified *builtins.Facts // asked for verdicts alone
 	// Of the decision under way.
 	open       func(rego.Workload) rego.Answers
 	namespaces *rego.Namespaces
@@ -77,6 +78,10 @@ func NewShadow(ctx context.Context, policies Policies, beside Beside) (s *Shadow
 		return nil, err
 	}
 	s = &Shadow{policies: policies, beside: beside, cue: evaluator}
+	nothing := exchange.Tape{}.Replay()
+	if s.verified, err = builtins.New(nothing, func() trust.Roots { return trust.Roots{} }, builtins.Options{CUE: evaluator}); err != nil {
+		return nil, err
+	}
 	source, cut := closed(policies.Source, apart.Reaching())
 	source.Open = func(about rego.Workload) rego.Answers { return s.open(about) }
 	if source.Namespaces != nil {
@@ -126,7 +131,7 @@ func (s *Shadow) judge(ctx context.Context, made rego.Made, tape builtins.Tape, 
 	replay := tape.Replay()
 	options := builtins.Options{
 		AnchoredIdentities: s.beside.AnchoredIdentities, CUE: s.cue, Tenants: tenant.Named(replay.PullSecrets),
-		Now: func() time.Time { return tape.Now }, Observer: spent, Record: true,
+		Now: func() time.Time { return tape.Now }, Observer: spent, Record: true, Verified: s.verified,
 	}
 	whose := func(about rego.Workload) oci.Credentials {
 		if s.another(ctx, about, made) {
