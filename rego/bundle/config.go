@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -164,7 +165,7 @@ func (h *sourcesHook) seen(c *config.Config) (*config.Config, error) {
 		return c, err
 	}
 	for name, file := range files {
-		bundles[name] = map[string]any{"resource": "file://" + file, "trigger": "manual"}
+		bundles[name] = map[string]any{"resource": (&url.URL{Scheme: "file", Path: file}).String(), "trigger": "manual"}
 	}
 	// The manager goes on with the configuration that it has: another one would be nobody's.
 	c.Bundles, err = json.Marshal(bundles)

@@ -69,7 +69,7 @@ func reviewOf(ref string) (name string, review []byte, err error) {
 // admitted wants a decision about exactly that image, with somebody who signed it.
 func admitted(d rego.Decision, name string) error {
 	if !d.Allowed {
-		return fmt.Errorf("%w: %s: %s", ErrDenied, name, plain.Below(strings.Join(d.Reasons, "; ")))
+		return fmt.Errorf("%w: %s: %s", ErrDenied, name, oneLine(d.Reasons))
 	}
 	if len(d.Images) != 1 || d.Images[0].Image != name || !strings.HasSuffix(name, "@"+d.Images[0].Digest) {
 		return fmt.Errorf("%w: %s: got a decision about %d other images", ErrDenied, name, len(d.Images))
@@ -78,6 +78,11 @@ func admitted(d rego.Decision, name string) error {
 		return fmt.Errorf("%w: %s: got a decision without a signer, want one", ErrDenied, name)
 	}
 	return nil
+}
+
+// oneLine is what logs and /readyz have room for: a reason has its details on a line of their own.
+func oneLine(reasons []string) string {
+	return plain.Line(strings.Join(strings.Fields(strings.Join(reasons, "; ")), " "))
 }
 
 func vouched(p rego.Policy) bool {

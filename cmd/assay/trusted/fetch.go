@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -77,6 +78,10 @@ func NewFetcher(o Options) (*Fetcher, error) {
 	case o.Dir == "":
 		return nil, fmt.Errorf("bundle %q: got no directory, want one", o.Name)
 	}
+	// OPA takes the first segment of a file:// URL for a host.
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return nil, fmt.Errorf("bundle %q: %w", o.Name, err)
+	}
 	if o.Floors == nil {
 		if o.Floors, err = fresh.Open(""); err != nil {
 			return nil, err
@@ -94,7 +99,8 @@ func NewFetcher(o Options) (*Fetcher, error) {
 	return &Fetcher{options: o, reference: reference, store: store{o.Dir}}, nil
 }
 
-// File is where the bundle is that was fetched or restored last. It stays the same.
+// File is where the bundle is that was fetched or restored last, from the root of the file
+// system. It stays the same.
 func (f *Fetcher) File() string { return f.store.file() }
 
 // Fetch asks which digest the reference names. One that was fetched before ends there. Any

@@ -254,6 +254,16 @@ func TestMovedTag(t *testing.T) {
 	}
 }
 
+// TestFileIsAbsolute, also where the directory is not: of file://state/bundle.tar.gz OPA reads
+// /bundle.tar.gz.
+func TestFileIsAbsolute(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	if got := l.fetcher(t, "state", nil).File(); !filepath.IsAbs(got) || !strings.HasSuffix(got, filepath.Join("trusted", "state", loading, bundleFile)) {
+		t.Errorf("got %s, want it from the root", got)
+	}
+}
+
 func TestFetchEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
