@@ -174,6 +174,13 @@ func (f *Fetcher) read(digest string, content []byte) (Result, error) {
 	return out, f.options.Floors.Check(f.options.Name, out.Revision, f.options.Minimum)
 }
 
+// fetched is the digest of the bundle that was fetched last.
+func (f *Fetcher) fetched() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last.Digest
+}
+
 // Keep says that the bundle which was fetched last is active: it is what a restart finds.
 func (f *Fetcher) Keep() error {
 	f.mu.Lock()

@@ -170,6 +170,16 @@ func (s *Sources) fetched(ctx context.Context, at *source, result Result, err er
 	return err
 }
 
+// Digest is that of the manifest that a bundle was fetched by, "" where it is of no registry.
+func (s *Sources) Digest(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at := s.sources[name]; at != nil {
+		return at.fetched()
+	}
+	return ""
+}
+
 // Tell puts what fetching knows into the statuses that OPA has of files.
 func (s *Sources) Tell(statuses map[string]bundle.Status) {
 	s.mu.Lock()

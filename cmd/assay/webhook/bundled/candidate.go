@@ -124,6 +124,9 @@ func (c *Candidate) tries(content bundle.Content, policies recording.Policies) {
 			next.Revision, next.Content = of.Revision, of.About.Set
 		}
 	}
+	if c.trust != nil {
+		next.Digest = c.trust.Digest(c.name)
+	}
 	c.tried.Candidate(&next)
 }
 
