@@ -25,6 +25,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/diff"
 	"github.com/assay-dev/assay/cmd/assay/doctor"
 	"github.com/assay-dev/assay/cmd/assay/doctor/finding"
+	"github.com/assay-dev/assay/cmd/assay/fleet"
 	"github.com/assay-dev/assay/cmd/assay/opa"
 	"github.com/assay-dev/assay/cmd/assay/plain"
 	"github.com/assay-dev/assay/cmd/assay/replay"
@@ -57,7 +58,7 @@ var errDenied = errors.New("denied")
 
 // saysNo are the errors of commands that did what they were asked for, and found against it.
 func saysNo() []error {
-	return []error{errDenied, errFindings, finding.Err, replay.ErrDiffers, diff.ErrChanges, candidate.ErrNotPromoted, bundles.ErrRefused}
+	return []error{errDenied, errFindings, finding.Err, replay.ErrDiffers, diff.ErrChanges, candidate.ErrNotPromoted, bundles.ErrRefused, fleet.ErrFindings}
 }
 
 // run is the program without its process: tests call it as users call the binary.
@@ -106,7 +107,7 @@ func command(args []string) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(verifyCommand(), explainCommand(), compileCommand(), lintCommand(), webhook.Command(version()), doctor.Command(version()), replayCommand(), diffCommand(),
+	root.AddCommand(verifyCommand(), explainCommand(), compileCommand(), lintCommand(), webhook.Command(version()), doctor.Command(version()), fleet.Command(), replayCommand(), diffCommand(),
 		candidate.Canary(), candidate.Promote(), demoCommand(), start.Command(), schemas.Command(), versionCommand())
 	root.AddCommand(bundles.Commands(bundles.Options{Version: version()})...)
 	if meant, _, err := root.Find(args); err != nil || meant == root {
@@ -121,7 +122,7 @@ func command(args []string) *cobra.Command {
 func headings(root *cobra.Command) {
 	for _, heading := range []struct{ title, commands string }{
 		{"Judge Images:", "demo explain verify"},
-		{"Serve a Cluster:", "canary doctor serve"},
+		{"Serve a Cluster:", "canary doctor fleet serve"},
 		{"Write Policies:", "compile init lint schemas test"},
 		{"Distribute Policies:", "build promote pull push sign verify-bundle"},
 		{"Look at Decisions Again:", "diff replay"},

@@ -89,6 +89,8 @@ func TestScripts(t *testing.T) {
 			"get":         command1("PATH", get),
 			"post":        commandN("PATH FILE", postFile),
 			"terminate":   commandN("", terminate),
+			"aged":        commandN("FILE…", ageFiles),
+			"chunk":       commandN("FILE DIRECTORY AGE", packChunk),
 		},
 	})
 }

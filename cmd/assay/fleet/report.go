@@ -1,0 +1,118 @@
+package fleet
+
+import (
+	"time"
+
+	"github.com/assay-dev/assay/cmd/assay/plain"
+)
+
+// Report is what the store says of a fleet.
+type Report struct {
+	// At is when the store was asked, and Since from when on decisions are counted.
+	At    time.Time `json:"at"`
+	Since time.Time `json:"since"`
+	// Replicas are all that wrote, by cluster and name.
+	Replicas []Replica `json:"replicas"`
+	// Revisions are those that run, by bundle.
+	Revisions map[string][]Count `json:"revisions"`
+	tally
+	// Denied is what was denied, the most frequent first.
+	Denied Denied `json:"denied"`
+	// NotRead is what could not be read, and why, and More how much of it is not named.
+	NotRead []NotRead `json:"not_read"`
+	More    int       `json:"more_not_read,omitempty"`
+}
+
+// Replica is one server.
+type Replica struct {
+	Cluster string `json:"cluster"`
+	Name    string `json:"replica"`
+	// Seen is when it was last heard of, nil where nothing says so.
+	Seen    *time.Time `json:"seen,omitempty"`
+	Bundles []Bundle   `json:"bundles"`
+	// States are what is wrong with it: stale or failing, or unknown where its status is not there or cannot be read.
+	States   []State  `json:"states"`
+	Failures []string `json:"failures,omitempty"`
+	// Losses are decisions that no log has, by cause, since it started.
+	Losses map[string]int64 `json:"losses,omitempty"`
+	tally
+}
+
+// Bundle is a bundle of a replica.
+type Bundle struct {
+	Name     string `json:"name"`
+	Revision string `json:"revision"`
+	// Activated is since when, and Reached when its server was last reached.
+	Activated *time.Time `json:"activated,omitempty"`
+	Reached   *time.Time `json:"reached,omitempty"`
+	// Age is how long ago that was, in seconds, -1 where it never was.
+	Age     int64   `json:"age_seconds"`
+	States  []State `json:"states"`
+	Failure string  `json:"failure,omitempty"`
+}
+
+// State is what is wrong.
+type State string
+
+// The states.
+const (
+	// Stale: nothing was heard for too long.
+	Stale State = "stale"
+	// Failing: the last request, activation or upload failed, or no revision is active.
+	Failing State = "failing"
+	// Behind: another replica runs a higher revision.
+	Behind State = "behind"
+	// Differs: most other replicas run another revision, and the two have no order.
+	Differs State = "differs"
+	// Unknown: there is no status that can be read.
+	Unknown State = "unknown"
+)
+
+// Denied is what was denied, by name.
+type Denied struct {
+	Policies   []Count `json:"policies"`
+	Images     []Count `json:"images"`
+	Namespaces []Count `json:"namespaces"`
+}
+
+// NotRead is an object that was not read, or not whole.
+type NotRead struct {
+	Object string `json:"object"`
+	Why    string `json:"why"`
+}
+
+// maxNotRead bounds how many of them are named.
+const maxNotRead = 100
+
+func (r *Report) notRead(object, why string) {
+	if len(r.NotRead) == maxNotRead {
+		r.More++
+		return
+	}
+	r.NotRead = append(r.NotRead, NotRead{object, brief(why)})
+}
+
+// fine says that there is somebody, and nothing wrong with anybody: what could not be read may be anything.
+func (r *Report) fine() bool {
+	fine := len(r.Replicas) > 0 && len(r.NotRead) == 0
+	for _, replica := range r.Replicas {
+		fine = fine && len(replica.States) == 0
+		for _, bundle := range replica.Bundles {
+			fine = fine && len(bundle.States) == 0
+		}
+	}
+	return fine
+}
+
+// shown is a text of others for a cell of a table.
+func shown(text string) string {
+	const most = 48
+	if text == "" {
+		return "(none)"
+	}
+	runes := []rune(plain.Line(text))
+	if len(runes) > most {
+		runes = append(runes[:most-3], '.', '.', '.')
+	}
+	return string(runes)
+}
