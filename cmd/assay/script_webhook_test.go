@@ -66,6 +66,10 @@ func (j *journal) find(pattern *regexp.Regexp) []string {
 	}
 	var groups []string
 	for i := 0; i < len(found); i += 2 {
+		if found[i] < 0 { // a group of another alternative
+			groups = append(groups, "")
+			continue
+		}
 		groups = append(groups, string(j.text[j.read+found[i]:j.read+found[i+1]]))
 	}
 	j.read += found[1]

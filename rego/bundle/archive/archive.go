@@ -84,6 +84,7 @@ type Archive struct {
 	Signed bool
 
 	signatures bundle.SignaturesConfig
+	rooms      rooms
 	// written are the paths as the archive had them, by those that are clean: the patterns of
 	// file_rego_versions are of these.
 	written map[string]string

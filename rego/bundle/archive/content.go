@@ -34,6 +34,7 @@ func assemble(files map[string][]byte, written map[string]string) (*Archive, err
 	if out.Manifest, out.About, err = readManifest(text); err != nil {
 		return nil, fmt.Errorf("%s: %w", manifestFile, err)
 	}
+	out.rooms = roomsOf(*out.Manifest.Roots)
 	if signatures, ok := files[signaturesFile]; ok {
 		if out.signatures, err = readSignatures(signatures); err != nil {
 			return nil, fmt.Errorf("%s: %w", signaturesFile, err)
@@ -237,17 +238,43 @@ func (a *Archive) placed(at []string, value any) error {
 	return nil
 }
 
-// within reports whether a place is a root or below one, above whether a root is below it.
+// rooms are the roots of a bundle, to be asked of many places.
+type rooms struct{ at, above map[string]bool }
+
+func roomsOf(roots []string) rooms {
+	out := rooms{map[string]bool{}, map[string]bool{"": true}}
+	for _, root := range roots {
+		out.at[root] = true
+		for i, c := range root {
+			if c == '/' {
+				out.above[root[:i]] = true
+			}
+		}
+	}
+	return out
+}
+
+// within reports whether a place is a root or below one.
 func (a *Archive) within(place []string) bool {
-	return slices.ContainsFunc(*a.Manifest.Roots, func(root string) bool { return begins(place, strings.Split(root, "/")) })
+	path := ""
+	for i, name := range place {
+		if strings.Contains(name, "/") { // no root has such a name
+			return false
+		}
+		if i > 0 {
+			path += "/"
+		}
+		if path += name; a.rooms.at[path] {
+			return true
+		}
+	}
+	return false
 }
 
+// above reports whether a root is below a place.
 func (a *Archive) above(place []string) bool {
-	return slices.ContainsFunc(*a.Manifest.Roots, func(root string) bool { return begins(strings.Split(root, "/"), place) })
-}
-
-func begins(all, with []string) bool {
-	return len(all) >= len(with) && slices.Equal(all[:len(with)], with)
+	slashed := slices.ContainsFunc(place, func(name string) bool { return name == "" || strings.Contains(name, "/") })
+	return !slashed && a.rooms.above[strings.Join(place, "/")]
 }
 
 // distinct refuses a document that says anything of the place of another one. What OPA makes

@@ -109,13 +109,20 @@ func checkRoots(m *bundle.Manifest) error {
 	if err := Reserved(roots); err != nil {
 		return err
 	}
-	for i, root := range roots {
+	at := map[string]bool{}
+	for _, root := range roots {
 		if path.Clean(root) != root || strings.ContainsAny(root, `\%`) || strings.HasPrefix(root, ".") {
 			return fmt.Errorf("root %q: want a clean path without \\ and %%", root)
 		}
-		for _, other := range roots[:i] {
-			if bundle.RootPathsOverlap(root, other) {
-				return fmt.Errorf("root %q: overlaps the root %q", root, other)
+		if at[root] {
+			return fmt.Errorf("root %q: got it twice", root)
+		}
+		at[root] = true
+	}
+	for _, root := range roots {
+		for above := path.Dir(root); above != "."; above = path.Dir(above) {
+			if at[above] {
+				return fmt.Errorf("root %q: overlaps the root %q", root, above)
 			}
 		}
 	}

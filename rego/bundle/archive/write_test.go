@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -338,5 +339,26 @@ func holds(t *testing.T, a *archive.Archive) {
 		if slices.Contains([]string{"assay", "cip", "cip_index", "sigstore", "system"}, name) {
 			t.Errorf("got data of the product: %s", name)
 		}
+	}
+}
+
+// BenchmarkRead reads a bundle of a thousand ClusterImagePolicies.
+func BenchmarkRead(b *testing.B) {
+	a := &archive.Archive{
+		Manifest: bundle.Manifest{Revision: "1", Roots: &[]string{}},
+		About:    archive.About{Format: archive.Format}, Files: map[string][]byte{},
+	}
+	for i := range 1000 {
+		name := fmt.Sprintf("policy-%d", i)
+		root := "resources/ClusterImagePolicy/" + name
+		*a.Manifest.Roots = append(*a.Manifest.Roots, root)
+		a.Files[root+"/data.json"] = fmt.Appendf(nil, `{"apiVersion":"policy.sigstore.dev/v1beta1","kind":"ClusterImagePolicy","metadata":{"name":%q},`+
+			`"spec":{"authorities":[{"keyless":{"identities":[{"issuer":"https://issuer.example","subject":"release-%d@acme.example"}]}}],"images":[{"glob":"ghcr.io/acme/app-%d**"}]}}`, name, i, i)
+	}
+	data := written(b, a)
+	b.ReportMetric(float64(len(data)), "bytes")
+	b.ReportAllocs()
+	for b.Loop() {
+		read(b, data)
 	}
 }
