@@ -95,7 +95,7 @@ func rooms() []room {
 		name: "rego/bundle", // OPA's plugin manager, with a gate before what serves
 		ours: []string{"rego/bundle/archive", "rego/bundle/decisions"},
 		owns: []string{
-			opa + "metrics", opa + "plugins/...", opa + "storage/...", opa + "hooks", opa + "config", opa + "logging", opa + "tracing", opa + "util",
+			opa + "ast", opa + "metrics", opa + "plugins/...", opa + "storage/...", opa + "hooks", opa + "config", opa + "logging", opa + "tracing", opa + "util",
 			"github.com/prometheus/client_golang/prometheus", "github.com/google/uuid",
 		},
 	}, {

@@ -84,7 +84,7 @@ func TestWhatIsRefusedLeavesWhatServes(t *testing.T) {
 		"its root is of policies":   {next: tarball(t, "2", []string{"cip"}, map[string]string{"/cip/data.json": `{}`}), want: `cip`},
 		"a resource is none": {next: tarball(t, "2", []string{"resources/ClusterImagePolicy/p"}, map[string]string{
 			"/resources/ClusterImagePolicy/p/data.json": `{"a": {"b": 1}}`,
-		}), want: "want a"},
+		}), want: "resources/ClusterImagePolicy/p"},
 		"the server fails": {answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, want: "Internal Server Error"},
 		"it leads elsewhere": {answer: func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://127.0.0.2:1/a.tar.gz", http.StatusFound)

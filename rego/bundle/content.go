@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -25,6 +26,8 @@ type Content struct {
 	Resources []Resource
 	// Data are the documents below data, but for resources.
 	Data map[string]any
+
+	sum [sha256.Size]byte // of all of it, and of what OPA notes beside it
 }
 
 // Bundle is what the manifest of one says.
@@ -81,6 +84,8 @@ func contentOf(ctx context.Context, store storage.Store, txn storage.Transaction
 	if err := json.Unmarshal(copied, &tree); err != nil {
 		return Content{}, fmt.Errorf("bundles: %w", err)
 	}
+	hash := sha256.New()
+	hash.Write(copied) // in the order of the names
 	out := Content{Modules: map[string]string{}}
 	if err := decoded(copied, &out.Data); err != nil {
 		return Content{}, err
@@ -98,16 +103,19 @@ func contentOf(ctx context.Context, store storage.Store, txn storage.Transaction
 	if err != nil {
 		return Content{}, err
 	}
+	slices.Sort(ids)
 	for _, id := range ids {
 		text, err := store.GetPolicy(ctx, txn, id)
 		if err != nil {
 			return Content{}, err
 		}
+		fmt.Fprintf(hash, "%q %q\n", id, text)
 		out.Modules[strings.TrimPrefix(id, "/")] = string(text)
 		if version := tree.System.Modules[strings.Trim(id, "/")].RegoVersion; version != nil && *version == 0 {
 			out.V0 = true
 		}
 	}
+	out.sum = [sha256.Size]byte(hash.Sum(nil))
 	return out, out.takeResources()
 }
 

@@ -2,10 +2,12 @@ package bundle
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"sync"
 
+	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
@@ -20,8 +22,9 @@ type gate struct {
 	removed func(context.Context, Content)
 
 	mu      sync.Mutex
-	writing map[uint64]bool // the transactions that write: OPA has one at a time
-	names   []string        // of the bundles in the store
+	writing map[uint64]bool   // the transactions that write: OPA has one at a time
+	names   []string          // of the bundles in the store
+	content [sha256.Size]byte // of all that is in the store
 }
 
 func newGate(prepare func(context.Context, Content) (func(), error), removed func(context.Context, Content)) *gate {
@@ -71,10 +74,13 @@ func (g *gate) Commit(ctx context.Context, txn storage.Transaction) error {
 		g.Store.Abort(ctx, txn)
 		return err
 	}
+	if g.same(next) { // a server without ETags sends it again and again
+		return g.Store.Commit(ctx, txn)
+	}
 	before, names := g.active(), next.names()
 	lost := slices.ContainsFunc(before, func(name string) bool { return !slices.Contains(names, name) })
 	if len(before) == 0 && len(names) == 0 || lost && subset(names, before) {
-		if err := g.committed(ctx, txn, names); err == nil && lost {
+		if err := g.committed(ctx, txn, next); err == nil && lost {
 			g.removed(ctx, next)
 		} else if err != nil {
 			return err
@@ -86,20 +92,27 @@ func (g *gate) Commit(ctx context.Context, txn storage.Transaction) error {
 		g.Store.Abort(ctx, txn)
 		return err
 	}
-	if err := g.committed(ctx, txn, names); err != nil {
+	if err := g.committed(ctx, txn, next); err != nil {
 		return err
 	}
 	publish()
 	return nil
 }
 
-func (g *gate) committed(ctx context.Context, txn storage.Transaction, names []string) error {
+// same says whether a content is what the store has, bundles among it.
+func (g *gate) same(next Content) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.names) > 0 && next.sum == g.content
+}
+
+func (g *gate) committed(ctx context.Context, txn storage.Transaction, next Content) error {
 	if err := g.Store.Commit(ctx, txn); err != nil {
 		return err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.names = names
+	g.names, g.content = next.names(), next.sum
 	return nil
 }
 
@@ -123,8 +136,21 @@ func (g *gate) next(ctx context.Context, txn storage.Transaction) (Content, erro
 		if err := archive.Reserved(b.Roots); err != nil {
 			return Content{}, fmt.Errorf("bundle %s: %w", b.Name, err)
 		}
+		if err := able(b.About.Requires); err != nil {
+			return Content{}, fmt.Errorf("bundle %s: %w", b.Name, err)
+		}
 	}
 	return next, next.claimed()
+}
+
+// able refuses what a later program would be needed for.
+func able(requires archive.Requires) error {
+	for _, name := range requires.Builtins {
+		if _, known := ast.BuiltinMap[name]; !known {
+			return fmt.Errorf("metadata.assay.requires.builtins: got %s, which this program has not: want a later assay", name)
+		}
+	}
+	return nil
 }
 
 func subset(of, all []string) bool {

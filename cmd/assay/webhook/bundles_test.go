@@ -65,7 +65,7 @@ func TestBundlesThatCannotServe(t *testing.T) {
 		"no resource of ours":        {bundleOf(t, roots("resources/Pod/p"), map[string]string{"resources/Pod/p/data.json": `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}`}), "Pod"},
 		"a Secret": {bundleOf(t, roots("resources/Secret/s"), map[string]string{
 			"resources/Secret/s/data.json": `{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "cosign-system"}, "data": {"cosign.pub": "YQ=="}}`,
-		}), "want no Secrets in a bundle"},
+		}), "resources.Secret"},
 		"a policy that a file has": {bundleOf(t, roots("resources/ClusterImagePolicy/file"), map[string]string{
 			"resources/ClusterImagePolicy/file/data.json": strings.Replace(denying("b.io/**", ""), `"name": "p"`, `"name": "file"`, 1),
 		}), "ClusterImagePolicy file is in"},
@@ -82,7 +82,7 @@ func TestBundlesThatCannotServe(t *testing.T) {
 			at + "/data.json": denying("b.io/**", `, "policy": {"type": "cue", "data": "a: {"}`),
 		}), "spec.policy"},
 		"data that a file has": {bundleOf(t, roots("limits"), map[string]string{"limits/data.json": `{"most": 2}`}), "limits"},
-		"a time that is over":  {failing(t, "2", "p", "b.io/**", `, "metadata": {"assay": {"format": "assay.bundle/1", "set": "`+strings.Repeat("0", 64)+`", "requires": {}, "built_by": "", "expires": "2020-01-01T00:00:00Z"}}`), "2020-01-01"},
+		"a time that is over":  {expiring(t, "2", time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)), "2020-01-01"},
 		"an older revision":    {failing(t, "0.9", "p", "b.io/**", ""), "0.9"},
 		"no revision":          {failing(t, "", "p", "b.io/**", ""), "revision"},
 	} {
@@ -134,8 +134,7 @@ func TestBundlesThatCannotServe(t *testing.T) {
 // TestABundlePastItsTimeDenies: its author said until when it may be relied on.
 func TestABundlePastItsTimeDenies(t *testing.T) {
 	t.Parallel()
-	soon := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
-	files := newBucket(t, map[string][]byte{"main": failing(t, "1", "p", "a.io/**", `, "metadata": {"assay": {"format": "assay.bundle/1", "set": "`+strings.Repeat("0", 64)+`", "requires": {}, "built_by": "", "expires": "`+soon+`"}}`)})
+	files := newBucket(t, map[string][]byte{"main": expiring(t, "1", time.Now().Add(time.Hour))})
 	f := withBundles(t, manual(t, files.URL, "main"), nil)
 	f.fetch()
 	if got := f.reloader.bundles.Denies(time.Now()); got != "" {
@@ -170,9 +169,9 @@ func TestBundlesHaveTheirOwnTestsPass(t *testing.T) {
 	t.Setenv("SECRET", "of the webhook")
 	packed := func(revision, wants string) []byte {
 		return bundleOf(t, `{"revision": "`+revision+`", "roots": ["policies/x", "policies/x_test", "names"]}`, map[string]string{
-			"policies/x.rego":      "package policies.x\n\ndeny contains \"no\" if input.name in data.names\n",
+			"policies/x.rego":      "package policies.x\n\ndeny contains \"no\" if input.name in data.names.all\n",
 			"policies/x_test.rego": "package policies.x_test\n\nimport data.policies.x\n\ntest_names if " + wants + "\n",
-			"names/data.json":      `["a"]`,
+			"names/data.json":      `{"all": ["a"]}`,
 		})
 	}
 	files := newBucket(t, map[string][]byte{"main": packed("1", `count(x.deny) == 1 with input as {"name": "a"}`)})

@@ -15,9 +15,9 @@ import (
 
 func TestDataAPI(t *testing.T) {
 	t.Parallel()
-	const rego = "package policies.x\n\nimport rego.v1\n\ndeny contains sprintf(\"no %s\", [input.name]) if input.name in data.names\n\nasks := cosign.verify(\"a.io/x\", {})\n"
+	const rego = "package policies.x\n\nimport rego.v1\n\ndeny contains sprintf(\"no %s\", [input.name]) if input.name in data.names.all\n\nasks := cosign.verify(\"a.io/x\", {})\n"
 	files := newBucket(t, map[string][]byte{"main": bundleOf(t, `{"revision": "1", "roots": ["policies/x", "names"]}`, map[string]string{
-		"policies/x.rego": rego, "names/data.json": `["a"]`,
+		"policies/x.rego": rego, "names/data.json": `{"all": ["a"]}`,
 	})})
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("secret\n"), 0o600); err != nil {

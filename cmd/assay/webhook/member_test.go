@@ -18,10 +18,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	opabundle "github.com/open-policy-agent/opa/v1/bundle"
 
 	"github.com/assay-dev/assay/cmd/assay/reviews"
 	"github.com/assay-dev/assay/cmd/assay/webhook/bundled"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
+	"github.com/assay-dev/assay/rego/bundle/archive"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/telemetry"
 )
@@ -31,21 +35,21 @@ func bundleOf(t testing.TB, manifest string, files map[string]string) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	zipped := gzip.NewWriter(&out)
-	archive := tar.NewWriter(zipped)
+	tarred := tar.NewWriter(zipped)
 	files = maps.Clone(files)
 	if files == nil {
 		files = map[string]string{}
 	}
 	files[".manifest"] = manifest
 	for _, path := range slices.Sorted(maps.Keys(files)) {
-		if err := archive.WriteHeader(&tar.Header{Name: path, Mode: 0o644, Size: int64(len(files[path])), Typeflag: tar.TypeReg}); err != nil {
+		if err := tarred.WriteHeader(&tar.Header{Name: path, Mode: 0o644, Size: int64(len(files[path])), Typeflag: tar.TypeReg}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.WriteString(archive, files[path]); err != nil {
+		if _, err := io.WriteString(tarred, files[path]); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := archive.Close(); err != nil {
+	if err := tarred.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := zipped.Close(); err != nil {
@@ -60,6 +64,21 @@ func failing(t testing.TB, revision, name, glob, more string) []byte {
 	return bundleOf(t, fmt.Sprintf(`{"revision": %q, "roots": ["resources/ClusterImagePolicy/%s"]%s}`, revision, name, more), map[string]string{
 		"resources/ClusterImagePolicy/" + name + "/data.json": strings.Replace(denying(glob, ""), `"name": "p"`, fmt.Sprintf(`"name": %q`, name), 1),
 	})
+}
+
+// expiring is a bundle that holds until a time.
+func expiring(t testing.TB, revision string, at time.Time) []byte {
+	t.Helper()
+	roots := []string{"resources/ClusterImagePolicy/p"}
+	var out bytes.Buffer
+	if err := archive.Write(&out, &archive.Archive{
+		Manifest: opabundle.Manifest{Revision: revision, Roots: &roots},
+		About:    archive.About{Format: archive.Format, Expires: at},
+		Files:    map[string][]byte{"resources/ClusterImagePolicy/p/data.json": []byte(denying("a.io/**", ""))},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 // bucket is a static server of bundles.

@@ -1,15 +1,37 @@
 package archive
 
-import "fmt"
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
 
-// Shape says whether data is an archive within bounds, whose paths are such as [Read] takes
-// them. It is for what is more than one bundle: a discovery bundle has no roots.
+// Shape is [Read] for what may be a discovery bundle as well, which has no roots: one that
+// says none, or all of data, has its archive looked at, its bounds and its paths, and no content. Any other, a
+// delta among them, is read whole.
 func Shape(data []byte, limits Limits) error {
 	limits = limits.orDefaults()
 	if int64(len(data)) > limits.Compressed {
 		return fmt.Errorf("%w: got %d bytes, want at most %d", ErrTooLarge, len(data), limits.Compressed)
 	}
-	_, _, err := unpack(data, limits)
+	files, written, err := unpack(data, limits)
+	if err != nil {
+		return err
+	}
+	var manifest struct {
+		Roots *[]string `json:"roots"`
+	}
+	_, delta := files[patchFile]
+	if text, ok := files[manifestFile]; ok {
+		if err := json.Unmarshal(text, &manifest); err != nil {
+			return fmt.Errorf("%s: %w", manifestFile, err)
+		}
+	}
+	all := manifest.Roots == nil || slices.Contains(*manifest.Roots, "") // which a bundle of policies may not have
+	if all && !delta {
+		return nil
+	}
+	_, err = assemble(files, written)
 	return err
 }
 
