@@ -12,12 +12,15 @@
 package bundle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,9 +61,9 @@ type Options struct {
 	// nothing refuses. Required.
 	Removed func(ctx context.Context, left Content)
 	// Sources sees the sources of all bundles in the configuration, also in one that
-	// discovery brought, and may refuse them. What it returns by name is the file from which
-	// a bundle is loaded in place of its source. Nil leaves all as they are.
-	Sources func([]Source) (files map[string]string, err error)
+	// discovery brought, and may refuse them. What it returns by name is what a bundle comes
+	// from in place of its source. Nil leaves all as they are.
+	Sources func([]Source) (map[string]Feed, error)
 }
 
 // Manager is OPA's plugin manager with a gate.
@@ -73,6 +76,8 @@ type Manager struct {
 	mu       sync.Mutex
 	watched  *opabundle.Plugin // whose statuses are heard
 	statuses map[string]Status
+	// discovery is the status of the discovery bundle, nil where there is none.
+	discovery *Status
 }
 
 // Status is what became of one bundle.
@@ -103,13 +108,14 @@ func Open(options Options) (*Manager, error) {
 	if err := util.Unmarshal(options.Config, &boot); err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
-	hook := hooks.New(&sourcesHook{options.Sources})
+	bounds := &bounds{limits: options.Limits}
+	hook := hooks.New(&sourcesHook{options.Sources, bounds.takes})
 	logger := decisions.Listen(newLogger(options.Log))
 	var err error
 	m.opa, err = plugins.New(options.Config, options.ID, m.gate,
 		plugins.Logger(logger), plugins.ConsoleLogger(logger), plugins.WithHooks(hook),
 		plugins.WithPrometheusRegister(options.Registerer), plugins.GracefulShutdownPeriod(gracePeriod),
-		plugins.WithDistributedTracingOpts(tracing.NewOptions(&bounds{limits: options.Limits})))
+		plugins.WithDistributedTracingOpts(tracing.NewOptions(bounds)))
 	if err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
@@ -118,6 +124,7 @@ func Open(options Options) (*Manager, error) {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
 	m.opa.Register(discovery.Name, found)
+	found.RegisterListener("assay", m.discovered)
 	return m, nil
 }
 
@@ -154,21 +161,6 @@ func (m *Manager) Trigger(ctx context.Context) error {
 	return nil
 }
 
-// Load has the file of one bundle loaded, of those that [Options].Sources gave files for.
-func (m *Manager) Load(ctx context.Context, name string) error {
-	err := m.Trigger(ctx)
-	var all opabundle.Errors
-	if !errors.As(err, &all) {
-		return err
-	}
-	for _, of := range all {
-		if of.BundleName == name {
-			return of
-		}
-	}
-	return nil
-}
-
 // watch hears of statuses. OPA makes the plugin when it wants to: discovery may be first.
 func (m *Manager) watch() {
 	plugin := opabundle.Lookup(m.opa)
@@ -179,6 +171,14 @@ func (m *Manager) watch() {
 	if !known {
 		plugin.RegisterBulkListener("assay", m.heard) // which waits for an activation under way
 	}
+}
+
+// discovered hears of the discovery bundle: its name is that among sources.
+func (m *Manager) discovered(of opabundle.Status) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	status := statusOf(&of)
+	m.discovery = &status
 }
 
 func (m *Manager) heard(all map[string]*opabundle.Status) {
@@ -193,15 +193,20 @@ func (m *Manager) heard(all map[string]*opabundle.Status) {
 func statusOf(of *opabundle.Status) Status {
 	out := Status{
 		Revision: of.ActiveRevision, Activated: of.LastSuccessfulActivation,
-		Requested: of.LastRequest, Confirmed: of.LastSuccessfulRequest, Error: of.Message,
+		Requested: of.LastRequest, Confirmed: of.LastSuccessfulRequest,
 	}
-	if of.Code != "" && out.Error == "" {
-		out.Error = of.Code
-	}
+	texts := []string{cmp.Or(of.Message, of.Code)}
 	for _, err := range of.Errors {
-		out.Error += "; " + err.Error()
+		texts = append(texts, err.Error())
 	}
+	out.Error = withoutQueries(strings.Join(texts, "; "))
 	return out
+}
+
+// withoutQueries is a text whose URLs have none: in those of stores stand signatures, by which
+// whoever reads a status could read the store.
+func withoutQueries(text string) string {
+	return regexp.MustCompile(`(https?://[^\s"?]*)\?[^\s"]*`).ReplaceAllString(text, "$1")
 }
 
 // Statuses are those of the bundles in the configuration, by name, as OPA knows them.
@@ -215,6 +220,9 @@ func (m *Manager) Statuses() map[string]Status {
 			out[name] = Status{}
 		}
 	}
+	if m.discovery != nil {
+		out[discoveryName] = *m.discovery
+	}
 	return out
 }
 
@@ -224,6 +232,9 @@ func (m *Manager) names() []string {
 	}
 	return nil
 }
+
+// Active says whether any bundle is active.
+func (m *Manager) Active() bool { return len(m.gate.active()) > 0 }
 
 // Waiting says for what decisions have to wait, "" where all bundles of the configuration
 // are active: a program that has no good bundle yet denies.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/config"
 	"github.com/open-policy-agent/opa/v1/util"
+
+	"github.com/assay-dev/assay/rego/bundle/archive"
 )
 
 // mostConfig bounds a configuration file.
@@ -104,9 +105,11 @@ type Source struct {
 	Discovery bool
 	// OCI says that the service is a registry of OCI.
 	OCI bool
-	// Signed says that OPA requires a signature of its own kind, and Loose is the key of the
-	// configuration that takes some of the bundle out of it, "" where none does.
+	// Signed says that OPA requires a signature of its own kind, and KeyID of which key, ""
+	// for that which the bundle names. Loose is the key of the configuration that takes some
+	// of the bundle out of it, "" where none does.
 	Signed bool
+	KeyID  string
 	Loose  string
 	// MinDelay and MaxDelay are those of polling, in seconds; 0 is OPA's own.
 	MinDelay, MaxDelay int64
@@ -115,7 +118,8 @@ type Source struct {
 // sourcesHook shows the sources of a configuration to whoever has a say in them: that of the
 // file, and each that discovery brings.
 type sourcesHook struct {
-	see func([]Source) (files map[string]string, err error)
+	see  func([]Source) (map[string]Feed, error)
+	take func(map[string]Feed)
 }
 
 // discoveryName is what a discovery bundle is called among sources: no bundle has that name.
@@ -135,14 +139,17 @@ func (h *sourcesHook) seen(c *config.Config) (*config.Config, error) {
 	if len(c.Bundle) > 0 {
 		return nil, errors.New("bundle: got the form for one bundle, which OPA deprecates, want bundles")
 	}
-	if h.see == nil {
-		return c, nil
-	}
 	var bundles map[string]map[string]any
 	if len(c.Bundles) > 0 {
 		if err := util.Unmarshal(c.Bundles, &bundles); err != nil {
 			return nil, fmt.Errorf("bundles: %w", err)
 		}
+		if err := h.limited(c, bundles); err != nil {
+			return nil, err
+		}
+	}
+	if h.see == nil {
+		return c, nil
 	}
 	services, err := typesOf(c.Services)
 	if err != nil {
@@ -160,16 +167,35 @@ func (h *sourcesHook) seen(c *config.Config) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := h.see(append(sources, found...))
-	if err != nil || len(files) == 0 {
-		return c, err
+	feeds, err := h.see(append(sources, found...))
+	if err != nil {
+		return nil, err
 	}
-	for name, file := range files {
-		bundles[name] = map[string]any{"resource": (&url.URL{Scheme: "file", Path: file}).String(), "trigger": "manual"}
+	h.take(feeds)
+	if len(feeds) == 0 {
+		return c, nil
+	}
+	for name := range feeds {
+		feeding(bundles[name], name)
 	}
 	// The manager goes on with the configuration that it has: another one would be nobody's.
+	if c.Services, err = withFeeds(c.Services); err != nil {
+		return nil, err
+	}
 	c.Bundles, err = json.Marshal(bundles)
 	return c, err
+}
+
+// limited bounds the files of bundles where the configuration does not: OPA's own bound is a
+// gigabyte each, and what no service sent (a registry, a file) is bounded by nothing else.
+func (h *sourcesHook) limited(c *config.Config, bundles map[string]map[string]any) (err error) {
+	for _, bundle := range bundles {
+		if _, own := bundle["size_limit_bytes"]; !own && bundle != nil {
+			bundle["size_limit_bytes"] = archive.MaxFile
+		}
+	}
+	c.Bundles, err = json.Marshal(bundles)
+	return err
 }
 
 // typesOf are the types of the services by name: OPA takes them as a list, too.
@@ -215,21 +241,22 @@ func sourceOf(name string, bundle map[string]any, services map[string]string) (S
 		}
 	}
 	out.OCI = out.Service != "" && services[out.Service] == "oci"
-	out.Signed, out.Loose = signing(bundle["signing"])
+	out.Signed, out.KeyID, out.Loose = signing(bundle["signing"])
 	polling, _ := bundle["polling"].(map[string]any)
 	out.MinDelay, out.MaxDelay = seconds(polling["min_delay_seconds"]), seconds(polling["max_delay_seconds"])
 	return out, nil
 }
 
-// signing says whether OPA wants a signature, and what takes some of a bundle out of it.
-func signing(block any) (required bool, loose string) {
+// signing says whether OPA wants a signature, of which key, and what takes some of a bundle out of it.
+func signing(block any) (required bool, key, loose string) {
 	said, required := block.(map[string]any)
+	key, _ = said["keyid"].(string)
 	for _, key := range slices.Sorted(maps.Keys(said)) {
 		if key != "keyid" && key != "scope" {
 			loose = key
 		}
 	}
-	return required, loose
+	return required, key, loose
 }
 
 // discoveryOf is the discovery bundle of a configuration: who writes it chooses the bundles.

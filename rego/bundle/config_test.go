@@ -1,15 +1,21 @@
 package bundle_test
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	opabundle "github.com/open-policy-agent/opa/v1/bundle"
 
 	"github.com/assay-dev/assay/rego/bundle"
+	"github.com/assay-dev/assay/rego/bundle/archive"
 )
 
 func TestReadConfig(t *testing.T) {
@@ -62,18 +68,18 @@ func TestSourcesOfAConfiguration(t *testing.T) {
 			services + "bundles:\n  a: {service: web, resource: a.tar.gz, signing: {keyid: k}, polling: {min_delay_seconds: 5, max_delay_seconds: 7}}\n" +
 				"  b: {service: reg, resource: 'r/p:prod'}\n  c: {resource: 'file:///x'}\n",
 			[]bundle.Source{
-				{Name: "a", Service: "web", Resource: "a.tar.gz", Signed: true, MinDelay: 5, MaxDelay: 7},
+				{Name: "a", Service: "web", Resource: "a.tar.gz", Signed: true, KeyID: "k", MinDelay: 5, MaxDelay: 7},
 				{Name: "b", Service: "reg", Resource: "r/p:prod", OCI: true},
 				{Name: "c", Resource: "file:///x"},
 			}, "",
 		},
 		"files that no signature is for": {
 			services + "bundles:\n  a: {service: web, signing: {keyid: k, exclude_files: ['*']}}\n",
-			[]bundle.Source{{Name: "a", Service: "web", Resource: "bundles/a", Signed: true, Loose: "exclude_files"}}, "",
+			[]bundle.Source{{Name: "a", Service: "web", Resource: "bundles/a", Signed: true, KeyID: "k", Loose: "exclude_files"}}, "",
 		},
 		"deltas that no signature is for": {
 			services + "bundles:\n  a: {service: web, signing: {keyid: k, allow_unsigned_delta_bundles: true}}\n",
-			[]bundle.Source{{Name: "a", Service: "web", Resource: "bundles/a", Signed: true, Loose: "allow_unsigned_delta_bundles"}}, "",
+			[]bundle.Source{{Name: "a", Service: "web", Resource: "bundles/a", Signed: true, KeyID: "k", Loose: "allow_unsigned_delta_bundles"}}, "",
 		},
 		"a list of services": {
 			"services: [{name: only, url: 'http://w'}]\nbundles: {a: {resource: x}}\n",
@@ -88,7 +94,7 @@ func TestSourcesOfAConfiguration(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got []bundle.Source
-			_, err := bundle.Open(bundle.Options{Config: []byte(tt.config), Prepare: (&side{}).prepare, Removed: (&side{}).removed, Sources: func(all []bundle.Source) (map[string]string, error) {
+			_, err := bundle.Open(bundle.Options{Config: []byte(tt.config), Prepare: (&side{}).prepare, Removed: (&side{}).removed, Sources: func(all []bundle.Source) (map[string]bundle.Feed, error) {
 				got = all
 				return nil, nil
 			}})
@@ -108,28 +114,83 @@ func TestSourcesThatSomebodyVouchesFor(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	_, err := bundle.Open(bundle.Options{Config: []byte(manually(s.URL, "a")), Prepare: (&side{}).prepare, Removed: (&side{}).removed,
-		Sources: func([]bundle.Source) (map[string]string, error) { return nil, errRefused }})
+		Sources: func([]bundle.Source) (map[string]bundle.Feed, error) { return nil, errRefused }})
 	if !errors.Is(err, errRefused) {
 		t.Errorf("got %v, want the refusal", err)
 	}
-	file := filepath.Join(t.TempDir(), "bundle.tar.gz")
-	served := &side{}
-	m := open(t, manually(s.URL, "a"), served, func(o *bundle.Options) {
-		o.Sources = func([]bundle.Source) (map[string]string, error) { return map[string]string{"a": file}, nil }
+	served, fed := &side{}, &feed{changed: make(chan struct{})}
+	config := strings.ReplaceAll(manually(s.URL, "a"), "trigger: manual", "trigger: manual, signing: {keyid: k}") + "keys: {k: {algorithm: HS256, key: secret}}\n"
+	m := open(t, config, served, func(o *bundle.Options) {
+		o.Sources = func([]bundle.Source) (map[string]bundle.Feed, error) { return map[string]bundle.Feed{"a": fed}, nil }
 	})
-	if err := m.Load(t.Context(), "a"); err == nil {
-		t.Error("got no error, want that of a file which is not there")
+	becomes := func(what string, of func(bundle.Status) bool) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); !of(m.Statuses()["a"]); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("got %+v, want %s", m.Statuses()["a"], what)
+			}
+		}
 	}
-	if err := os.WriteFile(file, tarball(t, "1", []string{"policies/one"}, map[string]string{"/policies/one.rego": policyRego}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Load(t.Context(), "a"); err != nil {
-		t.Fatal(err)
-	}
-	if got := served.last(); len(got.Bundles) != 1 || got.Modules["a/policies/one.rego"] == "" {
-		t.Errorf("got %v, want the bundle of the file, its modules below its name", got)
+	unsigned := tarball(t, "1", []string{"policies/one"}, map[string]string{"/policies/one.rego": policyRego})
+	fed.set(unsigned, "sha256:1")
+	becomes("what OPA is to check beside to be checked", func(s bundle.Status) bool { return strings.Contains(s.Error, "signatures") })
+	fed.set(signedWith(t, "secret", unsigned), "sha256:2")
+	becomes("revision 1", func(s bundle.Status) bool { return s.Revision == "1" && s.Error == "" })
+	if got := served.last(); len(got.Bundles) != 1 || got.Modules["a/policies/one.rego"] == "" || got.Bundles[0].Tag != "sha256:2" {
+		t.Errorf("got %v, want the bundle of the feed, its modules below its name, and its tag", got)
 	}
 	if s.asked != 0 {
 		t.Errorf("got %d requests, want none to the source", s.asked)
 	}
+}
+
+// feed is a feed that a test fills.
+type feed struct {
+	mu      sync.Mutex
+	body    []byte
+	tag     string
+	changed chan struct{}
+}
+
+func (f *feed) set(body []byte, tag string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.body, f.tag = body, tag
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// Next implements [bundle.Feed].
+func (f *feed) Next(ctx context.Context, than string) ([]byte, string) {
+	for {
+		f.mu.Lock()
+		body, tag, changed := f.body, f.tag, f.changed
+		f.mu.Unlock()
+		if body != nil && tag != than {
+			return body, tag
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return body, tag
+		}
+	}
+}
+
+// signedWith is a bundle with a signature of OPA's.
+func signedWith(t *testing.T, secret string, bundle []byte) []byte {
+	t.Helper()
+	read, err := archive.Read(bundle, archive.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := read.Sign(opabundle.NewSigningConfig(secret, "HS256", ""), "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := archive.Write(&out, signed); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }

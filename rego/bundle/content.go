@@ -3,8 +3,10 @@ package bundle
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -36,6 +38,8 @@ type Bundle struct {
 	Roots          []string
 	// About is what assay build says of it.
 	About archive.About
+	// Tag is the ETag that it came with, and Sum names what it holds.
+	Tag, Sum string
 }
 
 // Resource is a Kubernetes object of a bundle.
@@ -56,6 +60,23 @@ func (c Content) names() (out []string) {
 	return out
 }
 
+// noted is what OPA notes in a store beside the data.
+type noted struct {
+	System struct {
+		Bundles map[string]struct {
+			ETag     string `json:"etag"`
+			Manifest struct {
+				Revision string         `json:"revision"`
+				Roots    []string       `json:"roots"`
+				Metadata map[string]any `json:"metadata"`
+			} `json:"manifest"`
+		} `json:"bundles"`
+		Modules map[string]struct {
+			RegoVersion *int `json:"rego_version"`
+		} `json:"modules"`
+	} `json:"system"`
+}
+
 // contentOf reads what a store holds.
 func contentOf(ctx context.Context, store storage.Store, txn storage.Transaction) (Content, error) {
 	root, err := store.Read(ctx, txn, storage.Path{})
@@ -67,20 +88,7 @@ func contentOf(ctx context.Context, store storage.Store, txn storage.Transaction
 	if err != nil {
 		return Content{}, err
 	}
-	var tree struct {
-		System struct {
-			Bundles map[string]struct {
-				Manifest struct {
-					Revision string         `json:"revision"`
-					Roots    []string       `json:"roots"`
-					Metadata map[string]any `json:"metadata"`
-				} `json:"manifest"`
-			} `json:"bundles"`
-			Modules map[string]struct {
-				RegoVersion *int `json:"rego_version"`
-			} `json:"modules"`
-		} `json:"system"`
-	}
+	var tree noted
 	if err := json.Unmarshal(copied, &tree); err != nil {
 		return Content{}, fmt.Errorf("bundles: %w", err)
 	}
@@ -91,32 +99,63 @@ func contentOf(ctx context.Context, store storage.Store, txn storage.Transaction
 		return Content{}, err
 	}
 	delete(out.Data, "system")
+	if err := out.takeModules(ctx, store, txn, tree, hash); err != nil {
+		return Content{}, err
+	}
 	for _, name := range slices.Sorted(maps.Keys(tree.System.Bundles)) {
-		manifest := tree.System.Bundles[name].Manifest
-		about, err := archive.AboutOf(manifest.Metadata)
+		of := tree.System.Bundles[name]
+		about, err := archive.AboutOf(of.Manifest.Metadata)
 		if err != nil {
 			return Content{}, fmt.Errorf("bundle %s: %w", name, err)
 		}
-		out.Bundles = append(out.Bundles, Bundle{Name: name, Revision: manifest.Revision, Roots: manifest.Roots, About: about})
+		out.Bundles = append(out.Bundles, Bundle{
+			Name: name, Revision: of.Manifest.Revision, Roots: of.Manifest.Roots, About: about, Tag: of.ETag,
+			Sum: out.sumOf(name, of.Manifest.Roots),
+		})
 	}
+	out.sum = [sha256.Size]byte(hash.Sum(nil))
+	return out, out.takeResources()
+}
+
+// takeModules reads the Rego of a store.
+func (c *Content) takeModules(ctx context.Context, store storage.Store, txn storage.Transaction, tree noted, hash io.Writer) error {
 	ids, err := store.ListPolicies(ctx, txn)
 	if err != nil {
-		return Content{}, err
+		return err
 	}
 	slices.Sort(ids)
 	for _, id := range ids {
 		text, err := store.GetPolicy(ctx, txn, id)
 		if err != nil {
-			return Content{}, err
+			return err
 		}
 		fmt.Fprintf(hash, "%q %q\n", id, text)
-		out.Modules[strings.TrimPrefix(id, "/")] = string(text)
+		c.Modules[strings.TrimPrefix(id, "/")] = string(text)
 		if version := tree.System.Modules[strings.Trim(id, "/")].RegoVersion; version != nil && *version == 0 {
-			out.V0 = true
+			c.V0 = true
 		}
 	}
-	out.sum = [sha256.Size]byte(hash.Sum(nil))
-	return out, out.takeResources()
+	return nil
+}
+
+// sumOf names what one bundle holds: its Rego, and the data below its roots.
+func (c *Content) sumOf(name string, roots []string) string {
+	hash := sha256.New()
+	for _, path := range slices.Sorted(maps.Keys(c.Modules)) {
+		if strings.HasPrefix(path, name+"/") {
+			fmt.Fprintf(hash, "%q %q\n", path, c.Modules[path])
+		}
+	}
+	for _, root := range slices.Sorted(slices.Values(roots)) {
+		var at any = c.Data
+		for _, part := range strings.Split(strings.Trim(root, "/"), "/") {
+			object, _ := at.(map[string]any)
+			at = object[part]
+		}
+		text, err := json.Marshal(at)
+		fmt.Fprintf(hash, "%q %s %v\n", root, text, err)
+	}
+	return hex.EncodeToString(hash.Sum(nil))
 }
 
 // decoded keeps numbers as they are written.
@@ -150,6 +189,9 @@ func (c *Content) take(at any, path []string) error {
 		}
 		c.Resources = append(c.Resources, Resource{Bundle: c.owns(where), Path: where, Document: document})
 		return nil
+	}
+	if len(object) == 0 && len(path) > 2 {
+		return fmt.Errorf("%s: got nothing, want a Kubernetes object", where)
 	}
 	const deepest = 4 // resources/KIND/NAMESPACE/NAME
 	if len(path) == deepest {

@@ -80,10 +80,11 @@ func (g *gate) Commit(ctx context.Context, txn storage.Transaction) error {
 	before, names := g.active(), next.names()
 	lost := slices.ContainsFunc(before, func(name string) bool { return !slices.Contains(names, name) })
 	if len(before) == 0 && len(names) == 0 || lost && subset(names, before) {
-		if err := g.committed(ctx, txn, next); err == nil && lost {
-			g.removed(ctx, next)
-		} else if err != nil {
+		if err := g.committed(ctx, txn, next); err != nil {
 			return err
+		}
+		if lost {
+			g.removed(ctx, next)
 		}
 		return nil
 	}

@@ -30,7 +30,7 @@ func (l logger) log(level slog.Level, format string, arguments []any) {
 	if !l.to.Enabled(context.Background(), level) {
 		return
 	}
-	l.to.Log(context.Background(), level, fmt.Sprintf(format, arguments...))
+	l.to.Log(context.Background(), level, withoutQueries(fmt.Sprintf(format, arguments...)))
 }
 
 // Debug implements [logging.Logger].

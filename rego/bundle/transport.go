@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/tracing"
@@ -39,6 +40,9 @@ type bounds struct {
 	limits archive.Limits
 	// within is how long a body may take once its header is there; 0 is [longestBody].
 	within time.Duration
+
+	mu    sync.Mutex
+	feeds map[string]Feed // by bundle
 }
 
 // longestBody is long enough for a bundle as large as may be over a slow line. Until it
@@ -53,6 +57,9 @@ type bounded struct {
 
 // RoundTrip implements [http.RoundTripper].
 func (b *bounded) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.URL.Host == feedHost {
+		return b.feed(request)
+	}
 	if from := request.Response; from != nil && from.Request != nil && !sameHost(from.Request, request) {
 		return nil, fmt.Errorf("redirected to %s://%s: want it from %s, where the credentials are for", request.URL.Scheme, request.URL.Host, from.Request.URL.Host)
 	}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -64,7 +64,9 @@ type Fetcher struct {
 
 	mu   sync.Mutex
 	last Result // that was fetched or restored; its digest is not fetched again
-	kept Result // that was active last
+	kept string // the digest that a restart finds
+
+	serving offer
 }
 
 // NewFetcher checks the options. It asks nobody, and reads no file.
@@ -77,10 +79,6 @@ func NewFetcher(o Options) (*Fetcher, error) {
 		return nil, fmt.Errorf("bundle %q: got no bundle trust, want one: nothing else says which bundle is right", o.Name)
 	case o.Dir == "":
 		return nil, fmt.Errorf("bundle %q: got no directory, want one", o.Name)
-	}
-	// OPA takes the first segment of a file:// URL for a host.
-	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
-		return nil, fmt.Errorf("bundle %q: %w", o.Name, err)
 	}
 	if o.Floors == nil {
 		if o.Floors, err = fresh.Open(""); err != nil {
@@ -96,16 +94,18 @@ func NewFetcher(o Options) (*Fetcher, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Fetcher{options: o, reference: reference, store: store{o.Dir}}, nil
+	return &Fetcher{options: o, reference: reference, store: store{o.Dir}, serving: offer{changed: make(chan struct{})}}, nil
 }
 
-// File is where the bundle is that was fetched or restored last, from the root of the file
-// system. It stays the same.
-func (f *Fetcher) File() string { return f.store.file() }
+// Next gives the bundle that was fetched or restored last, and its digest: see bundle.Feed.
+// It is what was verified, and no file.
+func (f *Fetcher) Next(ctx context.Context, than string) (body []byte, tag string) {
+	return f.serving.next(ctx, than)
+}
 
 // Fetch asks which digest the reference names. One that was fetched before ends there. Any
-// other is admitted by the policy, read by that digest, checked, and is the one to activate: what
-// becomes of that, [Fetcher.Keep] or [Fetcher.Undo] is told. An error leaves all as it is.
+// other is admitted by the policy, read by that digest, checked, and is the one to activate: when it
+// is active, [Fetcher.Keep] is told. An error leaves all as it is.
 func (f *Fetcher) Fetch(ctx context.Context) (Result, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -149,6 +149,7 @@ func (f *Fetcher) fetch(ctx context.Context) (Result, error) {
 		return Result{}, fmt.Errorf("keep %s: %w", at, err)
 	}
 	result.Changed, f.last = true, result
+	f.serving.set(pulled.Bundle, digest)
 	return result, nil
 }
 
@@ -171,7 +172,7 @@ func (f *Fetcher) read(digest string, content []byte) (Result, error) {
 			return out, err
 		}
 	}
-	return out, f.options.Floors.Check(f.options.Name, out.Revision, f.options.Minimum)
+	return out, f.options.Floors.Check(f.options.Name, out.Revision, f.options.Minimum, "")
 }
 
 // fetched is the digest of the bundle that was fetched last.
@@ -181,62 +182,63 @@ func (f *Fetcher) fetched() string {
 	return f.last.Digest
 }
 
-// Keep says that the bundle which was fetched last is active: it is what a restart finds.
-func (f *Fetcher) Keep() error {
+// Keep says that the bundle of that digest is active: it is what a restart finds. What was
+// fetched since is not, and told again it does what it could not do before.
+func (f *Fetcher) Keep(digest string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if digest != f.last.Digest || digest == f.kept {
+		return nil
+	}
 	if err := f.store.keep(); err != nil {
 		return fmt.Errorf("bundle %q: keep: %w", f.options.Name, err)
 	}
-	f.kept = f.last
-	return nil
-}
-
-// Undo says that it was refused: the one that was active before it is in its place again, and
-// the next fetch tries once more.
-func (f *Fetcher) Undo() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.last = f.kept
-	if err := f.store.undo(); err != nil {
-		return fmt.Errorf("bundle %q: undo: %w", f.options.Name, err)
-	}
+	f.kept = digest
 	return nil
 }
 
 // Restore verifies the bundle that was active last, without asking anybody, and has it be
-// the one that was fetched last. An error that is fs.ErrNotExist says that none was kept. With
-// any there is no [Fetcher.File].
+// the one that was fetched last. Where that one may not be active any more, it is the one that
+// was fetched after it: a process may have died between what makes the one so and what keeps
+// the other. An error that is fs.ErrNotExist says that none was kept.
 func (f *Fetcher) Restore(ctx context.Context) (Result, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	result, err := f.restore(ctx)
-	if err == nil {
-		err = f.store.undo() // what a process that died was about to activate
+	var errs []error
+	for _, link := range []string{current, loading} {
+		result, body, err := f.restore(ctx, link)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if f.last = result; link == current {
+			f.kept = result.Digest
+		}
+		f.serving.set(body, result.Digest)
+		return result, nil
 	}
-	if err != nil {
-		return Result{}, fmt.Errorf("bundle %q: restore: %w", f.options.Name, errors.Join(err, f.store.none()))
+	if errors.Is(errs[0], fs.ErrNotExist) {
+		errs = errs[1:]
 	}
-	f.last, f.kept = result, result
-	return result, nil
+	return Result{}, fmt.Errorf("bundle %q: restore: %w", f.options.Name, errors.Join(errs...))
 }
 
-func (f *Fetcher) restore(ctx context.Context) (out Result, err error) {
-	k, err := f.store.load(current, f.options.Limits.Compressed)
+func (f *Fetcher) restore(ctx context.Context, link string) (out Result, body []byte, err error) {
+	k, err := f.store.load(link, f.options.Limits.Compressed)
 	if err != nil {
-		return out, err
+		return out, nil, err
 	}
 	digest := k.digest()
 	if want := f.reference.Digest; want != "" && digest != want {
-		return out, fmt.Errorf("%w: %s: got digest %s, want %s", ErrEvidence, manifestFile, digest, want)
+		return out, nil, fmt.Errorf("%w: %s: got digest %s, want %s", ErrEvidence, manifestFile, digest, want)
 	}
 	if err := artifact.Check(digest, k.manifest, k.bundle); err != nil {
-		return out, fmt.Errorf("%w: %w", ErrEvidence, err)
+		return out, nil, fmt.Errorf("%w: %w", ErrEvidence, err)
 	}
 	if err := f.options.Policy.Again(ctx, k.evidence, f.at(digest)); err != nil {
-		return out, err
+		return out, nil, err
 	}
 	out, err = f.read(digest, k.bundle)
 	out.Changed = true
-	return out, err
+	return out, k.bundle, err
 }

@@ -270,7 +270,7 @@ func floors(t testing.TB, revision string) *fresh.Floors {
 	t.Helper()
 	f, err := fresh.Open("")
 	if err == nil {
-		err = f.Raise("prod", revision)
+		err = f.Raise("prod", revision, "")
 	}
 	if err != nil {
 		t.Fatal(err)

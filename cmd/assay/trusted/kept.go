@@ -47,9 +47,6 @@ func (k kept) digest() string {
 // store is the directory of one bundle.
 type store struct{ dir string }
 
-// file is where the bundle is that is to be activated, whichever it is.
-func (s store) file() string { return filepath.Join(s.dir, loading, bundleFile) }
-
 // save has a bundle be the one that is to be activated.
 func (s store) save(k kept) error {
 	var evidence bytes.Buffer
@@ -92,26 +89,6 @@ func (s store) keep() error {
 		return err
 	}
 	return s.clean()
-}
-
-// undo has what was active last be what is to be activated, and nothing where nothing was.
-func (s store) undo() error {
-	name, err := os.Readlink(filepath.Join(s.dir, current))
-	if errors.Is(err, fs.ErrNotExist) {
-		return s.none()
-	}
-	if err != nil {
-		return err
-	}
-	return s.link(loading, name)
-}
-
-// none has nothing be to be activated.
-func (s store) none() error {
-	if err := os.Remove(filepath.Join(s.dir, loading)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 // link moves a link: there is always one.

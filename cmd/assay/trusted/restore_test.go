@@ -25,7 +25,7 @@ func (l *lab) keptIn(t testing.TB, dir, revision string) {
 	if _, err := f.Fetch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Keep(); err != nil {
+	if err := f.Keep(f.fetched()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -147,6 +147,7 @@ func TestRestoreRefuses(t *testing.T) {
 		}, nil, ErrDenied, ""},
 		{"a link that leads elsewhere", func(t *testing.T, _ *lab, dir string) {
 			relink(t, filepath.Join(filepath.Dir(dir), current), "../../elsewhere")
+			relink(t, filepath.Join(filepath.Dir(dir), loading), "../../elsewhere")
 		}, nil, ErrEvidence, "want one to a directory beside it"},
 		{"under a policy that wants another signer", nil, func(t *testing.T, o *Options) {
 			changed := strings.Replace(keyless, "push.yml", "release.yml", 1)
@@ -209,7 +210,7 @@ func TestRestoreRefusesWhatHasExpired(t *testing.T) {
 	if err != nil || !got.Expires.Equal(testTime.Add(time.Hour)) {
 		t.Fatalf("got %+v, %v, want the time that it holds until", got, err)
 	}
-	if err := f.Keep(); err != nil {
+	if err := f.Keep(f.fetched()); err != nil {
 		t.Fatal(err)
 	}
 	now = testTime.Add(time.Hour)
@@ -222,11 +223,9 @@ func TestNothingToRestore(t *testing.T) {
 	l := newLab(t)
 	_, err := l.fetcher(t, filepath.Join(t.TempDir(), "none"), nil).Restore(t.Context())
 	refuses(t, err, "restore", fs.ErrNotExist)
-	refuses(t, l.fetcher(t, t.TempDir(), nil).Keep(), "keep", fs.ErrNotExist)
 }
 
-// TestOnlyWhatIsActiveIsKept: one that is refused, or that a process did not live to see
-// active, makes room for the one before it, and is tried again.
+// TestOnlyWhatIsActiveIsKept: a restart finds that, and not what was fetched since.
 func TestOnlyWhatIsActiveIsKept(t *testing.T) {
 	t.Parallel()
 	l, dir := newLab(t), t.TempDir()
@@ -235,22 +234,18 @@ func TestOnlyWhatIsActiveIsKept(t *testing.T) {
 	if _, err := f.Restore(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	first := f.fetched()
 	l.sign(t, l.push(t, "latest", "2"), "ci")
 	if got, err := f.Fetch(t.Context()); err != nil || got.Revision != "2" || !bytes.Equal(serving(t, f), bundleOf(t, "2")) {
 		t.Fatalf("got %+v, %v, want revision 2", got, err)
 	}
-	died := l.fetcher(t, dir, nil)
-	if got, err := died.Restore(t.Context()); err != nil || got.Revision != "1" || !bytes.Equal(serving(t, died), bundleOf(t, "1")) {
-		t.Errorf("after a restart in between: got %+v, %v, want revision 1", got, err)
+	if err := f.Keep(first); err != nil {
+		t.Fatal(err)
 	}
-	if err := f.Undo(); err != nil || !bytes.Equal(serving(t, f), bundleOf(t, "1")) {
-		t.Errorf("undone: got %v, and another file than that of revision 1", err)
+	if got, err := l.fetcher(t, dir, nil).Restore(t.Context()); err != nil || got.Revision != "1" {
+		t.Errorf("after a restart before it is active: got %+v, %v, want revision 1", got, err)
 	}
-	awaitTag(t, f)
-	if got, err := f.Fetch(t.Context()); err != nil || !got.Changed || got.Revision != "2" {
-		t.Errorf("got %+v, %v, want revision 2 to be tried again", got, err)
-	}
-	if err := f.Keep(); err != nil {
+	if err := f.Keep(f.fetched()); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := l.fetcher(t, dir, nil).Restore(t.Context()); err != nil || got.Revision != "2" {
@@ -258,16 +253,57 @@ func TestOnlyWhatIsActiveIsKept(t *testing.T) {
 	}
 }
 
-func TestUndoneWithNothingBeforeIt(t *testing.T) {
+// TestAProcessThatDiedBeforeItKept what it made active: the floor is raised already.
+func TestAProcessThatDiedBeforeItKept(t *testing.T) {
 	t.Parallel()
 	l, dir := newLab(t), t.TempDir()
-	l.sign(t, l.push(t, "latest", "1"), "ci")
+	l.keptIn(t, dir, "1")
 	f := l.fetcher(t, dir, nil)
+	if _, err := f.Restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.sign(t, l.push(t, "latest", "2"), "ci")
 	if _, err := f.Fetch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Undo(); err != nil || serving(t, f) != nil {
-		t.Errorf("got %v, and a file, want none", err)
+	floors, err := fresh.Open("")
+	if err == nil {
+		err = floors.Raise("prod", "2", "")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := l.fetcher(t, dir, func(o *Options) { o.Floors = floors })
+	if got, err := again.Restore(t.Context()); err != nil || got.Revision != "2" || !bytes.Equal(serving(t, again), bundleOf(t, "2")) {
+		t.Errorf("got %+v, %v, want revision 2", got, err)
+	}
+}
+
+// TestWhoWaitsHearsOfAnotherBundle and of no file that somebody wrote meanwhile.
+func TestWhoWaitsHearsOfAnotherBundle(t *testing.T) {
+	t.Parallel()
+	l, dir := newLab(t), t.TempDir()
+	l.keptIn(t, dir, "1")
+	f := l.fetcher(t, dir, nil)
+	if _, err := f.Restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	replace(t, filepath.Join(dir, current, bundleFile), bundleOf(t, "9"))
+	if !bytes.Equal(serving(t, f), bundleOf(t, "1")) {
+		t.Error("got other bytes than those that were verified")
+	}
+	heard := make(chan []byte)
+	go func() {
+		body, _ := f.Next(t.Context(), f.fetched())
+		heard <- body
+	}()
+	l.sign(t, l.push(t, "latest", "2"), "ci")
+	awaitTag(t, f)
+	if _, err := f.Fetch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(<-heard, bundleOf(t, "2")) {
+		t.Error("got other bytes, want revision 2")
 	}
 }
 

@@ -27,8 +27,6 @@ type Sources struct {
 	// Own is the directory that is kept across restarts.
 	Own string
 	Log *slog.Logger
-	// Load has OPA load the file of a bundle, and says what became of that.
-	Load func(ctx context.Context, name string) error
 
 	mu      sync.Mutex
 	ctx     context.Context // of what runs; nil before
@@ -43,16 +41,17 @@ type source struct {
 	stop context.CancelFunc // nil as long as it is not asked for
 
 	mu        sync.Mutex
+	active    string    // the digest of what is active
 	confirmed time.Time // when the registry last answered with what serves, or with better
 	failure   error     // of the latest fetch
 }
 
-// See takes the sources of a configuration, and gives the files that OPA is to load in place of
+// See takes the sources of a configuration, and gives what bundles come from in place of
 // registries. It refuses what nobody would vouch for.
-func (s *Sources) See(all []bundle.Source) (map[string]string, error) {
+func (s *Sources) See(all []bundle.Source) (map[string]bundle.Feed, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	files, next := map[string]string{}, map[string]*source{}
+	feeds, next := map[string]bundle.Feed{}, map[string]*source{}
 	for _, of := range all {
 		if !of.OCI || of.Discovery {
 			if err := signed(of); err != nil {
@@ -75,7 +74,7 @@ func (s *Sources) See(all []bundle.Source) (map[string]string, error) {
 			at = &source{Fetcher: fetcher, of: of}
 			s.restore(at)
 		}
-		files[of.Name], next[of.Name] = at.File(), at
+		feeds[of.Name], next[of.Name] = at.Fetcher, at
 	}
 	for name, before := range s.sources {
 		if next[name] != before && before.stop != nil {
@@ -84,7 +83,7 @@ func (s *Sources) See(all []bundle.Source) (map[string]string, error) {
 	}
 	s.sources = next
 	s.begin()
-	return files, nil
+	return feeds, nil
 }
 
 // named are names that directories may have.
@@ -98,6 +97,8 @@ func signed(of bundle.Source) error {
 		return errors.New("discovery: got a service of type oci, want another with --bundle-trust: it is OPA's own downloader that would fetch it")
 	case !of.Signed:
 		return fmt.Errorf("bundles.%s: got no signing, want it, or a service of type oci: with --bundle-trust nothing is active that nobody signed", of.Name)
+	case of.KeyID == "":
+		return fmt.Errorf("bundles.%s.signing.keyid: got none, want the key with --bundle-trust: without it a bundle names the key that it is verified with", of.Name)
 	case of.Loose != "":
 		return fmt.Errorf("bundles.%s.signing.%s: want none of it with --bundle-trust: what nobody signed would be active", of.Name, of.Loose)
 	}
@@ -133,7 +134,7 @@ func (s *Sources) begin() {
 		var ctx context.Context
 		ctx, at.stop = context.WithCancel(s.ctx)
 		s.work.Go(func() {
-			at.Poll(ctx, polling(at.of), func(result Result, err error) error { return s.fetched(ctx, at, result, err) })
+			at.Poll(ctx, polling(at.of), func(_ Result, err error) error { return s.fetched(at, err) })
 		})
 	}
 }
@@ -150,24 +151,34 @@ func polling(of bundle.Source) Polling {
 	return out
 }
 
-// fetched has a bundle activated that is another than before. Only one that is active is kept
-// for a restart, and one that is refused is asked for again.
-func (s *Sources) fetched(ctx context.Context, at *source, result Result, err error) error {
-	if err == nil && result.Changed {
-		if err = s.Load(ctx, at.of.Name); err == nil {
-			err = at.Keep()
-		} else {
-			err = errors.Join(err, at.Undo())
-		}
-	}
+// fetched notes what became of a fetch.
+func (s *Sources) fetched(at *source, err error) error {
 	at.mu.Lock()
 	defer at.mu.Unlock()
+	if err == nil {
+		err = at.Keep(at.active) // where it could not be kept before
+	}
 	if at.failure = err; err == nil {
 		at.confirmed = time.Now()
 	} else {
 		s.Log.Error("bundle", "bundle", at.of.Name, "error", err)
 	}
 	return err
+}
+
+// Active says which bundles are active, by name and digest: those a restart is to find.
+func (s *Sources) Active(digests map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, at := range s.sources {
+		at.mu.Lock()
+		at.active = digests[name]
+		if err := at.Keep(at.active); err != nil {
+			at.failure = err
+			s.Log.Error("bundle", "bundle", name, "error", err)
+		}
+		at.mu.Unlock()
+	}
 }
 
 // Digest is that of the manifest that a bundle was fetched by, "" where it is of no registry.

@@ -41,6 +41,9 @@ func (r *reloader) prepare(ctx context.Context, next bundle.Content) (publish fu
 	if err := documents.Broken(set, next.Modules); err != nil {
 		return nil, err
 	}
+	if err := r.emptied(set, documents); err != nil { // files are read here, too
+		return nil, err
+	}
 	if err := r.bundles.Tests(ctx, next); err != nil {
 		return nil, err
 	}
@@ -54,8 +57,7 @@ func (r *reloader) prepare(ctx context.Context, next bundle.Content) (publish fu
 	return func() {
 		r.loading.Lock()
 		defer r.loading.Unlock()
-		r.wiring.Bundled = with
-		r.bundles.Publish(next)
+		r.wiring.Bundled, r.content = with, next
 		if r.loads != at { // something else was loaded meanwhile
 			r.reloadLocked(ctx)
 			return
@@ -79,10 +81,10 @@ func (r *reloader) beside(with *wiring.Bundled, compile func()) {
 
 // removed takes what is left when a configuration has fewer bundles.
 func (r *reloader) removed(ctx context.Context, left bundle.Content) {
+	r.bundles.Lost()
 	r.loading.Lock()
 	defer r.loading.Unlock()
-	r.wiring.Bundled = bundledOf(left)
-	r.bundles.Publish(left)
+	r.wiring.Bundled, r.content = bundledOf(left), left
 	r.reloadLocked(ctx)
 }
 

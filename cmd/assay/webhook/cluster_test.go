@@ -126,7 +126,10 @@ func TestRegoPoliciesThatAreAllGone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := &reloader{engine: rego.NewEngine(compiled(t, tt.before), nil), wiring: &wiring.Wiring{Flags: wiring.Defaults()}}
+			before := compiled(t, tt.before)
+			r := &reloader{
+				engine: rego.NewEngine(before, nil), wiring: &wiring.Wiring{Flags: wiring.Defaults()}, regoInFiles: (&wiring.Documents{}).RegoInFiles(before),
+			}
 			if err := r.emptied(compiled(t, tt.after), &wiring.Documents{}); (err != nil) != tt.refused {
 				t.Errorf("got %v, want it refused: %t", err, tt.refused)
 			}

@@ -81,7 +81,10 @@ func (r *reloader) take(set *rego.Set, documents *wiring.Documents) {
 	// An unchanged set stays, with the answers it knows; no poll is worth a line.
 	generation := set.Hash() + documents.Generation()
 	changed := generation != r.generation
-	r.inFiles = documents.InFiles()
+	r.inFiles, r.regoInFiles = documents.InFiles(), documents.RegoInFiles(set)
+	if r.bundles != nil {
+		r.bundles.Publish(r.content) // of which this set is
+	}
 	// A KMS that stops to answer changes no policy, and is worth a line.
 	warnings := slices.Concat(documents.Warnings, set.Warnings())
 	news := changed || r.failure != nil || !slices.Equal(warnings, r.warned)

@@ -69,12 +69,18 @@ func failing(t testing.TB, revision, name, glob, more string) []byte {
 // expiring is a bundle that holds until a time.
 func expiring(t testing.TB, revision string, at time.Time) []byte {
 	t.Helper()
-	roots := []string{"resources/ClusterImagePolicy/p"}
+	return expiringAs(t, "p", revision, at)
+}
+
+// expiringAs has a policy of that name.
+func expiringAs(t testing.TB, name, revision string, at time.Time) []byte {
+	t.Helper()
+	roots := []string{"resources/ClusterImagePolicy/" + name}
 	var out bytes.Buffer
 	if err := archive.Write(&out, &archive.Archive{
 		Manifest: opabundle.Manifest{Revision: revision, Roots: &roots},
 		About:    archive.About{Format: archive.Format, Expires: at},
-		Files:    map[string][]byte{"resources/ClusterImagePolicy/p/data.json": []byte(denying("a.io/**", ""))},
+		Files:    map[string][]byte{roots[0] + "/data.json": []byte(strings.Replace(denying("a.io/**", ""), `"name": "p"`, fmt.Sprintf("%q: %q", "name", name), 1))},
 	}); err != nil {
 		t.Fatal(err)
 	}

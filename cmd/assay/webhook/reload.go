@@ -17,6 +17,7 @@ import (
 	"github.com/assay-dev/assay/kube/status"
 	"github.com/assay-dev/assay/kube/watch"
 	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/bundle"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/telemetry"
@@ -40,16 +41,19 @@ type reloader struct {
 	compile   func(context.Context, *wiring.Documents, *rego.Set) (*rego.Set, error)
 	compiling chan struct{} // full while they are, also past the time for it
 
-	loading    sync.Mutex                       // held while policies are read: files and objects change beside each other
-	documents  atomic.Pointer[wiring.Documents] // of the set that serves
-	loads      uint64                           // how often something else was let serve
-	inFiles    int                              // policies of files among those that serve
-	generation string                           // of the set that serves: policies and trust roots
-	revision   uint64                           // of the objects of the cluster that were read last
-	outcomes   map[string]status.Outcome
-	serving    map[string]version // of those objects, by kind and name
-	named      wiring.NamedRoots  // of the set that serves
-	warned     []string           // the warnings that were logged last
+	loading   sync.Mutex                       // held while policies are read: files and objects change beside each other
+	documents atomic.Pointer[wiring.Documents] // of the set that serves
+	loads     uint64                           // how often something else was let serve
+	inFiles   int                              // policies of files among those that serve
+	// regoInFiles are those in Rego.
+	regoInFiles int
+	content     bundle.Content // of the bundles that are read
+	generation  string         // of the set that serves: policies and trust roots
+	revision    uint64         // of the objects of the cluster that were read last
+	outcomes    map[string]status.Outcome
+	serving     map[string]version // of those objects, by kind and name
+	named       wiring.NamedRoots  // of the set that serves
+	warned      []string           // the warnings that were logged last
 
 	mu        sync.Mutex
 	loaded    bool // the objects of the cluster are among what serves
@@ -81,7 +85,7 @@ func (r *reloader) start(ctx context.Context) error {
 	}
 	r.serves(set)
 	r.documents.Store(documents)
-	r.generation, r.inFiles = set.Hash()+documents.Generation(), documents.InFiles()
+	r.generation, r.inFiles, r.regoInFiles = set.Hash()+documents.Generation(), documents.InFiles(), documents.RegoInFiles(set)
 	r.took(documents, nil)
 	r.warn(slices.Concat(documents.Warnings, set.Warnings()))
 	return nil
@@ -236,7 +240,7 @@ func (r *reloader) gated(decide decide) decide {
 // where policies of the cluster are left. What was deleted there, and by whom, the API
 // server says.
 func (r *reloader) emptied(set *rego.Set, documents *wiring.Documents) error {
-	if before := ofFiles(r.engine.Set()); before > 0 && ofFiles(set) == 0 {
+	if before := r.regoInFiles; before > 0 && documents.RegoInFiles(set) == 0 {
 		return fmt.Errorf("got no policies in Rego, and %d serve: what they deny would not be denied any more; start anew to serve none", before)
 	}
 	lost := r.inFiles > 0 && documents.InFiles() == 0
@@ -254,16 +258,6 @@ func (r *reloader) emptied(set *rego.Set, documents *wiring.Documents) error {
 func covering(set *rego.Set) (count int) {
 	for _, policy := range set.Source().Policies {
 		if policy.Namespace == "" {
-			count++
-		}
-	}
-	return count
-}
-
-// ofFiles counts the policies in Rego that files have.
-func ofFiles(set *rego.Set) (count int) {
-	for _, policy := range set.Raw() {
-		if slices.Contains(policy.Objects(), "") {
 			count++
 		}
 	}

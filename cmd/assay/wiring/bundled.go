@@ -27,7 +27,7 @@ type Bundled struct {
 // dropped: it is an error, which names both.
 func (d *Documents) addBundled(b Bundled) error {
 	var errs []error
-	d.bundled, d.v0 = map[string]bool{}, b.V0
+	d.bundled, d.v0, d.fromBundles = map[string]bool{}, b.V0, b.Modules
 	for _, place := range slices.Sorted(maps.Keys(b.Resources)) {
 		before := len(d.Policies)
 		if err := d.addWithoutSecrets(place, b.Resources[place]); err != nil {
@@ -57,6 +57,17 @@ func (d *Documents) addWithoutSecrets(place string, text []byte) error {
 		return fmt.Errorf("want no Secrets in a bundle, got %s: a public key has its place in key.data", parsed.Secrets[0].FullName())
 	}
 	return d.add(place, text)
+}
+
+// RegoInFiles counts the policies in Rego of a set that files have.
+func (d *Documents) RegoInFiles(set *rego.Set) (n int) {
+	for _, policy := range set.Raw() {
+		file, _ := policy.Place()
+		if _, ofBundle := d.fromBundles[file]; !ofBundle && slices.Contains(policy.Objects(), "") {
+			n++
+		}
+	}
+	return n
 }
 
 // Broken says what of the bundles fails whatever it judges: a bundle with such a policy does

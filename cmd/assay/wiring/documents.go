@@ -49,7 +49,9 @@ type Documents struct {
 	// bundled are the policies that bundles brought, by kind and name, and v0 says that Rego
 	// of theirs is v0.
 	bundled map[string]bool
-	v0      bool
+	// fromBundles are their Rego files.
+	fromBundles map[string]string
+	v0          bool
 }
 
 // ReadDocuments reads files, and what directories stand for. All that is wrong is

@@ -36,8 +36,11 @@ const (
 	patchFile      = "patch.json"
 )
 
+// MaxFile bounds one file of a bundle, in bytes.
+const MaxFile = 16 << 20
+
 // maxDocument bounds a file: OPA holds a JSON document in about twenty times its bytes.
-const maxDocument = 16 << 20
+const maxDocument = MaxFile
 
 // ErrTooLarge is wrapped by what refuses a bundle that is past one of its [Limits].
 var ErrTooLarge = errors.New("bundle too large")

@@ -26,20 +26,28 @@ type Floors struct {
 	path string
 
 	mu      sync.Mutex
-	highest map[string]string // revisions with an order, by the name of the bundle
+	highest map[string]floor // by the name of the bundle
+}
+
+// floor is the highest revision of a bundle, and what it held.
+type floor struct {
+	Revision string `json:"revision"`
+	// Content names what the bundle held. Revisions that are equal in order may be written in
+	// many ways, and one is signed perhaps more than once: only this one is as new.
+	Content string `json:"content"`
 }
 
 // file is what is written.
 type file struct {
-	Format string            `json:"format"`
-	Floors map[string]string `json:"floors"`
+	Format string           `json:"format"`
+	Floors map[string]floor `json:"floors"`
 }
 
 // Open reads the file, and none is an empty one: a first start has seen nothing. A file
 // that cannot be read, or that is not what was written, is an error: taken for an empty
 // one it would let every bundle go backwards. With an empty path nothing is kept on disk.
 func Open(path string) (*Floors, error) {
-	floors := &Floors{path: path, highest: map[string]string{}}
+	floors := &Floors{path: path, highest: map[string]floor{}}
 	if path == "" {
 		return floors, nil
 	}
@@ -72,7 +80,7 @@ func read(path string) ([]byte, error) {
 	return content, nil
 }
 
-func decode(content []byte) (map[string]string, error) {
+func decode(content []byte) (map[string]floor, error) {
 	var got file
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	decoder.DisallowUnknownFields()
@@ -88,23 +96,23 @@ func decode(content []byte) (map[string]string, error) {
 	if got.Floors == nil {
 		return nil, errors.New("floors: got none, want an object")
 	}
-	for name, revision := range got.Floors {
-		if _, err := parse(revision); err != nil {
+	for name, of := range got.Floors {
+		if _, err := parse(of.Revision); err != nil {
 			return nil, fmt.Errorf("floors: bundle %q: %w", cut(name), err)
 		}
 	}
 	return got.Floors, nil
 }
 
-// Check refuses a revision of a bundle that has no order, that is lower than the minimum,
+// Check refuses a revision of a bundle with some content, "" where that is not known, that has no order, that is lower than the minimum,
 // where there is one, and that is lower than one which was active here.
-func (f *Floors) Check(name, revision, minimum string) error {
+func (f *Floors) Check(name, revision, minimum, content string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.check(name, revision, minimum)
+	return f.check(name, revision, minimum, content)
 }
 
-func (f *Floors) check(name, revision, minimum string) error {
+func (f *Floors) check(name, revision, minimum, content string) error {
 	if _, err := parse(revision); err != nil {
 		return fmt.Errorf("bundle %q: %w", name, err)
 	}
@@ -117,35 +125,39 @@ func (f *Floors) check(name, revision, minimum string) error {
 			return fmt.Errorf("%w: bundle %q: got revision %q, want at least the minimum %q", ErrBackwards, name, revision, minimum)
 		}
 	}
-	floor, ok := f.highest[name]
+	highest, ok := f.highest[name]
 	if !ok {
 		return nil
 	}
-	order, err := Compare(revision, floor)
+	order, err := Compare(revision, highest.Revision)
 	if err != nil {
 		return fmt.Errorf("bundle %q: %w", name, err)
 	}
 	if order < 0 {
-		return fmt.Errorf("%w: bundle %q: got revision %q, want at least %q, which was active here", ErrBackwards, name, revision, floor)
+		return fmt.Errorf("%w: bundle %q: got revision %q, want at least %q, which was active here", ErrBackwards, name, revision, highest.Revision)
+	}
+	if order == 0 && content != "" && highest.Content != "" && content != highest.Content {
+		return fmt.Errorf("%w: bundle %q: got revision %q with other content than %q had, which was active here, want a higher revision",
+			ErrBackwards, name, revision, highest.Revision)
 	}
 	return nil
 }
 
 // Raise says that a revision of a bundle is active. Lower than one before it is refused.
 // When it returns, the file has it: after a loss of power too.
-func (f *Floors) Raise(name, revision string) error {
+func (f *Floors) Raise(name, revision, content string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.check(name, revision, ""); err != nil {
+	if err := f.check(name, revision, "", content); err != nil {
 		return err
 	}
-	if floor, ok := f.highest[name]; ok {
-		if order, err := Compare(revision, floor); err != nil || order == 0 {
+	if highest, ok := f.highest[name]; ok {
+		if order, err := Compare(revision, highest.Revision); err != nil || order == 0 {
 			return err
 		}
 	}
 	raised := maps.Clone(f.highest)
-	raised[name] = revision
+	raised[name] = floor{revision, content}
 	if f.path != "" {
 		if err := write(f.path, raised); err != nil {
 			return fmt.Errorf("floors of revisions: bundle %q: %w", name, err)
@@ -156,7 +168,7 @@ func (f *Floors) Raise(name, revision string) error {
 }
 
 // write replaces the file by one that is whole on the disk.
-func write(path string, floors map[string]string) error {
+func write(path string, floors map[string]floor) error {
 	content, err := json.MarshalIndent(file{Format: format, Floors: floors}, "", "  ")
 	if err != nil {
 		return err

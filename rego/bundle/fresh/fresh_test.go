@@ -93,7 +93,7 @@ func TestFloorsRefuse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := floors.Raise("prod", "v7.2"); err != nil {
+	if err := floors.Raise("prod", "v7.2", ""); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
@@ -112,7 +112,7 @@ func TestFloorsRefuse(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			err := floors.Check(tt.bundle, tt.revision, tt.minimum)
+			err := floors.Check(tt.bundle, tt.revision, tt.minimum, "")
 			if !errors.Is(err, tt.want) {
 				t.Fatalf("got %v, want %v", err, tt.want)
 			}
@@ -121,7 +121,7 @@ func TestFloorsRefuse(t *testing.T) {
 			}
 		})
 	}
-	if err := floors.Raise("prod", "7"); !errors.Is(err, ErrBackwards) {
+	if err := floors.Raise("prod", "7", ""); !errors.Is(err, ErrBackwards) {
 		t.Errorf("raised to less: got %v, want %v", err, ErrBackwards)
 	}
 }
@@ -134,7 +134,7 @@ func TestFloorsOutliveAProcess(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := floors.Raise("prod", revision); err != nil {
+		if err := floors.Raise("prod", revision, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -142,7 +142,7 @@ func TestFloorsOutliveAProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := floors.Check("prod", "9", ""); !errors.Is(err, ErrBackwards) {
+	if err := floors.Check("prod", "9", "", ""); !errors.Is(err, ErrBackwards) {
 		t.Errorf("got %v, want %v", err, ErrBackwards)
 	}
 	entries, err := os.ReadDir(filepath.Dir(path))
@@ -157,10 +157,10 @@ func TestFloorsThatCannotBeWrittenAreNotRaised(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := floors.Raise("prod", "5"); err == nil {
+	if err := floors.Raise("prod", "5", ""); err == nil {
 		t.Fatal("got no error, want one")
 	}
-	if err := floors.Check("prod", "4", ""); err != nil {
+	if err := floors.Check("prod", "4", "", ""); err != nil {
 		t.Errorf("got %v, want the floor where it was", err)
 	}
 }
@@ -177,7 +177,7 @@ func TestOpenRefusesWhatWasNotWritten(t *testing.T) {
 		"a list":                  `[]`,
 		"an unknown field":        `{"format": "assay.floors/1", "floors": {}, "more": 1}`,
 		"two objects":             `{"format": "assay.floors/1", "floors": {}}{}`,
-		"a floor without order":   `{"format": "assay.floors/1", "floors": {"prod": "latest"}}`,
+		"a floor without order":   `{"format": "assay.floors/1", "floors": {"prod": {"revision": "latest", "content": ""}}}`,
 		"more than can be theirs": `{"format": "assay.floors/1", "floors": {}}` + strings.Repeat(" ", maxFile),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -221,5 +221,35 @@ func TestExpired(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestOneRevisionIsOneContent: whoever has two signed bundles of one revision shows the older.
+func TestOneRevisionIsOneContent(t *testing.T) {
+	t.Parallel()
+	floors, err := Open(filepath.Join(t.TempDir(), "floors.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := floors.Raise("prod", "1.4.0", "new"); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(floors.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, revision := range []string{"1.4.0", "1.4.0-rc1", "v1.4.0+3ae5"} {
+		if err := again.Check("prod", revision, "", "old"); !errors.Is(err, ErrBackwards) {
+			t.Errorf("%s with other content: got %v, want a refusal", revision, err)
+		}
+		if err := again.Check("prod", revision, "", "new"); err != nil {
+			t.Errorf("%s with the same content: got %v, want none", revision, err)
+		}
+		if err := again.Check("prod", revision, "", ""); err != nil {
+			t.Errorf("%s before its content is known: got %v, want none", revision, err)
+		}
+	}
+	if err := again.Check("prod", "1.4.1", "", "other"); err != nil {
+		t.Errorf("a higher one: got %v, want none", err)
 	}
 }

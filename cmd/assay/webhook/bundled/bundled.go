@@ -42,9 +42,11 @@ type Bundles struct {
 
 	started  chan struct{} // closed once what was persisted was looked at
 	complete atomic.Bool   // all bundles of the configuration were active at once
+	served   atomic.Bool   // they were, at some time
 
-	mu     sync.Mutex
-	active []bundle.Bundle
+	mu      sync.Mutex
+	failure error // of the start of OPA's plugins
+	active  []bundle.Bundle
 	// refused counts activations that the gate refused, activated those it let pass.
 	refused, activated uint64
 }
@@ -57,12 +59,24 @@ func (b *Bundles) Admits(next bundle.Content, now time.Time) error {
 		errs = append(errs, dataapi.Check(next.Modules, next.V0, apart.Reaching()))
 	}
 	for _, of := range next.Bundles {
+		if b.serves(of) {
+			continue // it does so already, and may be past its time, which is said elsewhere
+		}
 		errs = append(errs, ended(of, now))
 		if b.ordered(of.Name) {
-			errs = append(errs, b.floors.Check(of.Name, of.Revision, b.flags.Minimum[of.Name]))
+			errs = append(errs, b.floors.Check(of.Name, of.Revision, b.flags.Minimum[of.Name], of.Sum))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// serves says whether a bundle is active as it is.
+func (b *Bundles) serves(of bundle.Bundle) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.active, func(active bundle.Bundle) bool {
+		return active.Name == of.Name && active.Revision == of.Revision && active.Sum == of.Sum && active.About.Expires.Equal(of.About.Expires)
+	})
 }
 
 // Raise keeps which revisions are taken, before they serve: what cannot be kept would let a
@@ -75,7 +89,7 @@ func (b *Bundles) Raise(next bundle.Content) error {
 		if err := os.MkdirAll(b.own, 0o700); err != nil {
 			return err
 		}
-		if err := b.floors.Raise(of.Name, of.Revision); err != nil {
+		if err := b.floors.Raise(of.Name, of.Revision, of.Sum); err != nil {
 			return fmt.Errorf("bundle %s: %w", of.Name, err)
 		}
 	}
@@ -110,21 +124,37 @@ func (b *Bundles) Count(err error) {
 // Publish notes what is active now.
 func (b *Bundles) Publish(content bundle.Content) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.active = content.Bundles
+	b.mu.Unlock()
+	if b.trust == nil {
+		return
+	}
+	digests := map[string]string{}
+	for _, of := range content.Bundles {
+		digests[of.Name] = of.Tag
+	}
+	b.trust.Active(digests)
 }
 
-// Denies says why nothing can be admitted, "" where policies decide: not all bundles have
-// been active yet, or one that is active is past its time.
+// Denies says why nothing can be admitted, "" where policies decide: not all bundles have been
+// active together since one was taken out, or one that is active is past its time. One that
+// discovery adds is not waited for: what served serves on.
 func (b *Bundles) Denies(now time.Time) string {
 	if !b.complete.Load() {
 		if waiting := b.manager.Waiting(); waiting != "" {
 			return waiting + ": try again"
 		}
-		b.complete.Store(true)
+		if b.manager.Active() { // nothing is no set of policies to go on with
+			b.complete.Store(true)
+			b.served.Store(true)
+		}
 	}
 	return b.expired(now)
 }
+
+// Lost says that a bundle was taken out. Another may be to take its place: as long as that
+// one is not active, the policies of neither are in force.
+func (b *Bundles) Lost() { b.complete.Store(false) }
 
 func (b *Bundles) expired(now time.Time) string {
 	b.mu.Lock()
@@ -141,9 +171,14 @@ func (b *Bundles) expired(now time.Time) string {
 func (b *Bundles) Check() server.Check {
 	out := server.Check{Name: "bundles"}
 	var notes []string
+	b.mu.Lock()
+	if b.failure != nil {
+		notes = append(notes, b.failure.Error())
+	}
+	b.mu.Unlock()
 	switch cause := b.Denies(time.Now()); {
 	case cause == "":
-	case b.complete.Load():
+	case b.served.Load():
 		// All replicas say so together: not serving would deny, or under failurePolicy Ignore
 		// admit, everything.
 		notes = append(notes, "everything is denied: "+cause)
@@ -209,6 +244,9 @@ func (b *Bundles) Run(ctx context.Context) {
 	}
 	if err := b.manager.Start(context.WithoutCancel(ctx)); err != nil {
 		b.log.Error("bundles", "error", err)
+		b.mu.Lock()
+		b.failure = err
+		b.mu.Unlock()
 	}
 	close(b.started)
 	if b.trust != nil {

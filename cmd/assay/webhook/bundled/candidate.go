@@ -82,7 +82,6 @@ func (b *Bundles) openCandidate(ctx context.Context, in Installation, config *se
 			return nil, err
 		}
 		out.trust.Own = filepath.Join(b.own, "canary")
-		out.trust.Load = func(ctx context.Context, name string) error { return out.manager.Load(ctx, name) }
 		options.Sources = out.trust.See
 	}
 	if out.manager, err = bundle.Open(options); err != nil {

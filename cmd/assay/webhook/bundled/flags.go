@@ -135,7 +135,6 @@ func (b *Bundles) bootstrap(ctx context.Context, flags wiring.Flags, log *slog.L
 	}
 	return &trusted.Sources{
 		Policy: policy, Floors: b.floors, Minimum: b.flags.Minimum, Own: b.own, Log: log,
-		Load: func(ctx context.Context, name string) error { return b.manager.Load(ctx, name) },
 	}, nil
 }
 

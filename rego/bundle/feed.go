@@ -1,0 +1,108 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/util"
+)
+
+// Feed has the bytes of a bundle that somebody else fetched, and vouches for. OPA gets them
+// from memory, as from a server that it polls: what was verified is what is active.
+type Feed interface {
+	// Next waits until there are others than those of the tag, at most until ctx ends. It
+	// gives those that there are, nil for none, with their tag.
+	Next(ctx context.Context, than string) (body []byte, tag string)
+}
+
+const (
+	// feedService is the service that feeds are of, and feedHost where nobody is.
+	feedService = "assay-feeds"
+	feedHost    = "feeds.assay.invalid"
+	// longPoll is how long OPA waits for other bytes.
+	longPoll = 5 * time.Minute
+	// bundleType is what OPA takes for a server that it may wait for.
+	bundleType = "application/vnd.openpolicyagent.bundles"
+)
+
+// feeding is the configuration of a bundle that comes from a feed. What OPA is to check of it
+// beside stays.
+func feeding(bundle map[string]any, name string) {
+	for _, key := range []string{"trigger", "persist"} {
+		delete(bundle, key)
+	}
+	bundle["service"], bundle["resource"] = feedService, url.PathEscape(name)
+	polling, _ := bundle["polling"].(map[string]any)
+	if polling == nil {
+		polling = map[string]any{}
+	}
+	polling["long_polling_timeout_seconds"] = int(longPoll / time.Second)
+	bundle["polling"] = polling
+}
+
+// withFeeds are services with that of feeds among them. OPA takes them as a list, too.
+func withFeeds(services json.RawMessage) (json.RawMessage, error) {
+	of := map[string]any{"name": feedService, "url": "http://" + feedHost}
+	var list []any
+	if err := util.Unmarshal(services, &list); err == nil && list != nil {
+		return json.Marshal(append(list, of))
+	}
+	byName := map[string]any{}
+	if len(services) > 0 {
+		if err := util.Unmarshal(services, &byName); err != nil {
+			return nil, fmt.Errorf("services: %w", err)
+		}
+	}
+	byName[feedService] = of
+	return json.Marshal(byName)
+}
+
+// feed answers OPA's request for a bundle of a feed.
+func (b *bounds) feed(request *http.Request) (*http.Response, error) {
+	name, err := url.PathUnescape(strings.TrimPrefix(request.URL.EscapedPath(), "/"))
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	feed := b.feeds[name]
+	b.mu.Unlock()
+	out := &http.Response{
+		StatusCode: http.StatusNotFound, Request: request, Body: http.NoBody, Header: http.Header{},
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	if feed == nil {
+		return out, nil
+	}
+	had := strings.Trim(request.Header.Get("If-None-Match"), `"`)
+	ctx, cancel := context.WithTimeout(request.Context(), longPoll)
+	defer cancel()
+	body, tag := feed.Next(ctx, had)
+	if err := request.Context().Err(); err != nil {
+		return nil, context.Cause(request.Context())
+	}
+	out.Header.Set("Content-Type", bundleType)
+	out.Header.Set("ETag", tag)
+	switch {
+	case body == nil:
+		return out, nil
+	case tag == had:
+		out.StatusCode = http.StatusNotModified
+		return out, nil
+	}
+	out.StatusCode, out.ContentLength, out.Body = http.StatusOK, int64(len(body)), io.NopCloser(bytes.NewReader(body))
+	return out, nil
+}
+
+// takes has the feeds be those from now on.
+func (b *bounds) takes(feeds map[string]Feed) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.feeds = feeds
+}
