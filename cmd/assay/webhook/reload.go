@@ -264,10 +264,13 @@ func covering(set *rego.Set) (count int) {
 	return count
 }
 
-// took notes what became of reading the files, and reports whether policies rely on
-// other roots than before.
+// took notes what became of reading the files: nil documents are those that were refused. It
+// reports whether policies rely on other roots than before.
 func (r *reloader) took(documents *wiring.Documents, failure error) (others bool) {
 	r.metrics.PolicyReloaded(failure)
+	if documents != nil {
+		r.wiring.Took(documents)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failure = failure

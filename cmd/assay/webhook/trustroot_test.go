@@ -1,6 +1,8 @@
 package webhook
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/assay-dev/assay/cmd/assay/reviews"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
+	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/world"
 	"github.com/assay-dev/assay/world/tuf"
@@ -148,6 +151,45 @@ func TestRemoteTrustRootWhileServing(t *testing.T) {
 	case <-r.wake:
 	default:
 		t.Error("got nobody told that another root is wanted")
+	}
+}
+
+// TestARefusedChangeForgetsNoTrustRoot: the source that decisions ask is the one that is
+// refreshed, whatever was read and refused meanwhile.
+func TestARefusedChangeForgetsNoTrustRoot(t *testing.T) {
+	t.Parallel()
+	w := signedWorld(t)
+	m := mirror(t, w)
+	dir := t.TempDir()
+	files := map[string]string{"root.yaml": remote(t, m), "policy.yaml": rooted(w, "p")}
+	writeFiles(t, dir, files)
+	wired, err := wiring.New(flagsFor(t, dir), "deny", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newReloader(wired, server.NewMetrics("test"), slog.New(slog.DiscardHandler))
+	if err := r.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	review, err := reviews.Pod([]string{w.Expand("${app@}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	compile := r.compile
+	r.compile = func(context.Context, *wiring.Documents, *rego.Set) (*rego.Set, error) { return nil, errors.New("refused") }
+	writeFiles(t, dir, map[string]string{"root.yaml": rooted(w, "q")})
+	if r.reload(t.Context()); r.failure == nil {
+		t.Fatal("got no refusal")
+	}
+	r.compile = compile
+	writeFiles(t, dir, files)
+	if r.reload(t.Context()); r.failure != nil {
+		t.Fatal(r.failure)
+	}
+	r.refreshDue(t.Context(), map[wiring.RootSource]time.Time{})
+	decision, err := r.engine.Decide(t.Context(), review)
+	if err != nil || !decision.Allowed {
+		t.Errorf("got %+v, %v, want the root that was refreshed to serve", decision, err)
 	}
 }
 

@@ -44,9 +44,13 @@ type noRoot struct{ cause string }
 func (r noRoot) Serving() (*trust.Root, string) { return nil, r.cause }
 func (r noRoot) Refresh(context.Context) error  { return nil }
 
-// rootsOf makes the sources of TrustRoots. One that says what it said before is the
-// one of before, with all that it has fetched; one that could not be made is tried
-// again, for the clock may have been wrong.
+// Took notes that documents serve: a TrustRoot that says the same when it is read again is
+// theirs. What was read and does not serve, for it was refused or is a candidate, is forgotten.
+func (w *Wiring) Took(serving *Documents) { w.named = serving.Named }
+
+// rootsOf makes the sources of TrustRoots. One that says what one of those that serve says is
+// that one, with all that it has fetched; one that could not be made is tried again, for the
+// clock may have been wrong.
 func (w *Wiring) rootsOf(resources []cip.TrustRoot) NamedRoots {
 	out := NamedRoots{}
 	for _, resource := range resources {
@@ -63,7 +67,6 @@ func (w *Wiring) rootsOf(resources []cip.TrustRoot) NamedRoots {
 		}
 		out[resource.Name] = KeptRoot{source, made}
 	}
-	w.named = out
 	return out
 }
 

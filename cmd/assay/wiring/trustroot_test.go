@@ -154,3 +154,26 @@ func TestOutcomesOfRoots(t *testing.T) {
 	}
 	said("and after that", status.Outcome{})
 }
+
+// TestRootsThatWereReadInVain: a candidate, or a set that is refused, takes nothing from the
+// sources of what serves. Another source would be refreshed in their place, and they grow stale.
+func TestRootsThatWereReadInVain(t *testing.T) {
+	t.Parallel()
+	remote := func(mirror string) []cip.TrustRoot {
+		return []cip.TrustRoot{{Name: "x", Spec: cip.TrustRootSpec{Remote: &cip.Remote{Mirror: cip.URL(mirror)}}}}
+	}
+	for name, read := range map[string][]cip.TrustRoot{
+		"none": nil, "another one of that name": remote("https://other.invalid"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &Wiring{}
+			serving := &Documents{Named: w.rootsOf(remote("https://mirror.invalid"))}
+			w.Took(serving)
+			w.rootsOf(read)
+			if got, want := w.rootsOf(remote("https://mirror.invalid"))["x"].RootSource, serving.Named["x"].RootSource; got != want {
+				t.Errorf("got another source, which has fetched nothing, want that which serves")
+			}
+		})
+	}
+}

@@ -164,7 +164,7 @@ type Wiring struct {
 	registry *oci.Client
 	clouds   oci.Credentials
 	outgoing func(*http.Transport) http.RoundTripper // of http.send, where that is on
-	named    NamedRoots                              // those that were wired last
+	named    NamedRoots                              // those that serve, see Took
 }
 
 // New makes the parts that do not depend on policies. tags is what becomes of
