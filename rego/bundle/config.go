@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -86,13 +87,18 @@ func Candidate(text []byte, name, resource string) ([]byte, error) {
 	return json.Marshal(tree)
 }
 
-// PersistenceDirectory is where a configuration has what outlives the process.
+// PersistenceDirectory is where a configuration has what outlives the process. It is absolute:
+// the URL of a file has no place for another.
 func PersistenceDirectory(text []byte) (string, error) {
 	parsed, err := config.ParseConfig(text, "")
 	if err != nil {
 		return "", err
 	}
-	return parsed.GetPersistenceDirectory()
+	directory, err := parsed.GetPersistenceDirectory()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(directory)
 }
 
 // Source is where the configuration has a bundle from.
