@@ -31,7 +31,12 @@ type Registry struct {
 	Roots string
 	// Transport knows them.
 	Transport http.RoundTripper
+
+	process *process.Process
 }
+
+// Down ends it, and the connections that it has.
+func (r *Registry) Down() { r.process.Kill() }
 
 // User may pull and push, and nobody else may, where there is one.
 type User struct{ Name, Password string }
@@ -65,6 +70,7 @@ func Start(t testing.TB, user *User) *Registry {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.process = p
 	t.Cleanup(func() { p.Stop(t) })
 	if err := p.Await(t.Context(), r.ask); err != nil {
 		t.Fatal(err)
