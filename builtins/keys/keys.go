@@ -133,6 +133,14 @@ func (r *Resolver) WaitNoLonger(than time.Duration, ready func()) {
 	r.patience, r.ready = than, ready
 }
 
+// Beside is a Resolver for policies that do not serve: it knows what this one knows now. What it
+// waits for holds up nobody, so that it waits for everything, and it forgets nothing of this one's.
+func (r *Resolver) Beside() *Resolver {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return &Resolver{transport: r.transport, kms: r.kms, timeout: r.timeout, now: r.now, known: maps.Clone(r.known), slots: make(chan struct{}, parallel)}
+}
+
 // Resolve returns the policies with everything they refer to in place. None has a
 // secretRef, kms, configMapRef or remote left; [cip.Policy.Gaps] says what could
 // not be read. Warnings name what serves although it could not be refreshed. The

@@ -206,3 +206,22 @@ func TestASlowHostHoldsUpNobody(t *testing.T) {
 		}
 	})
 }
+
+// TestBesideForgetsNothing: policies that are only tried take no key from those that serve.
+func TestBesideForgetsNothing(t *testing.T) {
+	t.Parallel()
+	key, asked := newKey(t), map[string]int{}
+	r := keys.New(keys.Options{KMS: func(_ context.Context, reference string) (crypto.PublicKey, error) {
+		asked[reference]++
+		return key.Public(), nil
+	}})
+	serving := []cip.Policy{policy(cip.KeyRef{KMS: "awskms:///serving"})}
+	tried := []cip.Policy{policy(cip.KeyRef{KMS: "awskms:///tried"})}
+	r.Resolve(t.Context(), serving, keys.Sources{})
+	r.Beside().Resolve(t.Context(), append(tried, serving...), keys.Sources{})
+	r.Beside().Resolve(t.Context(), tried, keys.Sources{})
+	r.Resolve(t.Context(), serving, keys.Sources{})
+	if diff := cmp.Diff(map[string]int{"awskms:///serving": 1, "awskms:///tried": 2}, asked); diff != "" {
+		t.Errorf("how often the KMS was asked (-want +got):\n%s", diff)
+	}
+}

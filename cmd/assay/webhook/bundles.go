@@ -24,17 +24,21 @@ func (r *reloader) installation(version string) bundled.Installation {
 // prepare is the gate of bundles: their policies and all others are compiled together, and
 // what is wrong with one of theirs refuses them. What serves until then serves on.
 func (r *reloader) prepare(ctx context.Context, next bundle.Content) (publish func(), err error) {
-	r.loading.Lock()
-	defer r.loading.Unlock()
 	defer func() { r.bundles.Count(err) }()
 	if err := r.bundles.Admits(next, time.Now()); err != nil {
 		return nil, err
 	}
+	// They may take minutes, and other policies come into force meanwhile.
+	if err := r.bundles.Tests(ctx, next); err != nil {
+		return nil, err
+	}
+	r.loading.Lock()
+	defer r.loading.Unlock()
 	with := bundledOf(next)
-	read, objects := r.reading()
-	var documents *wiring.Documents
-	var set *rego.Set
-	r.beside(with, func() { documents, set, err = r.compiled(ctx, read) })
+	beside := r.wiring.Beside(with)
+	beside.Patience = once.Patience{} // what is in force is no worse meanwhile
+	read, objects := r.reading(beside)
+	documents, set, err := r.compiled(ctx, read)
 	if err != nil {
 		return nil, err
 	}
@@ -42,9 +46,6 @@ func (r *reloader) prepare(ctx context.Context, next bundle.Content) (publish fu
 		return nil, err
 	}
 	if err := r.emptied(set, documents); err != nil { // files are read here, too
-		return nil, err
-	}
-	if err := r.bundles.Tests(ctx, next); err != nil {
 		return nil, err
 	}
 	if err := warm(ctx, set); err != nil {
@@ -68,15 +69,6 @@ func (r *reloader) prepare(ctx context.Context, next bundle.Content) (publish fu
 			r.tell(*objects)
 		}
 	}, nil
-}
-
-// beside reads and compiles with other bundles than those that serve, and waits for what
-// takes long: what is in force is no worse meanwhile.
-func (r *reloader) beside(with *wiring.Bundled, compile func()) {
-	before, patience := r.wiring.Bundled, r.wiring.Patience
-	defer func() { r.wiring.Bundled, r.wiring.Patience = before, patience }()
-	r.wiring.Bundled, r.wiring.Patience = with, once.Patience{}
-	compile()
 }
 
 // removed takes what is left when a configuration has fewer bundles.
@@ -107,16 +99,16 @@ func bundledOf(c bundle.Content) *wiring.Bundled {
 	return out
 }
 
-// tried are the policies that would serve with other bundles.
+// tried are the policies that would serve with other bundles. They are read beside the loads of
+// those that serve, which wait for nothing of it.
 func (r *reloader) tried(ctx context.Context, next bundle.Content) (recording.Policies, error) {
 	r.loading.Lock()
-	defer r.loading.Unlock()
-	read, _ := r.reading()
-	var documents *wiring.Documents
-	var err error
-	r.beside(bundledOf(next), func() { documents, err = read(ctx) })
+	beside := r.wiring.Trial(bundledOf(next))
+	read, _ := r.reading(beside)
+	r.loading.Unlock()
+	documents, err := read(ctx)
 	if err != nil {
 		return recording.Policies{}, err
 	}
-	return recording.Policies{Source: r.wiring.Source(documents), Roots: documents.Named.Roots()}, nil
+	return recording.Policies{Source: beside.Source(documents), Roots: documents.Named.Roots()}, nil
 }

@@ -113,7 +113,7 @@ func (r *reloader) reload(ctx context.Context) {
 }
 
 func (r *reloader) reloadLocked(ctx context.Context) {
-	read, objects := r.reading()
+	read, objects := r.reading(r.wiring)
 	if r.cluster != nil && objects == nil {
 		return // nothing to judge by yet: reviews are denied
 	}
@@ -127,14 +127,14 @@ func (r *reloader) reloadLocked(ctx context.Context) {
 	r.tell(*objects)
 }
 
-// reading is how policies are read now, and the objects of the cluster among them, nil where
+// reading is how policies are read with a wiring now, and the objects of the cluster among them, nil where
 // there are none or they are not known yet.
-func (r *reloader) reading() (read func(context.Context) (*wiring.Documents, error), objects *watch.Objects) {
+func (r *reloader) reading(with *wiring.Wiring) (read func(context.Context) (*wiring.Documents, error), objects *watch.Objects) {
 	if r.cluster == nil || !r.cluster.watcher.Synced() {
-		return r.wiring.Read, nil
+		return with.Read, nil
 	}
 	seen := r.cluster.watcher.Objects()
-	return func(ctx context.Context) (*wiring.Documents, error) { return r.wiring.ReadCluster(ctx, seen) }, &seen
+	return func(ctx context.Context) (*wiring.Documents, error) { return with.ReadCluster(ctx, seen) }, &seen
 }
 
 // tookObjects notes that objects of the cluster are among what serves.

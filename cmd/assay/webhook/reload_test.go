@@ -25,6 +25,7 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "test" { // a bundle has its tests run by the program
 		builtins.Register()
+		askFirst()
 		tests := suite.Command()
 		tests.SetArgs(os.Args[2:])
 		if err := tests.Execute(); err != nil {

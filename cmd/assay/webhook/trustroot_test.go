@@ -176,7 +176,9 @@ func TestARefusedChangeForgetsNoTrustRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	compile := r.compile
-	r.compile = func(context.Context, *wiring.Documents, *rego.Set) (*rego.Set, error) { return nil, errors.New("refused") }
+	r.compile = func(context.Context, *wiring.Documents, *rego.Set) (*rego.Set, error) {
+		return nil, errors.New("refused")
+	}
 	writeFiles(t, dir, map[string]string{"root.yaml": rooted(w, "q")})
 	if r.reload(t.Context()); r.failure == nil {
 		t.Fatal("got no refusal")

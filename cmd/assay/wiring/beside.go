@@ -16,3 +16,18 @@ func (w *Wiring) Fetch(serving func() *Documents) *recording.Fetch {
 		Credentials: w.Credentials, Timeout: w.timeout,
 	}
 }
+
+// Beside reads policies with other bundles than those that serve, of what is there now: it
+// needs no lock of whoever loads policies.
+func (w *Wiring) Beside(with *Bundled) *Wiring {
+	out := *w
+	out.Bundled = with
+	return &out
+}
+
+// Trial is [Wiring.Beside] for what will not serve: what it refers to holds up nobody.
+func (w *Wiring) Trial(with *Bundled) *Wiring {
+	out := w.Beside(with)
+	out.Resolver = w.Resolver.Beside()
+	return out
+}
