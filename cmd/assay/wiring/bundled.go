@@ -10,6 +10,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/resource"
 )
 
 // Bundled is what active bundles bring.
@@ -29,12 +30,13 @@ func (d *Documents) addBundled(b Bundled) error {
 	var errs []error
 	d.bundled, d.v0, d.fromBundles = map[string]bool{}, b.V0, b.Modules
 	for _, place := range slices.Sorted(maps.Keys(b.Resources)) {
-		before := len(d.Policies)
 		if err := d.addWithoutSecrets(place, b.Resources[place]); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", place, err))
 		}
-		for _, policy := range d.Policies[before:] {
-			d.bundled[policy.String()] = true
+	}
+	for id, place := range d.names {
+		if _, of := b.Resources[place]; of {
+			d.bundled[id] = true
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(b.Modules)) {
@@ -70,8 +72,41 @@ func (d *Documents) RegoInFiles(set *rego.Set) (n int) {
 	return n
 }
 
-// Broken says what of the bundles fails whatever it judges: a bundle with such a policy does
-// not take the place of one without.
+// outrank puts an object of the cluster among those that files and bundles have. Of one name,
+// that of a file serves, which is what whoever runs the program gave it, and that of a bundle
+// does not: whoever writes bundles would choose what policies of the cluster rely on.
+func outrank[T any](d *Documents, all []T, object T, id string, same func(T) bool) ([]T, bool) {
+	i := slices.IndexFunc(all, same)
+	switch {
+	case i < 0:
+		return append(all, object), true
+	case !d.bundled[id]:
+		return all, false
+	}
+	d.clash(id)
+	all[i] = object
+	return all, true
+}
+
+// clash notes that an object of the cluster is used in the place of what a bundle brought.
+func (d *Documents) clash(id string) {
+	clash := fmt.Sprintf("%s: %s is an object of the cluster too", d.names[id], id)
+	d.clashes = append(d.clashes, clash)
+	d.Warnings = append(d.Warnings, clash+", which is used in its place")
+}
+
+// outrankWorkloads takes out what bundles have of those names.
+func (d *Documents) outrankWorkloads(objects []resource.WorkloadPaths) {
+	for _, object := range objects {
+		if id := object.String(); d.bundled[id] {
+			d.clash(id)
+			d.workloads = slices.DeleteFunc(d.workloads, func(of resource.WorkloadPaths) bool { return of.Name == object.Name })
+		}
+	}
+}
+
+// Broken says what of the bundles fails whatever it judges, or may not be used beside what the
+// cluster has: a bundle with any of that does not take the place of one without.
 func (d *Documents) Broken(set *rego.Set, modules map[string]string) error {
 	var errs []error
 	for name, causes := range set.Uncompiled() {
@@ -85,6 +120,17 @@ func (d *Documents) Broken(set *rego.Set, modules map[string]string) error {
 		_, ofBundle := modules[file]
 		if failure := policy.Failure(); failure != nil && ofBundle && slices.Contains(policy.Objects(), "") {
 			errs = append(errs, fmt.Errorf("policy %s: %s", policy.Name, failure.Message))
+		}
+	}
+	for _, clash := range d.clashes {
+		errs = append(errs, errors.New(clash))
+	}
+	for _, paths := range d.workloads[:d.ofFiles] {
+		if !d.bundled[paths.String()] {
+			continue
+		}
+		for _, problem := range meeting(paths, d.workloads[d.ofFiles:]) {
+			errs = append(errs, fmt.Errorf("%s: %s", d.names[paths.String()], problem))
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })

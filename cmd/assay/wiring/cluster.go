@@ -28,7 +28,8 @@ func (w *Wiring) ReadCluster(ctx context.Context, objects watch.Objects) (*Docum
 
 // join adds the objects of a cluster to those of files. Of a name that both have, no
 // policy may be dropped: what either of them matches is denied. A TrustRoot of the files,
-// and what their policies refer to, is what whoever runs the program gave it, and serves.
+// and what their policies refer to, is what whoever runs the program gave it, and serves; one
+// of a bundle is not, and gives way.
 func (d *Documents) join(objects watch.Objects) {
 	d.cluster = true
 	for _, policy := range objects.Policies {
@@ -40,15 +41,16 @@ func (d *Documents) join(objects watch.Objects) {
 		d.Policies[i] = contested(d.Policies[i], policy)
 	}
 	for _, root := range objects.TrustRoots {
-		if slices.ContainsFunc(d.roots, func(of cip.TrustRoot) bool { return of.Name == root.Name }) {
+		var used bool
+		d.roots, used = outrank(d, d.roots, root, "TrustRoot "+root.Name, func(of cip.TrustRoot) bool { return of.Name == root.Name })
+		if !used {
 			d.unused("TrustRoot", root.Name)
-			continue
 		}
-		d.roots = append(d.roots, root)
 	}
 	for _, policy := range objects.RegoPolicies {
 		d.objects = append(d.objects, regoObject(policy))
 	}
+	d.outrankWorkloads(objects.WorkloadPaths)
 	d.ofFiles = len(d.workloads)
 	d.workloads = append(d.workloads, objects.WorkloadPaths...)
 	for _, secret := range objects.Secrets {
@@ -67,11 +69,12 @@ func (d *Documents) join(objects watch.Objects) {
 			d.sources.Owned.ConfigMaps = append(d.sources.Owned.ConfigMaps, text)
 			continue
 		}
-		if slices.ContainsFunc(d.sources.ConfigMaps, func(of cip.ConfigMap) bool { return of.System() && of.Name == text.Name }) {
+		var used bool
+		d.sources.ConfigMaps, used = outrank(d, d.sources.ConfigMaps, text, "ConfigMap "+text.FullName(),
+			func(of cip.ConfigMap) bool { return of.System() && of.Name == text.Name })
+		if !used {
 			d.unused("ConfigMap", text.Name)
-			continue
 		}
-		d.sources.ConfigMaps = append(d.sources.ConfigMaps, text)
 	}
 	d.sources.Place = "the system namespace of the cluster"
 	d.noMatch = objects.Settings.NoMatch

@@ -40,18 +40,19 @@ type Documents struct {
 	// settings say.
 	cluster bool
 	noMatch string
-	// ofFiles are those of workloads that files have.
+	// ofFiles are those of workloads that files and bundles have, beside a cluster.
 	ofFiles int
 	// load is the reading of policies that this is, nil where nothing is kept of it.
 	load *once.Load
 	// unread says which CUE of a policy cannot be read, and why, by its name and path.
 	unread map[string]map[string]string
-	// bundled are the policies that bundles brought, by kind and name, and v0 says that Rego
-	// of theirs is v0.
+	// bundled are the resources that bundles brought, by kind and name, and v0 says that Rego
+	// of theirs is v0. clashes says which of them are objects of the cluster too.
 	bundled map[string]bool
 	// fromBundles are their Rego files.
 	fromBundles map[string]string
 	v0          bool
+	clashes     []string
 }
 
 // ReadDocuments reads files, and what directories stand for. All that is wrong is
