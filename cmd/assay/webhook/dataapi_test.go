@@ -61,6 +61,15 @@ func TestDataAPI(t *testing.T) {
 		"queries of its own":          {"POST", "/v1/query", "secret", `{"query": "true"}`, "404 "},
 		"partial evaluation":          {"POST", "/v1/compile", "secret", `{}`, "404 "},
 		"the configuration":           {"GET", "/v1/config", "secret", "", "404 "},
+		"OPA's own documents":         {"POST", "/v1/data/system", "secret", `{}`, "404 "},
+		"a part of them":              {"POST", "/v1/data/system/bundles/main", "secret", `{}`, "404 "},
+		"them in version 0":           {"POST", "/v0/data/system/bundles", "secret", `{}`, "404 "},
+		"them in percent-encoding":    {"POST", "/v1/data/%73ystem", "secret", `{}`, "404 "},
+		"them encoded twice":          {"POST", "/v1/data/%2573ystem", "secret", `{}`, "404 "},
+		"them behind a slash":         {"POST", "/v1/data/%2fsystem", "secret", `{}`, "404 "},
+		"them with one encoded":       {"POST", "/v1/data/system%2fbundles", "secret", `{}`, "404 "},
+		"what is called nearly so":    {"POST", "/v1/data/systems", "secret", `{}`, "200 {"},
+		"a system of another package": {"POST", "/v1/data/names/system", "secret", `{}`, "200 {"},
 		"a path that is none":         {"POST", "/v1/data/../policies", "secret", `{}`, "404 "},
 		"a method in place of POST":   {"DELETE", "/v1/data/names", "secret", "", "405 "},
 		"more than a question may be": {"POST", "/v1/data/policies/x/deny", "secret", `{"input": "` + strings.Repeat("x", 5<<20) + `"}`, "4"},
@@ -71,10 +80,19 @@ func TestDataAPI(t *testing.T) {
 			}
 		})
 	}
-	files.put("main", bundleOf(t, `{"revision": "2", "roots": ["policies/x"]}`, map[string]string{
-		"policies/x.rego": "package policies.x\n\nenv := opa.runtime().env\n",
-	}))
-	if err := f.trigger(); err == nil || !strings.Contains(err.Error(), "opa.runtime") {
-		t.Errorf("got %v, want a refusal of opa.runtime", err)
+	if got := ask("POST", "/v1/data", "secret", `{}`); !strings.Contains(got, `"names"`) || strings.Contains(got, `"system"`) {
+		t.Errorf("all data: got %.300s, want it without OPA's own documents", got)
+	}
+	for name, call := range map[string]string{
+		"opa.runtime":           "opa.runtime().env",
+		"graphql.is_valid":      `graphql.is_valid(input.q, "type Query { a: String }")`, // its parser ends the process
+		"graph.reachable_paths": "graph.reachable_paths(input.g, input.from)",
+	} {
+		files.put("main", bundleOf(t, `{"revision": "2", "roots": ["lib/x"]}`, map[string]string{
+			"lib/x.rego": "package lib.x\n\nx := " + call + "\n",
+		}))
+		if err := f.trigger(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("got %v, want a refusal of %s", err, name)
+		}
 	}
 }

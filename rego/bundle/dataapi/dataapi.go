@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -58,16 +59,39 @@ func allowed(method, path string) bool {
 	}
 	return slices.ContainsFunc(Paths(), func(route string) bool {
 		below, ok := strings.CutSuffix(route, "*")
-		return path == route || ok && strings.HasPrefix(path, below)
+		if !ok {
+			return path == route
+		}
+		document, ok := strings.CutPrefix(path, below)
+		return ok && !system(document)
 	})
 }
 
-// Check refuses modules that reach the network, the process or the disk through a builtin: for
-// the engine an installation may turn some of them on, within its bounds, which nobody keeps
-// here.
-func Check(modules map[string]string, v0 bool, reaching []string) error {
+// system says whether a path leads to OPA's own documents, as OPA reads it: its router decodes
+// the path, and it decodes each part of that once more.
+func system(path string) bool {
+	decoded, err := url.PathUnescape(path)
+	if err != nil {
+		return true // it leads nowhere
+	}
+	for part := range strings.SplitSeq(decoded, "/") {
+		if part == "" {
+			continue
+		}
+		if twice, err := url.PathUnescape(part); err == nil {
+			part = twice
+		}
+		return ast.SystemDocumentKey.Equal(ast.String(part))
+	}
+	return false
+}
+
+// Check refuses modules that call a builtin that is off: one that reaches the network, the
+// process or the disk, or that a few bytes keep busy or end the process with. For the engine an
+// installation may turn some of them on, within its bounds, which nobody keeps here.
+func Check(modules map[string]string, v0 bool, off []string) error {
 	capabilities := ast.CapabilitiesForThisVersion()
-	capabilities.Builtins = slices.DeleteFunc(capabilities.Builtins, func(b *ast.Builtin) bool { return slices.Contains(reaching, b.Name) })
+	capabilities.Builtins = slices.DeleteFunc(capabilities.Builtins, func(b *ast.Builtin) bool { return slices.Contains(off, b.Name) })
 	parsed := map[string]*ast.Module{}
 	for _, path := range slices.Sorted(maps.Keys(modules)) {
 		module, err := ast.ParseModuleWithOpts(path, modules[path], ast.ParserOptions{RegoVersion: ast.RegoV1})

@@ -18,11 +18,11 @@ import (
 
 	"github.com/assay-dev/assay/cmd/assay/trusted"
 	"github.com/assay-dev/assay/rego"
-	"github.com/assay-dev/assay/rego/apart"
 	"github.com/assay-dev/assay/rego/bundle"
 	"github.com/assay-dev/assay/rego/bundle/dataapi"
 	"github.com/assay-dev/assay/rego/bundle/decisions"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
+	"github.com/assay-dev/assay/rego/raw"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/telemetry"
 )
@@ -56,7 +56,7 @@ type Bundles struct {
 func (b *Bundles) Admits(next bundle.Content, now time.Time) error {
 	var errs []error
 	if b.flags.DataAPI {
-		errs = append(errs, dataapi.Check(next.Modules, next.V0, apart.Reaching()))
+		errs = append(errs, dataapi.Check(next.Modules, next.V0, raw.Off()))
 	}
 	for _, of := range next.Bundles {
 		if b.serves(of) {
