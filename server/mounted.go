@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -34,15 +35,27 @@ func (c Config) checkMounted() error {
 	return nil
 }
 
-// mount serves what is mounted, within the bounds that reviews have: they share no slots, so
-// that neither keeps the other waiting.
+// mostMounted bounds how many requests handlers that are mounted have at once: nobody bounds the
+// memory that each takes, and reviews need theirs.
+const mostMounted = 16
+
+// mount serves what is mounted. Reviews have slots of their own, and so has what is open to
+// everybody, so that none keeps another waiting.
 func (s *Server) mount(e *echo.Echo) {
-	slots := make(chan struct{}, s.config.MaxInFlight)
+	most := min(mostMounted, 4*runtime.GOMAXPROCS(0), s.config.MaxInFlight)
+	open, closed := make(chan struct{}, most), make(chan struct{}, most)
 	for _, m := range s.config.Mounted {
+		slots := closed
+		if m.Open {
+			slots = open
+		}
 		e.Add(m.Method, m.Path, func(c echo.Context) error {
 			request := c.Request()
 			if err := s.admits(m, request); err != nil {
 				return err
+			}
+			if len(request.Header.Values(echo.HeaderContentEncoding)) > 0 { // a handler would unpack more than is counted
+				return refuse(http.StatusUnsupportedMediaType, "Content-Encoding: got %q, want none", request.Header.Get(echo.HeaderContentEncoding))
 			}
 			select {
 			case slots <- struct{}{}:

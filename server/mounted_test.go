@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -103,6 +105,76 @@ func TestMountedForNobodyInParticular(t *testing.T) {
 	if _, err := New(config); err == nil || !strings.Contains(err.Error(), "want a token, or a client CA") {
 		t.Errorf("got %v, want a refusal", err)
 	}
+}
+
+// TestMountedReadsNothingThatIsPacked: handlers unpack hundreds of MiB of what is small when
+// it is counted.
+func TestMountedReadsNothingThatIsPacked(t *testing.T) {
+	t.Parallel()
+	config := plainConfig()
+	config.Mounted = []Mounted{{Method: http.MethodPost, Path: "/x", Handler: echoing(), Open: true}}
+	s := start(t, config)
+	for _, encodings := range [][]string{{"gzip"}, {"x-gzip"}, {"identity"}, {"", "gzip"}} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/x", strings.NewReader("b"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header["Content-Encoding"] = encodings
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode != http.StatusUnsupportedMediaType {
+			t.Errorf("%q: got %d, want 415", encodings, answer.StatusCode)
+		}
+	}
+}
+
+// TestMountedHasFewSlots of its own, and what is open others than what is not.
+func TestMountedHasFewSlots(t *testing.T) {
+	t.Parallel()
+	config := plainConfig()
+	config.Token = func() (string, error) { return "secret", nil }
+	entered, leave := make(chan struct{}), make(chan struct{})
+	config.Mounted = []Mounted{
+		{Method: http.MethodPost, Path: "/closed", Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			entered <- struct{}{}
+			<-leave
+		})},
+		{Method: http.MethodGet, Path: "/open", Handler: echoing(), Open: true},
+	}
+	s := start(t, config)
+	most := min(16, 4*runtime.GOMAXPROCS(0))
+	var asking sync.WaitGroup
+	for range most {
+		asking.Go(func() {
+			request, _ := http.NewRequest(http.MethodPost, s.url+"/closed", nil)
+			request.Header.Set("Authorization", "Bearer secret")
+			if answer, err := http.DefaultClient.Do(request); err == nil {
+				_ = answer.Body.Close()
+			}
+		})
+		<-entered
+	}
+	if got, _ := ask(t, http.DefaultClient, "GET", s.url+"/open", "", ""); got != 200 {
+		t.Errorf("what is open: got %d, want 200", got)
+	}
+	more := make(chan int, 1)
+	go func() {
+		got, _ := ask(t, http.DefaultClient, "POST", s.url+"/closed", "Bearer secret", "")
+		more <- got
+	}()
+	select {
+	case got := <-more:
+		if got != 503 {
+			t.Errorf("one more: got %d, want 503", got)
+		}
+	case <-entered:
+		t.Error("one more than there are slots is let in")
+	}
+	close(leave)
+	asking.Wait()
 }
 
 func TestMountedThatIsOverloadedOrSlow(t *testing.T) {
