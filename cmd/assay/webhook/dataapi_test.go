@@ -43,6 +43,19 @@ func TestDataAPI(t *testing.T) {
 		}
 		return fmt.Sprintf("%d %s", answer.StatusCode, strings.TrimSpace(string(text)))
 	}
+	yaml, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.url+"/v1/data/policies/x/deny", strings.NewReader("input: {name: a}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	yaml.Header.Set("Content-Type", "application/x-YAML")
+	yaml.Header.Set("Authorization", "Bearer secret")
+	answer, err := http.DefaultClient.Do(yaml)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _ = answer.Body.Close(); answer.StatusCode != http.StatusUnsupportedMediaType {
+		t.Errorf("YAML: got %d, want 415", answer.StatusCode)
+	}
 	if got := ask("GET", "/health?bundles", "", ""); !strings.HasPrefix(got, "500 ") {
 		t.Errorf("health before: got %s, want 500", got)
 	}

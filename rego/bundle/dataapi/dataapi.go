@@ -50,6 +50,11 @@ func (o only) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not found", http.StatusNotFound)
 		return
 	}
+	// OPA reads YAML, too, whose aliases make gigabytes of a megabyte.
+	if strings.Contains(strings.ToLower(r.Header.Get("Content-Type")), "yaml") {
+		http.Error(w, "want JSON", http.StatusUnsupportedMediaType)
+		return
+	}
 	o.server.Handler.ServeHTTP(w, r)
 }
 

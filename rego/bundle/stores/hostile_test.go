@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -31,7 +32,9 @@ func answering(t *testing.T, answer http.HandlerFunc) (s stores.Store, asked *at
 		answer(w, r)
 	}))
 	t.Cleanup(server.Close)
-	return open(t, "s3://fleet?endpoint="+server.URL, trusting(server)), asked
+	options := trusting(server)
+	options.Timeout = 5 * time.Minute // on a slow machine megabytes of an answer take more than the default
+	return open(t, "s3://fleet?endpoint="+server.URL, options), asked
 }
 
 func TestAStoreThatIsWrong(t *testing.T) {
