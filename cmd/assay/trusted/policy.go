@@ -159,6 +159,9 @@ func weakness(p cip.Policy, refuse func(about, field, got, want string)) {
 		if s := authority.Static; s != nil && s.Action == "pass" {
 			refuse(p.String(), fmt.Sprintf("spec.authorities[%d].static.action", i), "pass, which admits without a signature", "a key or an identity")
 		}
+		if authority.Keyless != nil {
+			anybody(fmt.Sprintf("spec.authorities[%d].keyless", i), *authority.Keyless, func(field, got, want string) { refuse(p.String(), field, got, want) })
+		}
 	}
 	// What a configuration said is no longer proven by its digest once it is evidence.
 	if inside := p.Spec.Policy; inside != nil && inside.FetchConfigFile != nil && *inside.FetchConfigFile {

@@ -33,6 +33,43 @@ func TestNewPolicyRefusesWhatIsWeaker(t *testing.T) {
 	refuses(t, err, "nowhere.yaml")
 }
 
+// TestNewPolicyRefusesStrangers: an expression says an owner, however it is written.
+func TestNewPolicyRefusesStrangers(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	for _, tt := range []struct{ name, identity, says string }{
+		{"whoever has a URL", `{issuer: https://a.example, subjectRegExp: "https://.*"}`, `spec.authorities[0].keyless.identities[0].subjectRegExp: got "https://.*", which matches https://stranger.example/stranger, want an owner`},
+		{"whoever has a repository", `{issuer: https://a.example, subjectRegExp: '^https://github\.com/.*$'}`, "subjectRegExp: got"},
+		{"whoever calls one policies", `{issuer: https://a.example, subjectRegExp: 'https://github\.com/[^/]+/policies/\.github/workflows/publish\.yml@refs/heads/main'}`, "subjectRegExp: got"},
+		{"whoever is at GitLab", `{issuer: https://a.example, subjectRegExp: 'https://gitlab\.com/.+'}`, "subjectRegExp: got"},
+		{"whoever has an address", `{issuer: https://a.example, subjectRegExp: '.+@.+'}`, "which matches stranger@gmail.com"},
+		{"whoever has a workload", `{issuer: https://a.example, subjectRegExp: 'spiffe://[^/]*/ns/.*'}`, "which matches spiffe://"},
+		{"one branch of two", `{issuer: https://a.example, subjectRegExp: 'https://github\.com/acme/.*|https://gitlab\.com/.*'}`, "subjectRegExp: got"},
+		{"whoever is an issuer", `{issuerRegExp: "https://.*", subject: a@acme.example}`, `identities[0].issuerRegExp: got "https://.*", which matches https://stranger.example, want issuers that are named`},
+		{"whoever runs a cluster", `{issuerRegExp: 'https://oidc\.eks\..*', subject: a@acme.example}`, "issuerRegExp: got"},
+		{"an owner", `{issuer: https://a.example, subjectRegExp: '^https://github\.com/acme/.*'}`, ""},
+		{"two owners", `{issuer: https://a.example, subjectRegExp: '^https://github\.com/(acme|acme-labs)/.*'}`, ""},
+		{"a domain", `{issuer: https://a.example, subjectRegExp: '^[^@]+@acme\.example$'}`, ""},
+		{"an issuer of some names", `{issuerRegExp: '^https://(a|b)\.example$', subject: a@acme.example}`, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			text := strings.Replace(keyless, `{issuer: `+issuer+`, subject: "`+subject+`"}`, tt.identity, 1)
+			_, err := NewPolicy(t.Context(), l.flags(), []string{written(t, text)})
+			if tt.says == "" {
+				if err != nil {
+					t.Errorf("got %v, want it taken", err)
+				}
+				return
+			}
+			refuses(t, err, tt.says, ErrWeak)
+		})
+	}
+	text := strings.Replace(keyless, "- keyless:", "- keyless:\n      insecureIgnoreSCT: true", 1)
+	_, err := NewPolicy(t.Context(), l.flags(), []string{written(t, text)})
+	refuses(t, err, "spec.authorities[0].keyless.insecureIgnoreSCT: got true, which believes certificates that no log has, want false", ErrWeak)
+}
+
 func TestNewPolicyRefusesPlainRego(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
