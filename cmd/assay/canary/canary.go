@@ -201,7 +201,10 @@ func (c *Canary) try(next waiting) (worked time.Duration) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			c.options.Log.Error("canary", "error", fmt.Sprintf("trying panicked: %.200v", cause))
-			c.lost(next.trial)
+			if next.made.Set != nil {
+				next.trial.panicked()
+				c.options.decided(Unknown)
+			}
 		}
 	}()
 	t := next.trial

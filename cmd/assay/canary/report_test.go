@@ -118,21 +118,29 @@ func TestVerdict(t *testing.T) {
 		want   canary.Verdict
 		why    string
 	}{
-		"no candidate":     {canary.Report{}, canary.Rule{}, canary.Wait, "there is no candidate"},
-		"nothing judged":   {report(func(r *canary.Report) { r.Decisions = nil }), canary.Rule{}, canary.Wait, "decisions: got 0 of known outcome, want at least 1"},
-		"only unknown":     {report(func(r *canary.Report) { r.Decisions = map[canary.Outcome]int64{canary.Unknown: 9} }), canary.Rule{MaxUnknown: 9}, canary.Wait, "decisions: got 0 of known outcome, want at least 1"},
-		"one unknown":      {report(func(r *canary.Report) { r.Decisions[canary.Unknown] = 1 }), canary.Rule{}, canary.Drop, "unknown: got 1 decisions, want at most 0"},
-		"does not compile": {report(func(r *canary.Report) { r.Error = "x" }), canary.Rule{}, canary.Drop, "the candidate does not compile: x"},
-		"too few":          {report(func(*canary.Report) {}), canary.Rule{MinDecisions: 1001}, canary.Wait, "decisions: got 1000 of known outcome, want at least 1001"},
-		"too early":        {report(func(*canary.Report) {}), canary.Rule{MinTime: 2 * time.Hour}, canary.Wait, "time: got 1h0m0s, want at least 2h0m0s"},
-		"different":        {report(differs), canary.Rule{}, canary.Drop, "differences: got 3 decisions that are not accepted, want at most 0"},
-		"accepted":         {report(differs), canary.Rule{Accepted: []string{"newly_denied prod/Pod ghcr.io/acme/app"}}, canary.Promote, "1003 decisions of known outcome in 1h0m0s, 0 unknown, 3 different"},
+		"no candidate":        {canary.Report{}, canary.Rule{}, canary.Wait, "there is no candidate"},
+		"nothing judged":      {report(func(r *canary.Report) { r.Decisions = nil }), canary.Rule{}, canary.Wait, "decisions: got 0 of known outcome, want at least 1"},
+		"only unknown":        {report(func(r *canary.Report) { r.Decisions = map[canary.Outcome]int64{canary.Unknown: 9} }), canary.Rule{MaxUnknown: 9}, canary.Wait, "decisions: got 0 of known outcome, want at least 1"},
+		"one unknown":         {report(func(r *canary.Report) { r.Decisions[canary.Unknown] = 1 }), canary.Rule{}, canary.Drop, "unknown: got 1 decisions, want at most 0"},
+		"does not compile":    {report(func(r *canary.Report) { r.Error = "x" }), canary.Rule{}, canary.Drop, "the candidate does not compile: x"},
+		"too few":             {report(func(*canary.Report) {}), canary.Rule{MinDecisions: 1001}, canary.Wait, "decisions: got 1000 of known outcome, want at least 1001"},
+		"too early":           {report(func(*canary.Report) {}), canary.Rule{MinTime: 2 * time.Hour}, canary.Wait, "time: got 1h0m0s, want at least 2h0m0s"},
+		"too many not judged": {report(func(r *canary.Report) { r.Dropped = 8 }), canary.Rule{MaxDropped: 7}, canary.Drop, "not judged: got 8 decisions, want at most 7"},
+		"most not judged":     {report(func(r *canary.Report) { r.Dropped = 1001 }), canary.Rule{MaxDropped: -1}, canary.Wait, "not judged: got 1001 decisions, want at most the 1000 that were"},
+		"half not judged":     {report(func(r *canary.Report) { r.Dropped = 1000 }), canary.Rule{MaxDropped: -1}, canary.Promote, "1000 decisions of known outcome in 1h0m0s, 0 unknown, 0 different"},
+		"old":                 {report(func(*canary.Report) {}), canary.Rule{Now: func() time.Time { return now().Add(2*time.Hour + 1) }}, canary.Wait, "at: got a report of " + now().Add(time.Hour).UTC().Format(time.RFC3339) + ", want one of the last hour"},
+		"of the future":       {report(func(*canary.Report) {}), canary.Rule{Now: now}, canary.Wait, "at: got a report of " + now().Add(time.Hour).UTC().Format(time.RFC3339) + ", want one of the last hour"},
+		"different":           {report(differs), canary.Rule{}, canary.Drop, "differences: got 3 decisions that are not accepted, want at most 0"},
+		"accepted":            {report(differs), canary.Rule{Accepted: []string{"newly_denied prod/Pod ghcr.io/acme/app"}}, canary.Promote, "1003 decisions of known outcome in 1h0m0s, 0 unknown, 3 different"},
 		"accepted, and more of which there is no example": {report(func(r *canary.Report) { differs(r); r.Decisions[canary.Messages] = 1; r.More = 1 }), canary.Rule{Accepted: []string{difference.Key()}}, canary.Drop, "differences: got 1 decisions that are not accepted, want at most 0"},
 		"another one accepted":                            {report(differs), canary.Rule{Accepted: []string{"newly_denied test/Pod ghcr.io/acme/app"}}, canary.Drop, "differences: got 3 decisions that are not accepted, want at most 0"},
 		"satisfied":                                       {report(func(*canary.Report) {}), canary.Rule{MinDecisions: 1000, MinTime: time.Hour}, canary.Promote, "1000 decisions of known outcome in 1h0m0s, 0 unknown, 0 different"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if tt.rule.Now == nil {
+				tt.rule.Now = func() time.Time { return now().Add(time.Hour) }
+			}
 			if got, why := tt.report.Verdict(tt.rule); got != tt.want || why != tt.why {
 				t.Errorf("got %s: %s, want %s: %s", got, why, tt.want, tt.why)
 			}
@@ -145,7 +153,8 @@ func TestTogether(t *testing.T) {
 	t.Parallel()
 	one := canary.Report{Name: "main", Revision: "2", Digest: "sha256:00", Since: now(), At: now().Add(time.Hour), Decisions: map[canary.Outcome]int64{canary.Same: 600}}
 	other := one
-	other.At, other.Decisions = now().Add(time.Minute), map[canary.Outcome]int64{canary.Same: 500, canary.Unknown: 1}
+	other.Since = now().Add(time.Nanosecond)
+	other.At, other.Decisions = other.Since.Add(time.Minute), map[canary.Outcome]int64{canary.Same: 500, canary.Unknown: 1}
 	got, err := canary.Together(one, other)
 	if err != nil {
 		t.Fatal(err)
@@ -158,6 +167,9 @@ func TestTogether(t *testing.T) {
 	}
 	for name, change := range map[string]func(*canary.Report){
 		"another revision":        func(r *canary.Report) { r.Revision = "3" },
+		"the first again":         func(r *canary.Report) { *r = one },
+		"the first replica":       func(r *canary.Report) { r.Since = one.Since },
+		"another set":             func(r *canary.Report) { r.Set = "01" },
 		"another digest":          func(r *canary.Report) { r.Digest = "sha256:11" },
 		"other content":           func(r *canary.Report) { r.Content = "11" },
 		"no candidate":            func(r *canary.Report) { *r = canary.Report{} },
@@ -172,6 +184,7 @@ func TestTogether(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			changed := other
+			changed.Since = now().Add(2 * time.Nanosecond)
 			change(&changed)
 			if got, err := canary.Together(one, other, changed); err == nil {
 				t.Errorf("got %+v, want it refused", got)
@@ -193,7 +206,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		joined, err := canary.Together(r, r)
+		joined, err := canary.Together(r)
 		if err != nil {
 			return
 		}

@@ -30,10 +30,21 @@ type Rule struct {
 	// differs.
 	MaxUnknown     int64
 	MaxDifferences int64
+	// MaxDropped bounds the decisions that were not judged; negative is as many as were.
+	MaxDropped int64
 	// Accepted are the differences that are meant, by [Difference.Key]. Decisions of
 	// unknown outcome cannot be meant.
 	Accepted []string
+	// Now is the clock, time.Now when nil.
+	Now func() time.Time
 }
+
+// The bounds of when a report was made, of the time of the rule: what was a good candidate
+// yesterday is tried on today's decisions, and clocks of replicas differ a little.
+const (
+	longestAgo = time.Hour
+	mostAhead  = 5 * time.Minute
+)
 
 // Verdict says what is to become of the candidate, and why.
 func (r Report) Verdict(rule Rule) (Verdict, string) {
@@ -49,14 +60,32 @@ func (r Report) Verdict(rule Rule) (Verdict, string) {
 	if differing := r.Differing() - r.accepted(rule); differing > rule.MaxDifferences {
 		return Drop, fmt.Sprintf("differences: got %d decisions that are not accepted, want at most %d", differing, rule.MaxDifferences)
 	}
+	if rule.MaxDropped >= 0 && r.Dropped > rule.MaxDropped {
+		return Drop, fmt.Sprintf("not judged: got %d decisions, want at most %d", r.Dropped, rule.MaxDropped)
+	}
 	if judged := r.Judged(); judged < want {
 		return Wait, fmt.Sprintf("decisions: got %d of known outcome, want at least %d", judged, want)
 	}
 	if tried := r.At.Sub(r.Since); tried < rule.MinTime {
 		return Wait, fmt.Sprintf("time: got %s, want at least %s", tried.Round(time.Second), rule.MinTime)
 	}
+	if judged := r.Judged() + r.Decisions[Unknown]; r.Dropped > judged && rule.MaxDropped < 0 {
+		return Wait, fmt.Sprintf("not judged: got %d decisions, want at most the %d that were", r.Dropped, judged)
+	}
+	if !rule.recent(r.At) {
+		return Wait, fmt.Sprintf("at: got a report of %s, want one of the last hour", r.At.UTC().Format(time.RFC3339))
+	}
 	return Promote, fmt.Sprintf("%d decisions of known outcome in %s, %d unknown, %d different",
 		r.Judged(), r.At.Sub(r.Since).Round(time.Second), r.Decisions[Unknown], r.Differing())
+}
+
+func (r Rule) recent(at time.Time) bool {
+	now := time.Now
+	if r.Now != nil {
+		now = r.Now
+	}
+	ago := now().Sub(at)
+	return ago <= longestAgo && ago >= -mostAhead
 }
 
 // accepted counts the decisions whose difference is meant.
@@ -73,18 +102,18 @@ func (r Report) accepted(rule Rule) (n int64) {
 const mostDecisions = 1 << 50
 
 // Together joins the reports of replicas, which have to be of the same candidate. What
-// each has is added up, and the shortest time counts.
+// each has is added up; the shortest time counts, and ends when the oldest was made.
 func Together(reports ...Report) (out Report, err error) {
 	if len(reports) == 0 {
 		return out, errors.New("got no report, want at least one")
 	}
 	out = reports[0]
+	shortest := out.At.Sub(out.Since)
 	out.Decisions = map[Outcome]int64{}
 	out.Policies, out.Differences, out.Dropped, out.More = nil, nil, 0, 0
 	for i, r := range reports {
-		if r.Name != out.Name || r.Revision != out.Revision || r.Digest != out.Digest || r.Content != out.Content {
-			return Report{}, fmt.Errorf("report %d: got candidate %q, revision %q, digest %q, content %q, want those of the first: %q, %q, %q, %q",
-				i+1, r.Name, r.Revision, r.Digest, r.Content, out.Name, out.Revision, out.Digest, out.Content)
+		if err := beside(r, reports[:i]); err != nil {
+			return Report{}, fmt.Errorf("report %d: %w", i+1, err)
 		}
 		for outcome, n := range r.Decisions {
 			if n < 0 || n > mostDecisions || !slices.Contains(Outcomes(), outcome) {
@@ -107,11 +136,33 @@ func Together(reports ...Report) (out Report, err error) {
 		if r.Error != "" {
 			out.Error = r.Error
 		}
-		if r.At.Sub(r.Since) < out.At.Sub(out.Since) {
-			out.Since, out.At = r.Since, r.At
+		shortest = min(shortest, r.At.Sub(r.Since))
+		if r.At.Before(out.At) {
+			out.At = r.At
 		}
 		out.Differences = append(out.Differences, r.Differences...)
 		out.Dropped, out.More = out.Dropped+r.Dropped, out.More+r.More
 	}
+	out.Since = out.At.Add(-shortest)
 	return out, nil
+}
+
+// beside refuses a report that does not belong to those before it: one of another
+// candidate, of other policies beside it, or one of the same replica.
+func beside(r Report, others []Report) error {
+	for i, other := range others {
+		if r.Name != other.Name || r.Revision != other.Revision || r.Digest != other.Digest || r.Content != other.Content {
+			return fmt.Errorf("got candidate %q, revision %q, digest %q, content %q, want those of the first: %q, %q, %q, %q",
+				r.Name, r.Revision, r.Digest, r.Content, other.Name, other.Revision, other.Digest, other.Content)
+		}
+		// One that does not compile has no set, and says so.
+		if r.Set != other.Set && r.Error == "" && other.Error == "" {
+			return fmt.Errorf("set: got %q, want that of report %d, %q: replicas that serve other policies try something else", r.Set, i+1, other.Set)
+		}
+		// No two replicas get a candidate in the same nanosecond.
+		if r.Since.Equal(other.Since) {
+			return fmt.Errorf("since: got %s, which is that of report %d too, want one report of each replica", r.Since.Format(time.RFC3339Nano), i+1)
+		}
+	}
+	return nil
 }

@@ -4,6 +4,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/assay-dev/assay/cmd/assay/recording"
+	"github.com/assay-dev/assay/rego"
 )
 
 // TestCandidateKeepsToItsShare has a candidate that works for a second at a time.
@@ -55,5 +58,18 @@ func TestAllowance(t *testing.T) {
 	}
 	if took != 4 {
 		t.Errorf("got %d told, want 4", took)
+	}
+}
+
+// TestPanicIsUnknown: a decision over which the candidate panics was tried, and is not known.
+func TestPanicIsUnknown(t *testing.T) {
+	t.Parallel()
+	c := New(Options{})
+	broken := newTrial(Candidate{Name: "main"}, c.options, nil)
+	broken.compiled, broken.shadow = true, &recording.Shadow{} // which has nothing to judge by
+	c.current.Store(broken)
+	c.try(waiting{made: rego.Made{Set: &rego.Set{}}, trial: broken})
+	if got := c.Report(); got.Decisions[Unknown] != 1 || got.Dropped != 0 {
+		t.Errorf("got %v and %d dropped, want one unknown", got.Decisions, got.Dropped)
 	}
 }

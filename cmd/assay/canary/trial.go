@@ -129,6 +129,15 @@ func (t *trial) lost() {
 	t.dropped++
 }
 
+// panicked counts a decision over which the candidate panicked: what it would have said is
+// not known.
+func (t *trial) panicked() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.outcomes[Unknown]++
+	t.more++
+}
+
 // count counts what became of a decision.
 func (t *trial) count(made rego.Made, judged recording.Judged, err error) Outcome {
 	outcome, unknown := compare(made, judged, err)

@@ -85,7 +85,7 @@ func served(t *testing.T, ref string) string {
 }
 
 func good(digest string) canary.Report {
-	since := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	since := time.Now().Add(-2 * time.Hour)
 	return canary.Report{
 		Name: "main", Revision: "7", Digest: digest, Set: "00", Since: since, At: since.Add(2 * time.Hour),
 		Decisions: map[canary.Outcome]int64{canary.Same: 600},
@@ -180,11 +180,13 @@ func TestPromoteRefuses(t *testing.T) {
 		"other revision": {
 			func(r *canary.Report) { r.Digest, r.Content, r.Revision = "", packed().Set(), "8" }, `the reports are about another bundle: got revision "8", want "7"`,
 		},
-		"one unknown":      {func(r *canary.Report) { r.Decisions[canary.Unknown] = 1 }, "drop: unknown: got 1 decisions, want at most 0"},
-		"one difference":   {func(r *canary.Report) { r.Decisions[canary.NewlyAllowed] = 1 }, "drop: differences: got 1 decisions"},
-		"does not compile": {func(r *canary.Report) { r.Error = "x" }, "drop: the candidate does not compile: x"},
-		"no candidate":     {func(r *canary.Report) { *r = canary.Report{} }, "the reports do not say what the bundle is"},
-		"nothing judged":   {func(r *canary.Report) { r.Decisions = nil }, "wait: decisions: got 0 of known outcome, want at least 1"},
+		"one unknown":       {func(r *canary.Report) { r.Decisions[canary.Unknown] = 1 }, "drop: unknown: got 1 decisions, want at most 0"},
+		"one difference":    {func(r *canary.Report) { r.Decisions[canary.NewlyAllowed] = 1 }, "drop: differences: got 1 decisions"},
+		"does not compile":  {func(r *canary.Report) { r.Error = "x" }, "drop: the candidate does not compile: x"},
+		"no candidate":      {func(r *canary.Report) { *r = canary.Report{} }, "the reports do not say what the bundle is"},
+		"hardly any judged": {func(r *canary.Report) { r.Dropped = 601 }, "wait: not judged: got 601 decisions, want at most the 600 that were"},
+		"of yesterday":      {func(r *canary.Report) { r.At = r.Since.Add(59 * time.Minute) }, "wait: at: got a report of "},
+		"nothing judged":    {func(r *canary.Report) { r.Decisions = nil }, "wait: decisions: got 0 of known outcome, want at least 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			report := good(digest)
@@ -193,7 +195,7 @@ func TestPromoteRefuses(t *testing.T) {
 			if err := os.WriteFile(file, encoded(t, report), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			out, err := run(t, command.Promote(), "--report", file, "--min-decisions", "0", candidate, live)
+			out, err := run(t, command.Promote(), "--report", file, "--min-decisions", "0", "--min-time", "0", candidate, live)
 			if !errors.Is(err, command.ErrNotPromoted) || !strings.Contains(out, tt.want) {
 				t.Errorf("got %q, %v, want %q", out, err, tt.want)
 			}
@@ -241,7 +243,7 @@ func TestReportThatCannotBeRead(t *testing.T) {
 	}{
 		"an unknown authority": {[]string{"--url", at}, "certificate"},
 		"no token":             {append(flags[:2:2], "--url", at), "got status 401, want 200"},
-		"a token over http":    {append(flags[2:], "--url", strings.Replace(at, "https", "http", 1)), "whoever listens would have the token"},
+		"a report over http":   {append(flags[2:], "--url", strings.Replace(at, "https", "http", 1)), "got a report over http, want https or a file"},
 		"a CA that is none":    {[]string{"--ca", flags[3], "--url", at}, "got no certificate"},
 		"no CA":                {[]string{"--ca", "/does/not/exist", "--url", at}, "--ca: "},
 		"no such output":       {[]string{"--url", at, "-o", "yaml"}, `--output: got "yaml"`},

@@ -49,7 +49,10 @@ func (r *reports) read(ctx context.Context, from string) (canary.Report, error) 
 }
 
 func (r *reports) text(ctx context.Context, from string) ([]byte, error) {
-	if !strings.HasPrefix(from, "https://") && !strings.HasPrefix(from, "http://") {
+	if strings.HasPrefix(from, "http://") {
+		return nil, errors.New("got a report over http, want https or a file: whoever is on the way could have written it")
+	}
+	if !strings.HasPrefix(from, "https://") {
 		file, err := os.Open(from)
 		if err != nil {
 			return nil, errors.Unwrap(err) // which names the file again
@@ -94,9 +97,6 @@ func (r *reports) request(ctx context.Context, from string) (*http.Request, erro
 	if r.token == "" {
 		return request, nil
 	}
-	if at.Scheme != "https" {
-		return nil, errors.New("--token-file: got a report over http, want https: whoever listens would have the token")
-	}
 	token, err := os.ReadFile(r.token)
 	if err != nil {
 		return nil, fmt.Errorf("--token-file: %w", err)
@@ -131,10 +131,11 @@ func addRule(cmd *cobra.Command, rule *canary.Rule) {
 	flags.DurationVar(&rule.MinTime, "min-time", time.Hour, "time for which it is to have been tried, by each replica")
 	flags.Int64Var(&rule.MaxUnknown, "max-unknown", 0, "decisions of unknown outcome that it may have")
 	flags.Int64Var(&rule.MaxDifferences, "max-differences", 0, "decisions that it may answer differently, besides those that are accepted")
+	flags.Int64Var(&rule.MaxDropped, "max-dropped", -1, "decisions that it may not have judged, -1 for as many as it did")
 	flags.StringArrayVar(&rule.Accepted, "accept", nil, "`difference` that is meant, as assay canary prints it (repeatable)")
 }
 
 // ruled are the names of those flags.
 func ruled() []string {
-	return []string{"min-decisions", "min-time", "max-unknown", "max-differences", "accept"}
+	return []string{"min-decisions", "min-time", "max-unknown", "max-differences", "max-dropped", "accept"}
 }
