@@ -92,6 +92,9 @@ func (f *Flags) Open(ctx context.Context, in Installation, config *server.Config
 		return nil, fmt.Errorf("--config-file: %w", err)
 	}
 	out.own = filepath.Join(persistence, "assay")
+	if err := leftovers(out.own); err != nil {
+		config.Logger.Warn("what tests of bundles left is not removed", "error", err)
+	}
 	if out.floors, err = fresh.Open(filepath.Join(out.own, "revisions.json")); err != nil {
 		return nil, err
 	}
