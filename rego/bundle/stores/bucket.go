@@ -103,10 +103,19 @@ func keys(anonymous bool, region string) *credentials.Credentials {
 	if anonymous {
 		return credentials.NewStatic("", "", "", credentials.SignatureAnonymous)
 	}
-	role := &http.Client{Transport: transport(Options{Timeout: roleTimeout}), Timeout: roleTimeout}
+	role := &http.Client{Transport: through(Options{Timeout: roleTimeout}, roleProxy), Timeout: roleTimeout}
 	return credentials.New(&demanded{credentials.Chain{Providers: []credentials.Provider{
 		&credentials.EnvAWS{}, &credentials.FileAWSCredentials{}, &credentials.IAM{Client: role, Region: region},
 	}}})
+}
+
+// roleProxy is the proxy for requests of credentials: none for those over HTTP, which go to the machine (169.254.169.254
+// and the like) and are answered with a secret that a proxy would read. Over HTTPS, to STS, it sees nothing.
+func roleProxy(req *http.Request) (*url.URL, error) {
+	if req.URL.Scheme != "https" {
+		return nil, nil
+	}
+	return http.ProxyFromEnvironment(req)
 }
 
 // demanded is a chain that has to find something: minio's goes on without credentials in silence.

@@ -4,4 +4,6 @@ package stores
 var (
 	TagOf  = tagOf
 	NameOf = nameOf
+	// RoleProxy is for tests of who sees the credentials of a role.
+	RoleProxy = roleProxy
 )

@@ -72,6 +72,11 @@ func tagOf(name string) (string, error) {
 	return tag, nil
 }
 
+func (registry) holds(name string) error {
+	_, err := tagOf(name)
+	return err
+}
+
 // nameOf reads a tag back; ok is false where no name is written so.
 func nameOf(tag string) (name string, ok bool) {
 	name = strings.NewReplacer("_.", "_", "_", "/").Replace(tag)

@@ -147,6 +147,17 @@ func (c checked) List(ctx context.Context, prefix, after string, most int) ([]En
 	return found, wrapped("list "+prefix, err)
 }
 
+// Holds says why the store could not hold a name, without asking it; nil where it could.
+func (c checked) Holds(name string) error {
+	if err := CheckName(name); err != nil {
+		return err
+	}
+	if tags, ok := c.inner.(registry); ok {
+		return tags.holds(name)
+	}
+	return nil
+}
+
 func wrapped(what string, err error) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
@@ -209,9 +220,12 @@ func truth(values url.Values, name string) (bool, error) {
 }
 
 // transport is the way to a store. It decompresses nothing, and no answer is longer than an object may be.
-func transport(opts Options) http.RoundTripper {
+func transport(opts Options) http.RoundTripper { return through(opts, http.ProxyFromEnvironment) }
+
+// through is such a way with another choice of proxies.
+func through(opts Options, proxy func(*http.Request) (*url.URL, error)) http.RoundTripper {
 	return bounded{&http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  proxy,
 		TLSClientConfig:        &tls.Config{RootCAs: opts.RootCAs, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    10 * time.Second,
 		ResponseHeaderTimeout:  opts.Timeout,

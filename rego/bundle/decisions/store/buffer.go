@@ -122,8 +122,7 @@ func (b *buffer) shut() {
 		now = b.last.Add(1)
 	}
 	b.last = now
-	name := fmt.Sprintf("%sdecisions/%s-%09d.json.gz", b.config.place, now.Format("2006/01/02/T150405Z"), now.Nanosecond())
-	b.closed = append(b.closed, chunk{name, bytes.Clone(b.open.Bytes()), b.entries})
+	b.closed = append(b.closed, chunk{nameOf(b.config.place, now), bytes.Clone(b.open.Bytes()), b.entries})
 	b.held += int64(b.open.Len())
 	b.open.Reset()
 	b.zip.Reset(&b.open)

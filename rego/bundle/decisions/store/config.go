@@ -68,7 +68,26 @@ func (f *Factory) Validate(m *plugins.Manager, config []byte) (any, error) {
 	if out.store, err = f.options.Open(url); err != nil {
 		return nil, fmt.Errorf("plugins.%s.url: %w", Name, err)
 	}
-	return out, nil
+	return out, fits(out.store, place)
+}
+
+// fits refuses a place that is too long for the store: every put would fail, for ever.
+func fits(s Store, place string) error {
+	holder, ok := s.(interface{ Holds(name string) error })
+	if !ok {
+		return nil
+	}
+	for _, name := range []string{place + "status.json", nameOf(place, time.Unix(0, 0).UTC())} {
+		if err := holder.Holds(name); err != nil {
+			return fmt.Errorf("plugins.%s.prefix, labels.cluster and labels.replica (or id): %s: %w", Name, name, err)
+		}
+	}
+	return nil
+}
+
+// nameOf is the name of a chunk that was closed then.
+func nameOf(place string, closed time.Time) string {
+	return fmt.Sprintf("%sdecisions/%s-%09d.json.gz", place, closed.Format("2006/01/02/T150405Z"), closed.Nanosecond())
 }
 
 // New implements [plugins.Factory]. Requires a config of [Factory.Validate].
