@@ -233,23 +233,16 @@ func (m *Manager) names() []string {
 	return nil
 }
 
-// Active says whether any bundle is active.
-func (m *Manager) Active() bool { return len(m.gate.active()) > 0 }
-
-// Waiting says for what decisions have to wait, "" where all bundles of the configuration
-// are active: a program that has no good bundle yet denies.
-func (m *Manager) Waiting() string {
+// Waiting says for what decisions have to wait, "" where all bundles of the configuration are
+// among those that decide: a program that has no good bundle yet denies. That a bundle is in the
+// store does not say that it decides: it is published after that.
+func (m *Manager) Waiting(deciding []string) string {
 	states := m.opa.PluginStatus()
 	if found := states[discovery.Name]; found != nil && found.State != plugins.StateOK {
 		return "the discovery bundle is not active yet"
 	}
-	plugin := opabundle.Lookup(m.opa)
-	if plugin == nil {
-		return ""
-	}
-	active := m.gate.active()
 	for _, name := range m.names() {
-		if !slices.Contains(active, name) {
+		if !slices.Contains(deciding, name) {
 			return fmt.Sprintf("bundle %s is not active yet", name)
 		}
 	}

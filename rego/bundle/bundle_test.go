@@ -33,7 +33,7 @@ func TestWhatBundlesHoldTogether(t *testing.T) {
 		"/resources/ClusterImagePolicy/p/data.json": cipJSON,
 	}))
 	m := open(t, manually(s.URL, "a", "b"), served, nil)
-	if got, want := m.Waiting(), "bundle a is not active yet"; got != want {
+	if got, want := m.Waiting(served.deciding()), "bundle a is not active yet"; got != want {
 		t.Errorf("before: got %q, want %q", got, want)
 	}
 	if err := m.Trigger(t.Context()); err != nil {
@@ -56,7 +56,7 @@ func TestWhatBundlesHoldTogether(t *testing.T) {
 	if len(got.Resources) != 1 || got.Resources[0].Path != "resources/ClusterImagePolicy/p" || got.Resources[0].Bundle != "b" {
 		t.Errorf("resources: got %v, want the policy of bundle b", got.Resources)
 	}
-	if got := m.Waiting(); got != "" {
+	if got := m.Waiting(served.deciding()); got != "" {
 		t.Errorf("after: got %q, want nothing to wait for", got)
 	}
 	if got := m.Statuses()["b"].Revision; got != "8" {
@@ -150,8 +150,30 @@ func TestOverlappingRootsAreRefusedWithBothNames(t *testing.T) {
 	if len(served.last().Bundles) != 1 {
 		t.Errorf("got %v, want one of them", served.last().Bundles)
 	}
-	if m.Waiting() == "" {
+	if m.Waiting(served.deciding()) == "" {
 		t.Error("got nothing to wait for, want the other bundle")
+	}
+}
+
+// TestWhatIsInTheStoreDoesNotDecideYet: decisions wait until it is published, however long whoever
+// serves takes for that.
+func TestWhatIsInTheStoreDoesNotDecideYet(t *testing.T) {
+	t.Parallel()
+	s, served := newService(t), &side{publishing: make(chan struct{}), publish: make(chan struct{})}
+	s.put("/a.tar.gz", tarball(t, "1", []string{"policies/one"}, map[string]string{"/policies/one.rego": policyRego}))
+	m := open(t, manually(s.URL, "a"), served, nil)
+	done := make(chan error, 1)
+	go func() { done <- m.Trigger(t.Context()) }()
+	<-served.publishing
+	if got, want := m.Waiting(served.deciding()), "bundle a is not active yet"; got != want {
+		t.Errorf("in the store: got %q, want %q", got, want)
+	}
+	close(served.publish)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Waiting(served.deciding()); got != "" {
+		t.Errorf("published: got %q, want nothing to wait for", got)
 	}
 }
 
@@ -177,7 +199,7 @@ func TestPersistedBundlesServeAfterARestart(t *testing.T) {
 	if got := again.last(); len(got.Bundles) != 1 || got.Bundles[0].Revision != "1" {
 		t.Errorf("got %v, want revision 1", got.Bundles)
 	}
-	if got := restarted.Waiting(); got != "" {
+	if got := restarted.Waiting(again.deciding()); got != "" {
 		t.Errorf("got %q, want nothing to wait for", got)
 	}
 	if got := again.last().Modules; len(got) != 1 || got["a/policies/one.rego"] == "" {
@@ -198,14 +220,14 @@ func TestBundlesThatAreTakenOut(t *testing.T) {
 	both := `"a": {"service": "s", "resource": "a.tar.gz", "trigger": "manual"}, "b": {"service": "s", "resource": "b.tar.gz", "trigger": "manual"}`
 	s.put("/found.tar.gz", found("1", both))
 	m := open(t, "services: {s: {url: "+s.URL+"}}\ndiscovery: {service: s, resource: found.tar.gz, decision: found, trigger: manual}\n", served, nil)
-	if got, want := m.Waiting(), "the discovery bundle is not active yet"; got != want {
+	if got, want := m.Waiting(served.deciding()), "the discovery bundle is not active yet"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	discover(t, m)
 	if err := m.Trigger(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := m.Waiting(); got != "" {
+	if got := m.Waiting(served.deciding()); got != "" {
 		t.Errorf("got %q, want nothing to wait for", got)
 	}
 	s.put("/found.tar.gz", found("2", `"a": {"service": "s", "resource": "a.tar.gz", "trigger": "manual"}`))

@@ -158,11 +158,6 @@ func subset(of, all []string) bool {
 	return !slices.ContainsFunc(of, func(name string) bool { return !slices.Contains(all, name) })
 }
 
-// NonEmpty lets OPA ask quickly whether there is something at a path.
-func (g *gate) NonEmpty(ctx context.Context, txn storage.Transaction) func([]string) (bool, error) {
-	return storage.NonEmpty(ctx, g.Store, txn)
-}
-
 // MakeDir implements [storage.MakeDirer].
 func (g *gate) MakeDir(ctx context.Context, txn storage.Transaction, path storage.Path) error {
 	return storage.MakeDir(ctx, g.Store, txn, path)

@@ -116,6 +116,16 @@ type side struct {
 	refuse    error
 	published []bundle.Content
 	left      []bundle.Content
+	// publishing is told when it is to publish, which publish lets it do; nil does not wait.
+	publishing, publish chan struct{}
+}
+
+// deciding are the bundles of the set that it serves.
+func (s *side) deciding() (names []string) {
+	for _, b := range s.last().Bundles {
+		names = append(names, b.Name)
+	}
+	return names
 }
 
 func (s *side) prepare(_ context.Context, next bundle.Content) (func(), error) {
@@ -125,6 +135,10 @@ func (s *side) prepare(_ context.Context, next bundle.Content) (func(), error) {
 		return nil, s.refuse
 	}
 	return func() {
+		if s.publishing != nil {
+			s.publishing <- struct{}{}
+			<-s.publish
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.published = append(s.published, next)

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -188,5 +189,24 @@ func TestBundlesHaveTheirOwnTestsPass(t *testing.T) {
 	}
 	if got := f.reloader.bundles.Denies(time.Now()); got != "" {
 		t.Errorf("got %q, want what served to serve", got)
+	}
+}
+
+// TestARevisionThatCannotBeKeptIsRefused: after a restart an older one would be taken.
+func TestARevisionThatCannotBeKeptIsRefused(t *testing.T) {
+	t.Parallel()
+	files, kept := newBucket(t, map[string][]byte{"main": failing(t, "1", "p", "a.io/**", "")}), t.TempDir()
+	config := fmt.Sprintf("services: {s: {url: %q}}\npersistence_directory: %q\nbundles: {main: {service: s, resource: main, trigger: manual}}\n", files.URL, kept)
+	f := withBundles(t, config, func(flags *wiring.Flags, from *bundled.Flags) {
+		flags.NoMatch, from.Minimum = "allow", map[string]string{"main": "1"}
+	})
+	if err := os.WriteFile(filepath.Join(kept, "assay"), nil, 0o600); err != nil { // where a directory has to be
+		t.Fatal(err)
+	}
+	if err := f.trigger(); err == nil || !strings.Contains(err.Error(), "not a directory") {
+		t.Errorf("got %v, want a refusal", err)
+	}
+	if got := f.says("b.io/x" + digest); !strings.Contains(got, "bundle main is not active yet") {
+		t.Errorf("got %q, want a denial", got)
 	}
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/rego"
-	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/rego/resource"
 )
 
@@ -55,10 +54,14 @@ func (d *Documents) addBundled(b Bundled) error {
 
 // addWithoutSecrets adds the resources in a text. Whoever reads a bundle reads what is in it.
 func (d *Documents) addWithoutSecrets(place string, text []byte) error {
-	if parsed, err := cip.Parse(text); err == nil && len(parsed.Secrets) > 0 {
-		return fmt.Errorf("want no Secrets in a bundle, got %s: a public key has its place in key.data", parsed.Secrets[0].FullName())
+	before := len(d.sources.Secrets)
+	if err := d.add(place, text); err != nil {
+		return err
 	}
-	return d.add(place, text)
+	if secrets := d.sources.Secrets[before:]; len(secrets) > 0 {
+		return fmt.Errorf("want no Secrets in a bundle, got %s: a public key has its place in key.data", secrets[0].FullName())
+	}
+	return nil
 }
 
 // RegoInFiles counts the policies in Rego of a set that files have.

@@ -141,15 +141,26 @@ func (b *Bundles) Publish(content bundle.Content) {
 // discovery adds is not waited for: what served serves on.
 func (b *Bundles) Denies(now time.Time) string {
 	if !b.complete.Load() {
-		if waiting := b.manager.Waiting(); waiting != "" {
+		deciding := b.deciding()
+		if waiting := b.manager.Waiting(deciding); waiting != "" {
 			return waiting + ": try again"
 		}
-		if b.manager.Active() { // nothing is no set of policies to go on with
+		if len(deciding) > 0 { // nothing is no set of policies to go on with
 			b.complete.Store(true)
 			b.served.Store(true)
 		}
 	}
 	return b.expired(now)
+}
+
+// deciding are the bundles of the set that serves.
+func (b *Bundles) deciding() (names []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, of := range b.active {
+		names = append(names, of.Name)
+	}
+	return names
 }
 
 // Lost says that a bundle was taken out. Another may be to take its place: as long as that

@@ -55,7 +55,7 @@ type Candidate struct {
 	content *bundle.Content // what was fetched last
 }
 
-func (b *Bundles) openCandidate(ctx context.Context, in Installation, config *server.Config, text []byte) (*Candidate, error) {
+func (b *Bundles) openCandidate(in Installation, config *server.Config, text []byte) (*Candidate, error) {
 	out := &Candidate{in: in, log: config.Logger, renew: make(chan struct{}, 1)}
 	var resource string
 	for out.name, resource = range b.flags.Canary {
@@ -64,7 +64,7 @@ func (b *Bundles) openCandidate(ctx context.Context, in Installation, config *se
 	if err != nil {
 		return nil, err
 	}
-	out.tried = canary.New(in.canaryOptions(b.flags.canaryFlags, config)) //nolint:contextcheck // it runs in that of Run
+	out.tried = canary.New(in.canaryOptions(b.flags.canaryFlags, config))
 	log := config.Logger.With("canary", resource)
 	options := bundle.Options{
 		Config: text, Log: log,
@@ -78,10 +78,7 @@ func (b *Bundles) openCandidate(ctx context.Context, in Installation, config *se
 		Removed: func(context.Context, bundle.Content) {}, // without discovery nothing is
 	}
 	if b.trust != nil {
-		if out.trust, err = b.bootstrap(ctx, in.Wiring.Flags, log); err != nil {
-			return nil, err
-		}
-		out.trust.Own = filepath.Join(b.own, "canary")
+		out.trust = b.sources(b.trust.Policy, filepath.Join(b.own, "canary"), log)
 		options.Sources = out.trust.See
 	}
 	if out.manager, err = bundle.Open(options); err != nil {

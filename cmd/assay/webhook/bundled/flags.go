@@ -120,7 +120,7 @@ func (f *Flags) Open(ctx context.Context, in Installation, config *server.Config
 	}
 	in.Telemetry.WatchBundles(out.states, out.counts)
 	if len(f.Canary) > 0 {
-		if out.candidate, err = out.openCandidate(ctx, in, config, text); err != nil {
+		if out.candidate, err = out.openCandidate(in, config, text); err != nil { //nolint:contextcheck // it runs in that of Run
 			return nil, fmt.Errorf("--canary: %w", err)
 		}
 	}
@@ -136,9 +136,12 @@ func (b *Bundles) bootstrap(ctx context.Context, flags wiring.Flags, log *slog.L
 	for _, warning := range policy.Warnings() {
 		log.Warn("bundle trust", "warning", warning)
 	}
-	return &trusted.Sources{
-		Policy: policy, Floors: b.floors, Minimum: b.flags.Minimum, Own: b.own, Log: log,
-	}, nil
+	return b.sources(policy, b.own, log), nil
+}
+
+// sources are those of a configuration, which a policy vouches for.
+func (b *Bundles) sources(policy *trusted.Policy, own string, log *slog.Logger) *trusted.Sources {
+	return &trusted.Sources{Policy: policy, Floors: b.floors, Minimum: b.flags.Minimum, Own: own, Log: log}
 }
 
 // mount has the server answer what OPA's would.
