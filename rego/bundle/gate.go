@@ -137,6 +137,9 @@ func (g *gate) next(ctx context.Context, txn storage.Transaction) (Content, erro
 		if err := archive.Reserved(b.Roots); err != nil {
 			return Content{}, fmt.Errorf("bundle %s: %w", b.Name, err)
 		}
+		if err := b.About.As(b.Name); err != nil {
+			return Content{}, fmt.Errorf("bundle %s: %w", b.Name, err)
+		}
 		if err := able(b.About.Requires); err != nil {
 			return Content{}, fmt.Errorf("bundle %s: %w", b.Name, err)
 		}

@@ -20,9 +20,9 @@ import (
 
 // building are the flags of build.
 type building struct {
-	output, revision, expires, format string
-	noTests                           bool
-	rules                             rules
+	output, name, revision, expires, format string
+	noTests                                 bool
+	rules                                   rules
 }
 
 func buildCommand(o Options) *cobra.Command {
@@ -35,7 +35,7 @@ func buildCommand(o Options) *cobra.Command {
 			"would fail there is refused. The same files are the same bundle, to the byte.\n\n" +
 			"What a policy refers to and does not bring along is looked up where the bundle serves. Secrets are refused.",
 		Example: "  assay build policies/ --revision 42 -o bundle.tar.gz\n" +
-			"  assay build policies/ --revision 2026.11.26.1 --expires 720h --format oci -o bundle/",
+			"  assay build policies/ --name policies --revision 2026.11.26.1 --expires 720h --format oci -o bundle/",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return fmt.Errorf("got no file, want at least one: %s", cmd.UseLine())
@@ -61,6 +61,7 @@ func buildCommand(o Options) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&b.output, "output", "o", "", "`path` of the bundle: a file, or with --format oci a directory (default bundle.tar.gz, or bundle)")
+	flags.StringVar(&b.name, "name", "", "`name` that the bundle has in configurations: under another it is refused")
 	flags.StringVar(&b.revision, "revision", "", "revision, such as 42 or 2026.11.26.1: what is later is higher")
 	flags.StringVar(&b.expires, "expires", "", "`time` from which the bundle denies: as RFC 3339 has it, or in so long, such as 720h")
 	flags.StringVar(&b.format, "format", "tar.gz", "tar.gz, or oci for a directory that is an OCI image layout")
@@ -134,7 +135,7 @@ func (b *building) make(ctx context.Context, paths []string, program string, now
 	}
 	return &archive.Archive{
 		Manifest: manifest, Files: found.files,
-		About: archive.About{Format: archive.Format, Expires: expires, BuiltBy: program, Requires: archive.Requires{Builtins: passed.builtins}},
+		About: archive.About{Format: archive.Format, Name: b.name, Expires: expires, BuiltBy: program, Requires: archive.Requires{Builtins: passed.builtins}},
 	}, warnings, nil
 }
 

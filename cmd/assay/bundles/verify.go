@@ -26,7 +26,7 @@ import (
 // verifying are the flags of verify-bundle.
 type verifying struct {
 	key, algorithm, keyID, scope string
-	at, minimum                  string
+	at, minimum, name            string
 	trust                        []string
 	tests                        bool
 	rules                        rules
@@ -72,6 +72,7 @@ func verifyCommand() *cobra.Command {
 	flags.StringVar(&v.scope, "scope", "", "scope that the signature has to have")
 	flags.StringVar(&v.at, "at", "", "`time` at which the bundle must not have expired, as RFC 3339 has it (default: now)")
 	flags.StringVar(&v.minimum, "minimum-revision", "", "lowest `revision` that is admitted")
+	flags.StringVar(&v.name, "name", "", "`name` that the bundle has to say, that of it in the configuration")
 	flags.StringArrayVar(&v.trust, "bundle-trust", nil, "`path` of the policies that a bundle in a registry has to be admitted by (repeatable)")
 	flags.BoolVar(&v.tests, "tests", false, "run the tests in the bundle")
 	v.registries.AddRegistry(cmd, true) // who runs it names the host
@@ -164,6 +165,7 @@ func (v *verifying) verify(ctx context.Context, r *report, data []byte, now time
 	}
 	r.hold("shape", fmt.Sprintf("%d files below the roots %s", len(a.Files), strings.Join(*a.Manifest.Roots, ", ")), nil)
 	v.signature(r, a)
+	v.named(r, a)
 	v.fresh(r, a, now)
 	if a.About.Format == "" {
 		r.say("-", "set", "not said: assay did not build the bundle")
@@ -196,6 +198,19 @@ func (v *verifying) verifySignature(a *archive.Archive) error {
 	return a.Verify(bundle.NewVerificationConfig(keys, v.keyID, v.scope, nil))
 }
 
+func (v *verifying) named(r *report, a *archive.Archive) {
+	switch {
+	case a.About.Name == "" && v.name == "":
+		r.say("-", "name", "not said: it is taken under any")
+	case a.About.Name == "":
+		r.hold("name", "", fmt.Errorf("got none, want %q", v.name))
+	case v.name == "":
+		r.say("-", "name", a.About.Name)
+	default:
+		r.hold("name", a.About.Name, a.About.As(v.name))
+	}
+}
+
 func (v *verifying) fresh(r *report, a *archive.Archive, now time.Time) {
 	revision := a.Manifest.Revision
 	if v.minimum != "" {
@@ -211,8 +226,7 @@ func (v *verifying) fresh(r *report, a *archive.Archive, now time.Time) {
 		r.say("-", "expires", "never")
 		return
 	}
-	expires := a.About.Expires.Format(time.RFC3339)
-	r.hold("expires", expires, fresh.Expired(expires, now))
+	r.hold("expires", a.About.Expires.Format(time.RFC3339), fresh.Expired(a.About.Expires, now))
 }
 
 func said(names []string) string {

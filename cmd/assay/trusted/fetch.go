@@ -167,10 +167,11 @@ func (f *Fetcher) read(digest string, content []byte) (Result, error) {
 	if read.Delta {
 		return out, fmt.Errorf("%w: want a whole bundle: what a delta makes of another one is signed by nobody", ErrDelta)
 	}
-	if !out.Expires.IsZero() {
-		if err := fresh.Expired(out.Expires.Format(time.RFC3339), f.options.Now()); err != nil {
-			return out, err
-		}
+	if err := read.About.As(f.options.Name); err != nil {
+		return out, err
+	}
+	if err := fresh.Expired(out.Expires, f.options.Now()); err != nil {
+		return out, err
 	}
 	return out, f.options.Floors.Check(f.options.Name, out.Revision, f.options.Minimum, "")
 }

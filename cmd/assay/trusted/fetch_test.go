@@ -59,6 +59,9 @@ func TestFetchRefusesAndLeavesAllAsItIs(t *testing.T) {
 				".manifest", `{"revision":"2","roots":["a"]}`, "patch.json", `{"data":[{"op":"upsert","path":"/a/b","value":1}]}`,
 			})), "ci")
 		}, nil, ErrDelta, "want a whole bundle"},
+		{"another bundle of the same signer", func(t *testing.T, l *lab) {
+			l.sign(t, l.pushBytes(t, "latest", saying(t, "2", archive.About{Format: archive.Format, Name: "candidate"})), "ci")
+		}, nil, nil, `metadata.assay.name: got "candidate", want "prod"`},
 		{"an expired one", func(t *testing.T, l *lab) { l.sign(t, l.pushBytes(t, "latest", packed(t, "2", testTime)), "ci") }, func(_ *testing.T, o *Options) {
 			o.Now = func() time.Time { return testTime }
 		}, fresh.ErrExpired, "2026-11-26T12:00:00Z"},

@@ -176,11 +176,17 @@ func bundleOf(t testing.TB, revision string) []byte {
 // packed is one that expires.
 func packed(t testing.TB, revision string, expires time.Time) []byte {
 	t.Helper()
+	return saying(t, revision, archive.About{Format: archive.Format, Expires: expires})
+}
+
+// saying is one that says something of itself.
+func saying(t testing.TB, revision string, about archive.About) []byte {
+	t.Helper()
 	roots, version := []string{"policies/a"}, 1
 	var out bytes.Buffer
 	err := archive.Write(&out, &archive.Archive{
 		Manifest: bundle.Manifest{Revision: revision, Roots: &roots, RegoVersion: &version},
-		About:    archive.About{Format: archive.Format, Expires: expires},
+		About:    about,
 		Files:    map[string][]byte{"policies/a/a.rego": []byte("package policies.a\n\ndeny contains \"no\" if false\n")},
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/assay-dev/assay/cmd/assay/webhook/bundled"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
+	"github.com/assay-dev/assay/rego/bundle/archive"
 )
 
 func TestABundleDecides(t *testing.T) {
@@ -84,6 +85,7 @@ func TestBundlesThatCannotServe(t *testing.T) {
 		}), "spec.policy"},
 		"data that a file has": {bundleOf(t, roots("limits"), map[string]string{"limits/data.json": `{"most": 2}`}), "limits"},
 		"a time that is over":  {expiring(t, "2", time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)), "2020-01-01"},
+		"another bundle":       {saying(t, "p", "2", archive.About{Format: archive.Format, Name: "candidate"}), `got "candidate", want "main"`},
 		"an older revision":    {failing(t, "0.9", "p", "b.io/**", ""), "0.9"},
 		"no revision":          {failing(t, "", "p", "b.io/**", ""), "revision"},
 	} {

@@ -75,11 +75,17 @@ func expiring(t testing.TB, revision string, at time.Time) []byte {
 // expiringAs has a policy of that name.
 func expiringAs(t testing.TB, name, revision string, at time.Time) []byte {
 	t.Helper()
+	return saying(t, name, revision, archive.About{Format: archive.Format, Expires: at})
+}
+
+// saying is a bundle of such a policy that says something of itself.
+func saying(t testing.TB, name, revision string, about archive.About) []byte {
+	t.Helper()
 	roots := []string{"resources/ClusterImagePolicy/" + name}
 	var out bytes.Buffer
 	if err := archive.Write(&out, &archive.Archive{
 		Manifest: opabundle.Manifest{Revision: revision, Roots: &roots},
-		About:    archive.About{Format: archive.Format, Expires: at},
+		About:    about,
 		Files:    map[string][]byte{roots[0] + "/data.json": []byte(strings.Replace(denying("a.io/**", ""), `"name": "p"`, fmt.Sprintf("%q: %q", "name", name), 1))},
 	}); err != nil {
 		t.Fatal(err)

@@ -26,6 +26,8 @@ var ErrReserved = errors.New("reserved")
 type About struct {
 	// Format is [Format].
 	Format string `json:"format"`
+	// Name is that of the bundle in configurations, "" where it says none: see [About.As].
+	Name string `json:"name,omitempty"`
 	// Set is [Archive.Set]. Write fills it in.
 	Set string `json:"set"`
 	// Requires is what the bundle cannot be evaluated without.
@@ -40,6 +42,15 @@ type About struct {
 type Requires struct {
 	// Builtins are sorted.
 	Builtins []string `json:"builtins"`
+}
+
+// As refuses a bundle that says to be another than it is taken for. Whoever moves tags can show one
+// bundle of a signer in the place of another, and the signature of both is good.
+func (a About) As(name string) error {
+	if a.Name != "" && a.Name != name {
+		return fmt.Errorf("metadata.assay.name: got %q, want %q: it is another bundle", a.Name, name)
+	}
+	return nil
 }
 
 // reserved are the first segments of what belongs to the product, and to OPA.
@@ -139,6 +150,7 @@ func readAbout(metadata map[string]any) (About, error) {
 	}
 	object, _ := value.(map[string]any)
 	_, expires := object["expires"]
+	_, named := object["name"]
 	var out About
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -152,12 +164,14 @@ func readAbout(metadata map[string]any) (About, error) {
 		return out, fmt.Errorf("metadata.assay.format: got %q, want %s", out.Format, Format)
 	case expires && out.Expires.IsZero(): // null, and the year 1, would be never
 		return out, fmt.Errorf("metadata.assay.expires: got %v, want a time as RFC 3339 has it", object["expires"])
+	case named && out.Name == "": // null would be any name
+		return out, fmt.Errorf("metadata.assay.name: got %v, want a name", object["name"])
 	case !digest.MatchString(out.Set):
 		return out, fmt.Errorf("metadata.assay.set: got %q, want 64 hexadecimal digits", out.Set)
 	case !slices.IsSorted(builtins) || len(slices.Compact(slices.Clone(builtins))) != len(builtins):
 		return out, errors.New("metadata.assay.requires.builtins: want names that are sorted, each once")
 	}
-	for _, name := range append(slices.Clone(out.Requires.Builtins), out.BuiltBy) {
+	for _, name := range append(slices.Clone(out.Requires.Builtins), out.BuiltBy, out.Name) {
 		if err := printable(name); err != nil {
 			return out, fmt.Errorf("metadata.assay: %w", err)
 		}

@@ -24,7 +24,7 @@ var (
 	// ErrBackwards is a bundle that is older than the minimum, or than one that was active.
 	ErrBackwards = errors.New("bundle goes backwards")
 	// ErrExpired is a bundle whose time is over.
-	ErrExpired = errors.New("bundle is expired")
+	ErrExpired = errors.New("it expired")
 )
 
 // maxRevision bounds the bytes of a revision: a time, a version and a commit have room.
@@ -83,19 +83,12 @@ func compareNumbers(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
 }
 
-// Expired refuses what says, in RFC 3339, that it holds no longer. Nothing said holds for ever.
-func Expired(expires string, now time.Time) error {
-	if expires == "" {
+// Expired refuses what holds no longer: from that time on. The zero time is never.
+func Expired(at, now time.Time) error {
+	if at.IsZero() || now.Before(at) {
 		return nil
 	}
-	end, err := time.Parse(time.RFC3339, expires)
-	if err != nil {
-		return fmt.Errorf("expires: got %q, want a time like 2026-12-24T18:00:00Z", cut(expires))
-	}
-	if !now.Before(end) {
-		return fmt.Errorf("%w: got expires %s, want one after %s", ErrExpired, expires, now.UTC().Format(time.RFC3339))
-	}
-	return nil
+	return fmt.Errorf("%w at %s", ErrExpired, at.UTC().Format(time.RFC3339))
 }
 
 // cut keeps what a message says of strangers' text within bounds.

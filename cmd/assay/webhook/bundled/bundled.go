@@ -104,8 +104,8 @@ func (b *Bundles) ordered(name string) bool {
 
 // ended says that a bundle is past its time, if it is.
 func ended(of bundle.Bundle, now time.Time) error {
-	if at := of.About.Expires; !at.IsZero() && !now.Before(at) {
-		return fmt.Errorf("bundle %s: it expired at %s", of.Name, at.UTC().Format(time.RFC3339))
+	if err := fresh.Expired(of.About.Expires, now); err != nil {
+		return fmt.Errorf("bundle %s: %w", of.Name, err)
 	}
 	return nil
 }
