@@ -32,6 +32,7 @@ check: test lint rego race e2e $(if $(ASSAY_CONFORMANCE_DATA),conformance) ## al
 lint: ## linters, formatting and the owners of imports
 	$(GO) mod tidy -diff
 	$(TOOL) golangci-lint run ./...
+	$(GO) tool -modfile=.tools/workflows/go.mod actionlint cmd/assay/start/repository/.github/workflows/*.yaml
 	cd e2e && $(GO) mod tidy -diff && $(GO) tool -modfile=../.tools/go.mod golangci-lint run ./...
 
 # Rego's own tests, opa check --strict and the coverage bound are Go tests beside

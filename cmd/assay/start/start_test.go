@@ -165,3 +165,19 @@ func TestWriteRefuses(t *testing.T) {
 		t.Error("a link out of the directory: got it followed, want an error")
 	}
 }
+
+// TestTheGuideShowsTheWorkflowThatIsWritten: who copies it from there has the same.
+func TestTheGuideShowsTheWorkflowThatIsWritten(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile("../../../docs/distribute.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	workflow, err := os.ReadFile("repository/.github/workflows/publish.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(guide, workflow) {
+		t.Error("docs/distribute.md: got no copy of .github/workflows/publish.yaml, want it word for word")
+	}
+}
