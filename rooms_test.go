@@ -93,7 +93,7 @@ func rooms() []room {
 		name: "rego/lib", // Rego, embedded
 	}, {
 		name: "rego/bundle", // OPA's plugin manager, with a gate before what serves
-		ours: []string{"rego/bundle/archive", "rego/bundle/decisions"},
+		ours: []string{"rego/bundle/archive", "rego/bundle/decisions", "rego/bundle/image"},
 		owns: []string{
 			opa + "ast", opa + "metrics", opa + "plugins/...", opa + "storage/...", opa + "hooks", opa + "config", opa + "logging", opa + "tracing", opa + "util",
 			"github.com/prometheus/client_golang/prometheus", "github.com/google/uuid",
@@ -113,6 +113,13 @@ func rooms() []room {
 		name: "rego/bundle/stores", // objects by name, in what others run: knows nothing of what they say
 		ours: []string{"builtins/oci"},
 		owns: []string{"github.com/minio/minio-go/v7/..."},
+	}, {
+		name: "rego/bundle/image", // a bundle in a registry, asked for as OPA asks: bounded, and nothing on the disk
+		owns: []string{"oras.land/oras-go/v2/...", "github.com/opencontainers/go-digest"},
+	}, {
+		name:  "rego/bundle/lock", // a directory is one process's
+		owns:  []string{"golang.org/x/sys/..."},
+		never: []string{"net", "net/http/..."},
 	}, {
 		name:  "rego/bundle/fresh", // the order of revisions, and the file of floors
 		never: []string{"net", "net/http/..."},

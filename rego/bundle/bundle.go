@@ -64,6 +64,8 @@ type Options struct {
 	// discovery brought, and may refuse them. What it returns by name is what a bundle comes
 	// from in place of its source. Nil leaves all as they are.
 	Sources func([]Source) (map[string]Feed, error)
+	// Persists is asked before OPA persists anything, and may refuse the configuration. Nil does not.
+	Persists func() error
 }
 
 // Manager is OPA's plugin manager with a gate.
@@ -71,6 +73,7 @@ type Manager struct {
 	options Options
 	opa     *plugins.Manager
 	gate    *gate
+	bounds  *bounds
 	counts  metrics.Metrics // of OPA's plugins
 
 	mu       sync.Mutex
@@ -102,23 +105,23 @@ func Open(options Options) (*Manager, error) {
 	if options.ID == "" {
 		options.ID = uuid.NewString() // which is what OPA has
 	}
-	m := &Manager{options: options, statuses: map[string]Status{}, counts: metrics.New()}
-	m.gate = newGate(options.Prepare, options.Removed)
+	m := &Manager{options: options, statuses: map[string]Status{}, counts: metrics.New(), bounds: newBounds(options.Limits)}
+	m.gate = newGate(m.keeping, options.Removed)
 	var boot map[string]any // what discovery does not override
 	if err := util.Unmarshal(options.Config, &boot); err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
-	bounds := &bounds{limits: options.Limits}
-	hook := hooks.New(&sourcesHook{options.Sources, bounds.takes})
+	hook := hooks.New(&sourcesHook{options.Sources, options.Persists, m.bounds, takeOverrides(boot)})
 	logger := decisions.Listen(newLogger(options.Log))
 	var err error
 	m.opa, err = plugins.New(options.Config, options.ID, m.gate,
 		plugins.Logger(logger), plugins.ConsoleLogger(logger), plugins.WithHooks(hook),
 		plugins.WithPrometheusRegister(options.Registerer), plugins.GracefulShutdownPeriod(gracePeriod),
-		plugins.WithDistributedTracingOpts(tracing.NewOptions(bounds)))
+		plugins.WithDistributedTracingOpts(tracing.NewOptions(m.bounds)))
 	if err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
+	m.bounds.services.opa = m.opa
 	found, err := discovery.New(m.opa, discovery.Factories(options.Factories), discovery.Hooks(hook), discovery.BootConfig(boot), discovery.Metrics(m.counts))
 	if err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
@@ -204,8 +207,9 @@ func statusOf(of *opabundle.Status) Status {
 }
 
 // withoutQueries is a text whose URLs have none: in those of stores stand signatures, by which
-// whoever reads a status could read the store.
+// whoever reads a status could read the store. What is brought to OPA has no URL at all.
 func withoutQueries(text string) string {
+	text = regexp.MustCompile(`(request failed: )?Get "http://`+regexp.QuoteMeta(feedHost)+`[^"]*": `).ReplaceAllString(text, "")
 	return regexp.MustCompile(`(https?://[^\s"?]*)\?[^\s"]*`).ReplaceAllString(text, "$1")
 }
 

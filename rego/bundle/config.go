@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,8 +14,6 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/config"
 	"github.com/open-policy-agent/opa/v1/util"
-
-	"github.com/assay-dev/assay/rego/bundle/archive"
 )
 
 // mostConfig bounds a configuration file.
@@ -117,136 +114,61 @@ type Source struct {
 	Signed bool
 	KeyID  string
 	Loose  string
+	// Persist says that OPA keeps it on the disk.
+	Persist bool
 	// MinDelay and MaxDelay are those of polling, in seconds; 0 is OPA's own.
 	MinDelay, MaxDelay int64
 }
 
-// sourcesHook shows the sources of a configuration to whoever has a say in them: that of the
-// file, and each that discovery brings.
-type sourcesHook struct {
-	see  func([]Source) (map[string]Feed, error)
-	take func(map[string]Feed)
+// service is what of a service is for us to know.
+type service struct {
+	Name string `json:"name"`
+	URL  string `json:"url"`
+	Type string `json:"type"`
 }
 
-// discoveryName is what a discovery bundle is called among sources: no bundle has that name.
-const discoveryName = "discovery bundle"
+func (s service) kind() string { return strings.ToLower(s.Type) }
 
-// OnConfig implements hooks.ConfigHook.
-func (h *sourcesHook) OnConfig(_ context.Context, c *config.Config) (*config.Config, error) {
-	return h.seen(c)
-}
-
-// OnConfigDiscovery implements hooks.ConfigDiscoveryHook.
-func (h *sourcesHook) OnConfigDiscovery(_ context.Context, c *config.Config) (*config.Config, error) {
-	return h.seen(c)
-}
-
-func (h *sourcesHook) seen(c *config.Config) (*config.Config, error) {
-	if len(c.Bundle) > 0 {
-		return nil, errors.New("bundle: got the form for one bundle, which OPA deprecates, want bundles")
-	}
-	var bundles map[string]map[string]any
-	if len(c.Bundles) > 0 {
-		if err := util.Unmarshal(c.Bundles, &bundles); err != nil {
-			return nil, fmt.Errorf("bundles: %w", err)
-		}
-		if err := h.limited(c, bundles); err != nil {
-			return nil, err
-		}
-	}
-	if h.see == nil {
-		return c, nil
-	}
-	services, err := typesOf(c.Services)
-	if err != nil {
-		return nil, err
-	}
-	var sources []Source
-	for _, name := range slices.Sorted(maps.Keys(bundles)) {
-		source, err := sourceOf(name, bundles[name], services)
-		if err != nil {
-			return nil, err
-		}
-		sources = append(sources, source)
-	}
-	found, err := discoveryOf(c, services)
-	if err != nil {
-		return nil, err
-	}
-	feeds, err := h.see(append(sources, found...))
-	if err != nil {
-		return nil, err
-	}
-	h.take(feeds)
-	if len(feeds) == 0 {
-		return c, nil
-	}
-	for name := range feeds {
-		feeding(bundles[name], name)
-	}
-	// The manager goes on with the configuration that it has: another one would be nobody's.
-	if c.Services, err = withFeeds(c.Services); err != nil {
-		return nil, err
-	}
-	c.Bundles, err = json.Marshal(bundles)
-	return c, err
-}
-
-// limited bounds the files of bundles where the configuration does not: OPA's own bound is a
-// gigabyte each, and what no service sent (a registry, a file) is bounded by nothing else.
-func (h *sourcesHook) limited(c *config.Config, bundles map[string]map[string]any) (err error) {
-	for _, bundle := range bundles {
-		if _, own := bundle["size_limit_bytes"]; !own && bundle != nil {
-			bundle["size_limit_bytes"] = archive.MaxFile
-		}
-	}
-	c.Bundles, err = json.Marshal(bundles)
-	return err
-}
-
-// typesOf are the types of the services by name: OPA takes them as a list, too.
-func typesOf(text json.RawMessage) (map[string]string, error) {
-	type service struct {
-		Name string `json:"name"`
-		Type string `json:"type"`
-	}
-	out := map[string]string{}
+// servicesOf are the services by name: OPA takes them as a list, too.
+func servicesOf(text json.RawMessage) (map[string]service, error) {
 	var list []service
 	if err := util.Unmarshal(text, &list); err == nil {
+		out := map[string]service{}
 		for _, s := range list {
-			out[s.Name] = strings.ToLower(s.Type)
+			out[s.Name] = s
 		}
 		return out, nil
 	}
-	var byName map[string]service
+	byName := map[string]service{}
 	if err := util.Unmarshal(text, &byName); err != nil && len(text) > 0 {
 		return nil, fmt.Errorf("services: %w", err)
 	}
-	for name, s := range byName {
-		out[name] = strings.ToLower(s.Type)
-	}
-	return out, nil
+	return byName, nil
 }
 
-func sourceOf(name string, bundle map[string]any, services map[string]string) (Source, error) {
-	out := Source{Name: name}
+// sourceOf completes a source, of which the name is known.
+func sourceOf(out Source, bundle map[string]any, services map[string]service) (Source, error) {
 	out.Service, _ = bundle["service"].(string)
 	out.Resource, _ = bundle["resource"].(string)
 	if out.Resource == "" {
-		out.Resource = "bundles/" + name // OPA's default
+		out.Resource = "bundles/" + out.Name // OPA's default
 	}
 	if strings.HasPrefix(out.Resource, "file://") {
 		out.Service = ""
 	} else if out.Service == "" {
 		// OPA takes any of them: which, is nobody's decision.
 		if len(services) != 1 {
-			return Source{}, fmt.Errorf("bundles.%s.service: got none of %d services, want its name", name, len(services))
+			return Source{}, fmt.Errorf("%s.service: got none of %d services, want its name", out.place(), len(services))
 		}
 		for only := range services {
 			out.Service = only
 		}
 	}
-	out.OCI = out.Service != "" && services[out.Service] == "oci"
+	if _, known := services[out.Service]; !known && out.Service != "" {
+		return Source{}, fmt.Errorf("%s.service: got %q, want one of services", out.place(), out.Service)
+	}
+	out.Persist, _ = bundle["persist"].(bool)
+	out.OCI = out.Service != "" && services[out.Service].kind() == "oci"
 	out.Signed, out.KeyID, out.Loose = signing(bundle["signing"])
 	polling, _ := bundle["polling"].(map[string]any)
 	out.MinDelay, out.MaxDelay = seconds(polling["min_delay_seconds"]), seconds(polling["max_delay_seconds"])
@@ -265,8 +187,11 @@ func signing(block any) (required bool, key, loose string) {
 	return required, key, loose
 }
 
+// discoveryName is what a discovery bundle is called among sources and in messages.
+const discoveryName = "discovery bundle"
+
 // discoveryOf is the discovery bundle of a configuration: who writes it chooses the bundles.
-func discoveryOf(c *config.Config, services map[string]string) ([]Source, error) {
+func discoveryOf(c *config.Config, services map[string]service) ([]Source, error) {
 	if len(c.Discovery) == 0 {
 		return nil, nil
 	}
@@ -275,10 +200,19 @@ func discoveryOf(c *config.Config, services map[string]string) ([]Source, error)
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
 	if _, ok := block["resource"].(string); !ok {
-		block["resource"] = "discovery"
+		name, _ := block["name"].(string) // which OPA deprecates
+		prefix, ok := block["prefix"].(string)
+		if !ok {
+			prefix = "bundles"
+		}
+		block["resource"] = strings.Trim(prefix, "/") + "/" + strings.Trim(name, "/")
 	}
-	out, err := sourceOf(discoveryName, block, services)
-	out.Discovery = true
+	out, err := sourceOf(Source{Name: discoveryName, Discovery: true}, block, services)
+	if err != nil {
+		return nil, err
+	}
+	block["service"] = out.Service
+	c.Discovery, err = json.Marshal(block)
 	return []Source{out}, err
 }
 

@@ -86,8 +86,8 @@ func TestSourcesOfAConfiguration(t *testing.T) {
 			[]bundle.Source{{Name: "a", Service: "only", Resource: "x"}}, "",
 		},
 		"discovery": {
-			services + "discovery: {service: reg, resource: d}\n",
-			[]bundle.Source{{Name: "discovery bundle", Service: "reg", Resource: "d", OCI: true, Discovery: true}}, "",
+			services + "discovery: {service: reg, resource: 'r/d:1'}\n",
+			[]bundle.Source{{Name: "discovery bundle", Service: "reg", Resource: "r/d:1", OCI: true, Discovery: true}}, "",
 		},
 		"any of several services": {services + "bundles: {a: {resource: x}}\n", nil, "bundles.a.service: got none of 2 services"},
 	} {

@@ -30,7 +30,8 @@ type Content struct {
 	// Data are the documents below data, but for resources.
 	Data map[string]any
 
-	sum [sha256.Size]byte // of all of it, and of what OPA notes beside it
+	keep func(name string) error // see [Content.Keep]
+	sum  [sha256.Size]byte       // of all of it, and of what OPA notes beside it
 }
 
 // Bundle is what the manifest of one says.
@@ -41,6 +42,8 @@ type Bundle struct {
 	About archive.About
 	// Tag is the ETag that it came with, and Sum names what it holds.
 	Tag, Sum string
+	// Restored says that it is from the disk, where OPA persists it: it was active before.
+	Restored bool
 }
 
 // Resource is a Kubernetes object of a bundle.

@@ -64,19 +64,20 @@ func withFeeds(services json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(byName)
 }
 
-// feed answers OPA's request for a bundle of a feed.
+// feed answers OPA's request for a bundle of a feed, and for one that is carried.
 func (b *bounds) feed(request *http.Request) (*http.Response, error) {
-	name, err := url.PathUnescape(strings.TrimPrefix(request.URL.EscapedPath(), "/"))
+	path := strings.TrimPrefix(request.URL.EscapedPath(), "/")
+	name, err := url.PathUnescape(path)
 	if err != nil {
 		return nil, err
 	}
 	b.mu.Lock()
-	feed := b.feeds[name]
+	feed, by := b.feeds[name], b.carriers[path]
 	b.mu.Unlock()
-	out := &http.Response{
-		StatusCode: http.StatusNotFound, Request: request, Body: http.NoBody, Header: http.Header{},
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	if by != nil {
+		return b.bring(request, by)
 	}
+	out := answer(request)
 	if feed == nil {
 		return out, nil
 	}
@@ -100,9 +101,22 @@ func (b *bounds) feed(request *http.Request) (*http.Response, error) {
 	return out, nil
 }
 
-// takes has the feeds be those from now on.
-func (b *bounds) takes(feeds map[string]Feed) {
+// answer is one without a bundle.
+func answer(request *http.Request) *http.Response {
+	return &http.Response{
+		StatusCode: http.StatusNotFound, Request: request, Body: http.NoBody, Header: http.Header{},
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+}
+
+// takes has the sources be those from now on. The discovery bundle stays the one that it was.
+func (b *bounds) takes(feeds map[string]Feed, carriers map[string]carrier, persisted map[string]string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.feeds = feeds
+	for path, by := range b.carriers {
+		if strings.HasPrefix(path, ofDiscovery+"/") {
+			carriers[path] = by
+		}
+	}
+	b.feeds, b.carriers, b.persisted = feeds, carriers, persisted
 }

@@ -21,10 +21,11 @@ type gate struct {
 	prepare func(context.Context, Content) (func(), error)
 	removed func(context.Context, Content)
 
-	mu      sync.Mutex
-	writing map[uint64]bool   // the transactions that write: OPA has one at a time
-	names   []string          // of the bundles in the store
-	content [sha256.Size]byte // of all that is in the store
+	mu         sync.Mutex
+	writing    map[uint64]bool   // the transactions that write: OPA has one at a time
+	names      []string          // of the bundles in the store
+	identities map[string]string // of those bundles, by name: see [Bundle.identity]
+	content    [sha256.Size]byte // of all that is in the store
 }
 
 func newGate(prepare func(context.Context, Content) (func(), error), removed func(context.Context, Content)) *gate {
@@ -61,6 +62,13 @@ func (g *gate) active() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.names
+}
+
+// bundles tell those in the store from others, by name.
+func (g *gate) bundles() map[string]string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.identities
 }
 
 // Commit implements [storage.Store]. It refuses what cannot serve. OPA ends in a panic where a
@@ -113,7 +121,10 @@ func (g *gate) committed(ctx context.Context, txn storage.Transaction, next Cont
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.names, g.content = next.names(), next.sum
+	g.names, g.content, g.identities = next.names(), next.sum, map[string]string{}
+	for _, of := range next.Bundles {
+		g.identities[of.Name] = of.identity()
+	}
 	return nil
 }
 

@@ -39,10 +39,19 @@ func (wrapper) NewHandler(next http.Handler, _ string, _ tracing.Options) http.H
 type bounds struct {
 	limits archive.Limits
 	// within is how long a body may take once its header is there; 0 is [longestBody].
-	within time.Duration
+	within   time.Duration
+	services services
 
-	mu    sync.Mutex
-	feeds map[string]Feed // by bundle
+	mu        sync.Mutex
+	feeds     map[string]Feed    // by bundle
+	carriers  map[string]carrier // by path
+	persisted map[string]string  // the URLs of bundles that OPA persists, by name
+	fetched   map[string]bool    // which of those came since the start
+	came      map[string]came    // what is not kept yet
+}
+
+func newBounds(limits archive.Limits) *bounds {
+	return &bounds{limits: limits, services: services{made: map[string]asked{}}, fetched: map[string]bool{}, came: map[string]came{}}
 }
 
 // longestBody is long enough for a bundle as large as may be over a slow line. Until it
@@ -71,7 +80,7 @@ func (b *bounded) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := archive.Shape(data, b.limits); err != nil {
+	if err := b.shaped(request, data, response.Header.Get("ETag")); err != nil {
 		return nil, fmt.Errorf("bundle from %s: %w", request.URL.Redacted(), err)
 	}
 	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))

@@ -1,0 +1,206 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/open-policy-agent/opa/v1/plugins"
+	"github.com/open-policy-agent/opa/v1/plugins/rest"
+
+	"github.com/assay-dev/assay/rego/bundle/archive"
+	"github.com/assay-dev/assay/rego/bundle/image"
+)
+
+// carrier brings what OPA would read where nothing bounds it: a file, and an image of a
+// registry. OPA polls it, as a server, and gets the very bytes that were looked at.
+type carrier interface {
+	// carry gives the bytes that there are now, nil where they are one of those that are known,
+	// with their tag.
+	carry(ctx context.Context, known []string) (body []byte, tag string, err error)
+}
+
+// ofDiscovery begins the path of the discovery bundle.
+const ofDiscovery = "discovery"
+
+// carried is what carries a source, and where OPA asks for it; nil where OPA may ask itself.
+func (b *bounds) carried(of Source) (path string, by carrier, err error) {
+	kind := "bundles"
+	if of.Discovery {
+		kind = ofDiscovery
+	}
+	path = strings.Join([]string{kind, url.PathEscape(of.Name), url.PathEscape(of.Resource)}, "/")
+	switch {
+	case of.OCI:
+		repository, err := image.New(of.Resource, b.limits.Compressed)
+		if err != nil {
+			return "", nil, fmt.Errorf("%s: %w", of.place(), err)
+		}
+		return path, &imageCarrier{service: func() (image.Service, error) { return b.services.of(of.Service, of.Discovery) }, repository: repository}, nil
+	case of.file():
+		at, err := url.Parse(of.Resource)
+		if err != nil {
+			return "", nil, fmt.Errorf("%s.resource: %w", of.place(), err)
+		}
+		return path, fileCarrier{at.Path, b.limits}, nil
+	default:
+		return "", nil, nil
+	}
+}
+
+// place is where a configuration has the source.
+func (s Source) place() string {
+	if s.Discovery {
+		return "discovery"
+	}
+	return "bundles." + s.Name
+}
+
+// file says that the source is one. The discovery bundle of OPA never is.
+func (s Source) file() bool { return !s.Discovery && strings.HasPrefix(s.Resource, "file://") }
+
+// carrying is the block of a source that is carried. All that OPA does beside stays: when it
+// polls, what it verifies, what it persists.
+func carrying(block map[string]any, path string) {
+	block["service"], block["resource"] = feedService, path
+	if polling, ok := block["polling"].(map[string]any); ok {
+		delete(polling, "long_polling_timeout_seconds") // a file, and a registry, know of none
+	}
+}
+
+// bring answers OPA's request for a bundle that is carried.
+func (b *bounds) bring(request *http.Request, by carrier) (*http.Response, error) {
+	ctx, cancel := context.WithTimeoutCause(request.Context(), longestBody, fmt.Errorf("it took more than %s", longestBody))
+	defer cancel()
+	known := tagsIn(request.Header.Get("If-None-Match"))
+	body, tag, err := by.carry(ctx, known)
+	if err != nil {
+		return nil, err
+	}
+	out := answer(request)
+	out.Header.Set("ETag", tag)
+	if body == nil {
+		out.StatusCode = http.StatusNotModified
+		return out, nil
+	}
+	if err := b.shaped(request, body, tag); err != nil {
+		return nil, err
+	}
+	out.StatusCode, out.ContentLength, out.Body = http.StatusOK, int64(len(body)), io.NopCloser(bytes.NewReader(body))
+	out.Header.Set("Content-Type", "application/gzip")
+	return out, nil
+}
+
+// tagsIn are the tags of a bundle that is active, and of those that it took the place of.
+func tagsIn(header string) (tags []string) {
+	for tag := range strings.SplitSeq(header, ",") {
+		tags = append(tags, strings.Trim(strings.TrimSpace(tag), `"`))
+	}
+	return tags
+}
+
+// imageCarrier brings a bundle out of a registry.
+type imageCarrier struct {
+	service func() (image.Service, error)
+
+	mu         sync.Mutex // OPA triggers beside its polling
+	repository *image.Repository
+}
+
+func (c *imageCarrier) carry(ctx context.Context, known []string) ([]byte, string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	service, err := c.service()
+	if err != nil {
+		return nil, "", err
+	}
+	found, err := c.repository.Fetch(ctx, service, known)
+	return found.Content, found.Digest, err
+}
+
+// services are how those of OPA are asked, with the credentials that OPA has for them.
+type services struct {
+	opa *plugins.Manager
+
+	mu   sync.Mutex
+	made map[string]asked
+}
+
+// asked is how one is, as long as its configuration is the same.
+type asked struct {
+	config  *rest.Config
+	service image.Service
+}
+
+// of is a service as the configuration has it now. That of the discovery bundle is the one that
+// the program began with: what was discovered would choose who is asked next.
+func (s *services) of(name string, first bool) (image.Service, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := name
+	if first {
+		key += "/" // which makes it one of its own
+	}
+	client := s.opa.Client(name)
+	config := client.Config()
+	if before, ok := s.made[key]; ok && (first || before.config.Equal(config)) {
+		return before.service, nil
+	}
+	plugin, err := config.AuthPlugin(client.AuthPluginLookup())
+	if err != nil {
+		return image.Service{}, fmt.Errorf("services.%s.credentials: %w", name, err)
+	}
+	asks, err := plugin.NewClient(*config)
+	if err != nil {
+		return image.Service{}, fmt.Errorf("services.%s: %w", name, err)
+	}
+	made := asked{config, image.Service{URL: config.URL, Client: asks, Prepare: plugin.Prepare}}
+	s.made[key] = made
+	return made.service, nil
+}
+
+// shaped holds a body to the bounds and to the shape of a bundle, and notes it.
+func (b *bounds) shaped(request *http.Request, body []byte, tag string) error {
+	delta, err := archive.Shape(body, b.limits)
+	if err != nil {
+		return err
+	}
+	b.note(request, body, tag, delta)
+	return nil
+}
+
+// carry has what OPA would read itself brought to it, of all sources that nobody else feeds.
+func (h *sourcesHook) carry(sources []Source, feeds map[string]Feed, blocks map[string]map[string]any, discovery *json.RawMessage) (map[string]carrier, error) {
+	out := map[string]carrier{}
+	for _, of := range sources {
+		if _, fed := feeds[of.Name]; fed && !of.Discovery {
+			continue
+		}
+		path, by, err := h.bounds.carried(of)
+		if err != nil {
+			return nil, err
+		}
+		if by == nil {
+			continue
+		}
+		if out[path] = by; !of.Discovery {
+			carrying(blocks[of.Name], path)
+			continue
+		}
+		var block map[string]any
+		if err := json.Unmarshal(*discovery, &block); err != nil {
+			return nil, fmt.Errorf("discovery: %w", err)
+		}
+		carrying(block, path)
+		if *discovery, err = json.Marshal(block); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,156 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// OPA saves a bundle after it is active, and goes on where that fails. Whoever remembers that it
+// was active, a floor of revisions, would then refuse what a restart finds: the one before. So
+// what was fetched is saved where OPA saves it before anybody remembers it: [Content.Keep].
+
+// came is a bundle as it came, until it is saved.
+type came struct {
+	body []byte
+	tag  string
+}
+
+// persisted are the bundles that OPA persists, by name, with the URL that each is asked for at.
+func (h *sourcesHook) persisted(sources []Source, feeds map[string]Feed, services map[string]service) (map[string]string, error) {
+	out := map[string]string{}
+	var needs bool
+	for _, of := range sources {
+		if _, fed := feeds[of.Name]; !of.Persist || fed && !of.Discovery {
+			continue
+		}
+		needs = true
+		if of.Discovery {
+			continue // which has no floor
+		}
+		if !filepath.IsLocal(of.Name) {
+			return nil, fmt.Errorf("bundles.%s: got persist, want a name that a directory may have", of.Name)
+		}
+		base, resource := services[of.Service].URL, of.Resource
+		if path, by, err := h.bounds.carried(of); err != nil {
+			return nil, err
+		} else if by != nil {
+			base, resource = "http://"+feedHost, path
+		}
+		at, err := url.Parse(strings.TrimRight(base, "/") + "/" + strings.Trim(resource, "/"))
+		if err != nil {
+			return nil, fmt.Errorf("bundles.%s: %w", of.Name, err)
+		}
+		out[of.Name] = at.String()
+	}
+	if needs && h.persist != nil {
+		return out, h.persist()
+	}
+	return out, nil
+}
+
+// note keeps a bundle that came, where OPA persists it.
+func (b *bounds) note(request *http.Request, body []byte, tag string, delta bool) {
+	for request.Response != nil && request.Response.Request != nil { // which led here
+		request = request.Response.Request
+	}
+	at := request.URL.String()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for name, of := range b.persisted {
+		if of != at {
+			continue
+		}
+		b.fetched[name] = true
+		delete(b.came, name)
+		if !delta { // OPA does not persist those
+			b.came[name] = came{body, tag}
+		}
+	}
+}
+
+// restored says whether a bundle is from the disk: nothing came of it since the start.
+func (b *bounds) restored(name string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.persisted[name] != "" && !b.fetched[name]
+}
+
+// keeps saves what came of a bundle, if OPA is to persist it.
+func (b *bounds) keeps(name, tag, directory string) error {
+	b.mu.Lock()
+	of, ok := b.came[name]
+	b.mu.Unlock()
+	if !ok || of.tag != tag {
+		return nil
+	}
+	if err := save(filepath.Join(directory, "bundles", name), of.body); err != nil {
+		return fmt.Errorf("bundle %s is not kept: %w", name, err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.came, name)
+	return nil
+}
+
+// save puts a file in the place of the one that OPA loads. When it returns, the disk has it.
+func save(directory string, body []byte) error {
+	if err := os.MkdirAll(directory, 0o700); err != nil {
+		return err
+	}
+	out, err := os.CreateTemp(directory, ".bundle.tar.gz.*.tmp") // as OPA calls them
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(out.Name()) }() // gone where it was renamed
+	_, err = out.Write(body)
+	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(out.Name(), filepath.Join(directory, "bundle.tar.gz")); err != nil {
+		return err
+	}
+	in, err := os.Open(directory)
+	if err != nil {
+		return err
+	}
+	return errors.Join(in.Sync(), in.Close())
+}
+
+// keeping lets whoever serves have bundles kept that are not as they were.
+func (m *Manager) keeping(ctx context.Context, next Content) (publish func(), err error) {
+	before := m.gate.bundles()
+	next.keep = func(name string) error {
+		directory, err := m.opa.GetConfig().GetPersistenceDirectory()
+		if err != nil {
+			return err
+		}
+		for _, of := range next.Bundles {
+			if of.Name == name && before[name] != of.identity() {
+				return m.bounds.keeps(name, of.Tag, directory)
+			}
+		}
+		return nil
+	}
+	for i, of := range next.Bundles {
+		next.Bundles[i].Restored = m.bounds.restored(of.Name)
+	}
+	return m.options.Prepare(ctx, next)
+}
+
+// Keep has what was fetched of a bundle be what a restart finds, if OPA is to persist it: to be
+// called when nothing refuses it any more, and before anybody remembers it.
+func (c Content) Keep(name string) error {
+	if c.keep == nil {
+		return nil
+	}
+	return c.keep(name)
+}
+
+// identity tells a bundle from the one before it.
+func (b Bundle) identity() string { return fmt.Sprintf("%q %q %q", b.Revision, b.Tag, b.Sum) }

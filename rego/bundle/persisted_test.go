@@ -1,0 +1,134 @@
+package bundle_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/assay-dev/assay/rego/bundle"
+)
+
+// keeper takes what it is shown, has it kept, and then does what a process does that ends there.
+type keeper struct {
+	side
+	names []string
+	err   error
+}
+
+func (k *keeper) prepare(ctx context.Context, next bundle.Content) (func(), error) {
+	for _, name := range k.names {
+		if err := next.Keep(name); err != nil {
+			return nil, err
+		}
+	}
+	if k.err != nil {
+		return nil, k.err
+	}
+	return k.side.prepare(ctx, next)
+}
+
+// TestWhatIsKeptIsWhatARestartFinds, though OPA did not come to save it.
+func TestWhatIsKeptIsWhatARestartFinds(t *testing.T) {
+	t.Parallel()
+	policy := func(revision string) []byte {
+		return tarball(t, revision, []string{"numbers", "policies/one"}, map[string]string{"/numbers/data.json": `{"x": 1}`, "/policies/one.rego": policyRego})
+	}
+	for through := range doors(t) {
+		t.Run(through, func(t *testing.T) {
+			t.Parallel()
+			at, kept := doors(t)[through], t.TempDir()
+			config := strings.ReplaceAll(at.config, "trigger: manual", "trigger: manual, persist: true") + "persistence_directory: " + kept + "\n"
+			ends := &keeper{}
+			m := open(t, config, &ends.side, func(o *bundle.Options) { o.Prepare = ends.prepare })
+			finds := func(what, want string) {
+				t.Helper()
+				again := &side{}
+				restarted := open(t, config, again, nil)
+				defer restarted.Stop(context.Background())
+				if got := again.last(); len(got.Bundles) != 1 || got.Bundles[0].Revision != want || !got.Bundles[0].Restored {
+					t.Errorf("%s: got %v, want revision %s", what, got.Bundles, want)
+				}
+			}
+			at.put(t, policy("1"))
+			if err := m.Trigger(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			finds("saved by OPA", "1")
+			ends.err = errRefused
+			at.put(t, policy("2"))
+			_ = m.Trigger(t.Context()) // is refused
+			finds("refused", "1")
+			ends.names = []string{"a", "nobody"}
+			_ = m.Trigger(t.Context()) // ends where nothing refuses it any more
+			finds("kept", "2")
+			// A delta is no bundle that could be loaded.
+			at.put(t, delta(t, "3", []string{"numbers", "policies/one"}, "/numbers/x", json.Number("2")))
+			_ = m.Trigger(t.Context())
+			finds("a delta", "2")
+		})
+	}
+}
+
+// TestABundleThatCannotBeKept is told to whoever would remember it.
+func TestABundleThatCannotBeKept(t *testing.T) {
+	t.Parallel()
+	s, kept := newService(t), t.TempDir()
+	s.put("/a.tar.gz", tarball(t, "1", []string{"b"}, map[string]string{"/b/data.json": `{}`}))
+	if err := os.WriteFile(filepath.Join(kept, "bundles"), nil, 0o600); err != nil { // where a directory has to be
+		t.Fatal(err)
+	}
+	config := strings.ReplaceAll(manually(s.URL, "a"), "trigger: manual", "trigger: manual, persist: true") + "persistence_directory: " + kept + "\n"
+	ends := &keeper{names: []string{"a"}}
+	m := open(t, config, &ends.side, func(o *bundle.Options) { o.Prepare = ends.prepare })
+	if err := m.Trigger(t.Context()); err == nil || !strings.Contains(err.Error(), "bundle a is not kept") {
+		t.Errorf("got %v, want a refusal", err)
+	}
+}
+
+// TestKeepingOneBundleKeepsNoOther: one that was refused may have come before it.
+func TestKeepingOneBundleKeepsNoOther(t *testing.T) {
+	t.Parallel()
+	s, kept := newService(t), t.TempDir()
+	plain := func(w http.ResponseWriter, r *http.Request) { // without tags
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		_, _ = w.Write(s.bodies[r.URL.Path])
+	}
+	s.answer(plain)
+	of := func(name, revision string) []byte {
+		return tarball(t, revision, []string{name}, map[string]string{"/" + name + "/data.json": `{"x": ` + revision + `}`})
+	}
+	s.put("/a.tar.gz", of("a", "1"))
+	s.put("/b.tar.gz", of("b", "1"))
+	config := strings.ReplaceAll(manually(s.URL, "a", "b"), "trigger: manual", "trigger: manual, persist: true") + "persistence_directory: " + kept + "\n"
+	ends := &keeper{names: []string{"a", "b"}}
+	m := open(t, config, &ends.side, func(o *bundle.Options) {
+		o.Prepare = func(ctx context.Context, next bundle.Content) (func(), error) {
+			for _, of := range next.Bundles {
+				if of.Name == "a" && of.Revision == "2" {
+					return nil, errRefused
+				}
+			}
+			return ends.prepare(ctx, next)
+		}
+	})
+	if err := m.Trigger(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.put("/a.tar.gz", of("a", "2"))
+	s.put("/b.tar.gz", of("b", "3"))
+	for range 2 {
+		_ = m.Trigger(t.Context()) // of which one is refused
+	}
+	again := &side{}
+	open(t, config, again, nil)
+	for _, got := range again.last().Bundles {
+		if want := map[string]string{"a": "1", "b": "3"}[got.Name]; got.Revision != want {
+			t.Errorf("%s: got revision %s, want %s", got.Name, got.Revision, want)
+		}
+	}
+}
