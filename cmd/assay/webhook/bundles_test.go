@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -156,7 +157,9 @@ func TestRevisionsGoNoWayBackAfterARestart(t *testing.T) {
 	files := newBucket(t, map[string][]byte{"main": failing(t, "2", "p", "a.io/**", "")})
 	config := strings.ReplaceAll(manual(t, files.URL, "main"), ", persist: true", "")
 	floor := func(_ *wiring.Flags, from *bundled.Flags) { from.Minimum = map[string]string{"main": "1"} }
-	withBundles(t, config, floor).fetch()
+	first := withBundles(t, config, floor)
+	first.fetch()
+	first.stop()
 	files.put("main", failing(t, "1.5", "p", "a.io/**", ""))
 	again := withBundles(t, config, floor)
 	if err := again.trigger(); err == nil || !strings.Contains(err.Error(), "1.5") {
@@ -202,7 +205,8 @@ func TestARevisionThatCannotBeKeptIsRefused(t *testing.T) {
 	f := withBundles(t, config, func(flags *wiring.Flags, from *bundled.Flags) {
 		flags.NoMatch, from.Minimum = "allow", map[string]string{"main": "1"}
 	})
-	if err := os.WriteFile(filepath.Join(kept, "assay"), nil, 0o600); err != nil { // where a directory has to be
+	directory := filepath.Join(kept, "assay")
+	if err := errors.Join(os.RemoveAll(directory), os.WriteFile(directory, nil, 0o600)); err != nil { // where a directory has to be
 		t.Fatal(err)
 	}
 	if err := f.trigger(); err == nil || !strings.Contains(err.Error(), "not a directory") {

@@ -128,6 +128,8 @@ type fleetMember struct {
 	*Webhook
 	t   testing.TB
 	url string
+	// stop ends it, and may be called again.
+	stop func()
 }
 
 func withBundles(t testing.TB, config string, change func(*wiring.Flags, *bundled.Flags)) *fleetMember {
@@ -150,14 +152,15 @@ func withBundles(t testing.TB, config string, change func(*wiring.Flags, *bundle
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- running.Run(ctx) }()
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(stop)
 	<-running.reloader.bundles.Started()
-	return &fleetMember{running, t, "http://" + running.Addr()}
+	return &fleetMember{running, t, "http://" + running.Addr(), stop}
 }
 
 // opened says why a webhook does not start.

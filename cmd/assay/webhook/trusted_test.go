@@ -155,6 +155,7 @@ func TestBundlesOfARegistry(t *testing.T) {
 	}
 	l.down.Store(true)
 	f.becomes("a registry that is down", f.ready, "[+] bundles: ok, but bundle main: ")
+	f.stop()
 	again := l.member(kept)
 	again.becomes("a restart without the registry", again.about(image), "failed policy: second")
 	if got := get(t, again.url, "/metrics"); !strings.Contains(got, `assay_bundle_confirmed_timestamp_seconds{bundle="main"} 0`) {

@@ -22,6 +22,7 @@ import (
 	"github.com/assay-dev/assay/rego/bundle/dataapi"
 	"github.com/assay-dev/assay/rego/bundle/decisions"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
+	"github.com/assay-dev/assay/rego/bundle/lock"
 	"github.com/assay-dev/assay/rego/raw"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/telemetry"
@@ -45,7 +46,8 @@ type Bundles struct {
 	served   atomic.Bool   // they were, at some time
 
 	mu      sync.Mutex
-	failure error // of the start of OPA's plugins
+	lock    *lock.Lock // of the directory; nil where nothing is kept
+	failure error      // of the start of OPA's plugins
 	active  []bundle.Bundle
 	// refused counts activations that the gate refused, activated those it let pass.
 	refused, activated uint64
@@ -80,13 +82,17 @@ func (b *Bundles) serves(of bundle.Bundle) bool {
 }
 
 // Raise keeps which revisions are taken, before they serve: what cannot be kept would let a
-// restart take older ones.
+// restart take older ones. A restart without network is to find what is not below that: it is
+// kept first.
 func (b *Bundles) Raise(next bundle.Content) error {
 	for _, of := range next.Bundles {
 		if !b.ordered(of.Name) {
 			continue
 		}
 		if err := os.MkdirAll(b.own, 0o700); err != nil {
+			return err
+		}
+		if err := next.Keep(of.Name); err != nil {
 			return err
 		}
 		if err := b.floors.Raise(of.Name, of.Revision, of.Sum); err != nil {
@@ -265,6 +271,12 @@ func (b *Bundles) Run(ctx context.Context) {
 	}
 	b.logs.Run(ctx)
 	b.manager.Stop(context.WithoutCancel(ctx))
+	beside.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.lock.Release(); err != nil {
+		b.log.Error("the lock of the persistence directory is not released", "error", err)
+	}
 }
 
 // Started is closed once what was kept was looked at.

@@ -19,6 +19,7 @@ import (
 	"github.com/assay-dev/assay/rego/bundle"
 	"github.com/assay-dev/assay/rego/bundle/dataapi"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
+	"github.com/assay-dev/assay/rego/bundle/lock"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/telemetry"
 )
@@ -92,15 +93,20 @@ func (f *Flags) Open(ctx context.Context, in Installation, config *server.Config
 		return nil, fmt.Errorf("--config-file: %w", err)
 	}
 	out.own = filepath.Join(persistence, "assay")
-	if err := leftovers(out.own); err != nil {
-		config.Logger.Warn("what tests of bundles left is not removed", "error", err)
+	if len(f.Trust) > 0 || len(f.Minimum) > 0 || f.Tests {
+		if err := out.alone(); err != nil {
+			return nil, err
+		}
+		if err := leftovers(out.own); err != nil {
+			config.Logger.Warn("what tests of bundles left is not removed", "error", err)
+		}
 	}
 	if out.floors, err = fresh.Open(filepath.Join(out.own, "revisions.json")); err != nil {
 		return nil, err
 	}
 	options := bundle.Options{
 		Config: text, Version: in.Version, Log: config.Logger, Registerer: config.Metrics.Registerer(),
-		Prepare: in.Prepare, Removed: in.Removed,
+		Prepare: in.Prepare, Removed: in.Removed, Persists: out.alone,
 	}
 	observe := out.logged(ctx, in, &options)
 	if len(f.Trust) > 0 {
@@ -125,6 +131,22 @@ func (f *Flags) Open(ctx context.Context, in Installation, config *server.Config
 		}
 	}
 	return out, nil
+}
+
+// alone has the directory be this process's, before anything is kept there. A configuration that
+// keeps nothing needs none.
+func (b *Bundles) alone() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.lock != nil {
+		return nil
+	}
+	held, err := lock.Take(b.own)
+	if err != nil {
+		return fmt.Errorf("persistence_directory of --config-file: got %s: %w, want a directory of this process's own", filepath.Dir(b.own), err)
+	}
+	b.lock = held
+	return nil
 }
 
 // bootstrap reads who may sign.
