@@ -77,6 +77,7 @@ type Manager struct {
 	counts  metrics.Metrics // of OPA's plugins
 
 	mu       sync.Mutex
+	kept     string            // see [Manager.Kept]
 	watched  *opabundle.Plugin // whose statuses are heard
 	statuses map[string]Status
 	// discovery is the status of the discovery bundle, nil where there is none.
@@ -140,9 +141,13 @@ func (m *Manager) Start(ctx context.Context) error {
 	m.watch()
 	// What tells of states must not wait: the plugin that it would wait for tells some itself.
 	m.opa.RegisterPluginStatusListener("assay", func(map[string]*plugins.Status) { go m.watch() })
+	if err := m.look(); err != nil {
+		return fmt.Errorf("bundles: %w", err)
+	}
 	if err := m.opa.Start(ctx); err != nil {
 		return fmt.Errorf("bundles: %w", err)
 	}
+	m.looked()
 	m.watch()
 	return nil
 }

@@ -25,6 +25,7 @@ type gate struct {
 	writing    map[uint64]bool   // the transactions that write: OPA has one at a time
 	names      []string          // of the bundles in the store
 	identities map[string]string // of those bundles, by name: see [Bundle.identity]
+	refused    error             // why the latest transaction is not
 	content    [sha256.Size]byte // of all that is in the store
 }
 
@@ -77,6 +78,21 @@ func (g *gate) Commit(ctx context.Context, txn storage.Transaction) error {
 	if !g.ended(txn) {
 		return g.Store.Commit(ctx, txn)
 	}
+	err := g.commit(ctx, txn)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.refused = err
+	return err
+}
+
+// refusal is that of the latest transaction, nil where it was committed.
+func (g *gate) refusal() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.refused
+}
+
+func (g *gate) commit(ctx context.Context, txn storage.Transaction) error {
 	next, err := g.next(ctx, txn)
 	if err != nil {
 		g.Store.Abort(ctx, txn)

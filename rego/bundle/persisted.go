@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/assay-dev/assay/rego/bundle/archive"
 )
 
 // OPA saves a bundle after it is active, and goes on where that fails. Whoever remembers that it
@@ -154,3 +159,56 @@ func (c Content) Keep(name string) error {
 
 // identity tells a bundle from the one before it.
 func (b Bundle) identity() string { return fmt.Sprintf("%q %q %q", b.Revision, b.Tag, b.Sum) }
+
+// unread looks at what OPA would load from the disk, and puts aside what it may not: OPA reads it
+// without a bound. It says of which bundles that is, and why.
+func (b *bounds) unread(directory string) (causes []string) {
+	b.mu.Lock()
+	names := slices.Sorted(maps.Keys(b.persisted))
+	b.mu.Unlock()
+	for _, name := range names {
+		at := fileCarrier{filepath.Join(directory, "bundles", name, "bundle.tar.gz"), b.limits}
+		body, err := at.read()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			_, err = archive.Shape(body, b.limits)
+		}
+		if err != nil {
+			err = errors.Join(err, os.Rename(at.path, at.path+".refused"))
+			causes = append(causes, fmt.Sprintf("bundle %s: what was kept is not used: %v", name, err))
+		}
+	}
+	return causes
+}
+
+// Kept says why what was kept of bundles is not used, "" where it is: what OPA notes of that is
+// gone with the first poll.
+func (m *Manager) Kept() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.kept
+}
+
+// look is to be called before OPA loads what was kept.
+func (m *Manager) look() error {
+	directory, err := m.opa.GetConfig().GetPersistenceDirectory()
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.kept = strings.Join(m.bounds.unread(directory), "; ")
+	return nil
+}
+
+// looked is to be called once OPA loaded it.
+func (m *Manager) looked() {
+	refused := m.gate.refusal()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if refused != nil {
+		m.kept = strings.TrimPrefix(m.kept+"; what was kept is not used: "+refused.Error(), "; ")
+	}
+}

@@ -3,6 +3,7 @@ package bundle_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/assay-dev/assay/rego/bundle"
+	"github.com/assay-dev/assay/rego/bundle/archive"
 )
 
 // keeper takes what it is shown, has it kept, and then does what a process does that ends there.
@@ -130,5 +132,41 @@ func TestKeepingOneBundleKeepsNoOther(t *testing.T) {
 		if want := map[string]string{"a": "1", "b": "3"}[got.Name]; got.Revision != want {
 			t.Errorf("%s: got revision %s, want %s", got.Name, got.Revision, want)
 		}
+	}
+}
+
+// TestWhatIsKeptIsBoundedToo: OPA would read it whatever it is, and what OPA notes of it is gone with
+// the first poll.
+func TestWhatIsKeptIsBoundedToo(t *testing.T) {
+	t.Parallel()
+	good := tarball(t, "1", []string{"policies/one"}, map[string]string{"/policies/one.rego": policyRego})
+	for name, tt := range map[string]struct {
+		kept   []byte
+		refuse error
+		want   string
+	}{
+		"a bomb":              {hostile(t)["a bomb"].bundle, nil, "bundle too large"},
+		"a link":              {hostile(t)["an absolute link"].bundle, nil, "bundle a: what was kept is not used: "},
+		"torn":                {good[:100], nil, "truncated"},
+		"refused by the gate": {good, errRefused, "what was kept is not used: " + errRefused.Error()},
+		"good":                {good, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, kept, served := newService(t), t.TempDir(), &side{refuse: tt.refuse}
+			at := filepath.Join(kept, "bundles", "a", "bundle.tar.gz")
+			if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o700), os.WriteFile(at, tt.kept, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			config := strings.ReplaceAll(manually(s.URL, "a"), "trigger: manual", "trigger: manual, persist: true") + "persistence_directory: " + kept + "\n"
+			m := open(t, config, served, func(o *bundle.Options) { o.Limits = archive.Limits{Compressed: 1 << 20, Expanded: 4 << 20, Files: 100} })
+			_ = m.Trigger(t.Context()) // the server has none
+			if got := m.Kept(); !strings.Contains(got, tt.want) || (got == "") != (tt.want == "") {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			if got := len(served.published); got != map[bool]int{true: 1}[tt.want == ""] {
+				t.Errorf("got %d sets, want what is good to serve alone", got)
+			}
+		})
 	}
 }

@@ -42,7 +42,7 @@ func (r *reloader) prepare(ctx context.Context, next bundle.Content) (publish fu
 	if err != nil {
 		return nil, err
 	}
-	if err := documents.Broken(set, next.Modules); err != nil {
+	if err := documents.Broken(set, next.Modules, r.settled(next)); err != nil {
 		return nil, err
 	}
 	if err := r.emptied(set, documents); err != nil { // files are read here, too
@@ -94,9 +94,22 @@ func warm(ctx context.Context, set *rego.Set) error {
 func bundledOf(c bundle.Content) *wiring.Bundled {
 	out := &wiring.Bundled{Resources: map[string][]byte{}, Modules: c.Modules, V0: c.V0, Data: c.Data}
 	for _, resource := range c.Resources {
-		out.Resources["bundle "+resource.Bundle+": "+resource.Path] = resource.Document
+		out.Resources[placeOf(resource)] = resource.Document
 	}
 	return out
+}
+
+func placeOf(resource bundle.Resource) string {
+	return "bundle " + resource.Bundle + ": " + resource.Path
+}
+
+// settled says of the place of a resource whether its bundle was active before.
+func (r *reloader) settled(next bundle.Content) func(place string) bool {
+	places, bundles := map[string]bool{}, r.bundles.Settled(next)
+	for _, resource := range next.Resources {
+		places[placeOf(resource)] = bundles[resource.Bundle]
+	}
+	return func(place string) bool { return places[place] }
 }
 
 // tried are the policies that would serve with other bundles. They are read beside the loads of

@@ -93,9 +93,12 @@ func outrank[T any](d *Documents, all []T, object T, id string, same func(T) boo
 
 // clash notes that an object of the cluster is used in the place of what a bundle brought.
 func (d *Documents) clash(id string) {
-	clash := fmt.Sprintf("%s: %s is an object of the cluster too", d.names[id], id)
-	d.clashes = append(d.clashes, clash)
-	d.Warnings = append(d.Warnings, clash+", which is used in its place")
+	d.clashes = append(d.clashes, id)
+	d.Warnings = append(d.Warnings, d.clashed(id)+", which is used in its place")
+}
+
+func (d *Documents) clashed(id string) string {
+	return fmt.Sprintf("%s: %s is an object of the cluster too", d.names[id], id)
 }
 
 // outrankWorkloads takes out what bundles have of those names.
@@ -109,8 +112,10 @@ func (d *Documents) outrankWorkloads(objects []resource.WorkloadPaths) {
 }
 
 // Broken says what of the bundles fails whatever it judges, or may not be used beside what the
-// cluster has: a bundle with any of that does not take the place of one without.
-func (d *Documents) Broken(set *rego.Set, modules map[string]string) error {
+// cluster has: a bundle with any of that does not take the place of one without. settled says of
+// the place of a resource that its bundle was active before: what the cluster has came later then,
+// and is used in its place, as it would be if the program had not ended in between.
+func (d *Documents) Broken(set *rego.Set, modules map[string]string, settled func(place string) bool) error {
 	var errs []error
 	for name, causes := range set.Uncompiled() {
 		errs = append(errs, d.broken(name, causes)...)
@@ -125,11 +130,13 @@ func (d *Documents) Broken(set *rego.Set, modules map[string]string) error {
 			errs = append(errs, fmt.Errorf("policy %s: %s", policy.Name, failure.Message))
 		}
 	}
-	for _, clash := range d.clashes {
-		errs = append(errs, errors.New(clash))
+	for _, id := range d.clashes {
+		if !settled(d.names[id]) {
+			errs = append(errs, errors.New(d.clashed(id)))
+		}
 	}
 	for _, paths := range d.workloads[:d.ofFiles] {
-		if !d.bundled[paths.String()] {
+		if !d.bundled[paths.String()] || settled(d.names[paths.String()]) {
 			continue
 		}
 		for _, problem := range meeting(paths, d.workloads[d.ofFiles:]) {

@@ -143,6 +143,14 @@ func (f *Floors) check(name, revision, minimum, content string) error {
 	return nil
 }
 
+// Was says whether the highest revision of a bundle that was active here held just that.
+func (f *Floors) Was(name, content string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	of, ok := f.highest[name]
+	return ok && content != "" && of.Content == content
+}
+
 // Raise says that a revision of a bundle is active. Lower than one before it is refused.
 // When it returns, the file has it: after a loss of power too.
 func (f *Floors) Raise(name, revision, content string) error {

@@ -81,6 +81,16 @@ func (b *Bundles) serves(of bundle.Bundle) bool {
 	})
 }
 
+// Settled are the bundles that were active before as they are, also before the program began: what
+// was kept of them says so.
+func (b *Bundles) Settled(next bundle.Content) map[string]bool {
+	out := map[string]bool{}
+	for _, of := range next.Bundles {
+		out[of.Name] = of.Restored || b.serves(of) || b.ordered(of.Name) && b.floors.Was(of.Name, of.Sum)
+	}
+	return out
+}
+
 // Raise keeps which revisions are taken, before they serve: what cannot be kept would let a
 // restart take older ones. A restart without network is to find what is not below that: it is
 // kept first.
@@ -193,7 +203,11 @@ func (b *Bundles) Check() server.Check {
 		notes = append(notes, b.failure.Error())
 	}
 	b.mu.Unlock()
-	switch cause := b.Denies(time.Now()); {
+	cause := b.Denies(time.Now())
+	if kept := b.manager.Kept(); kept != "" && cause != "" { // what serves does without it
+		notes = append(notes, kept)
+	}
+	switch {
 	case cause == "":
 	case b.served.Load():
 		// All replicas say so together: not serving would deny, or under failurePolicy Ignore
