@@ -97,9 +97,7 @@ func (b *bounds) keeps(name, tag, directory string) error {
 	if err := save(filepath.Join(directory, "bundles", name), of.body); err != nil {
 		return fmt.Errorf("bundle %s is not kept: %w", name, err)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.came, name)
+	b.drop(name)
 	return nil
 }
 
@@ -128,7 +126,7 @@ func save(directory string, body []byte) error {
 }
 
 // keeping lets whoever serves have bundles kept that are not as they were.
-func (m *Manager) keeping(ctx context.Context, next Content) (publish func(), err error) {
+func (m *Manager) keeping(ctx context.Context, next Content) (func(), error) {
 	before := m.gate.bundles()
 	next.keep = func(name string) error {
 		directory, err := m.opa.GetConfig().GetPersistenceDirectory()
@@ -145,7 +143,25 @@ func (m *Manager) keeping(ctx context.Context, next Content) (publish func(), er
 	for i, of := range next.Bundles {
 		next.Bundles[i].Restored = m.bounds.restored(of.Name)
 	}
-	return m.options.Prepare(ctx, next)
+	publish, err := m.options.Prepare(ctx, next)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		for _, of := range next.Bundles {
+			if before[of.Name] != of.identity() {
+				m.bounds.drop(of.Name)
+			}
+		}
+		publish()
+	}, nil
+}
+
+// drop lets go of what came: OPA has it, and saves it.
+func (b *bounds) drop(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.came, name)
 }
 
 // Keep has what was fetched of a bundle be what a restart finds, if OPA is to persist it: to be
