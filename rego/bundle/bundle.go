@@ -77,7 +77,6 @@ type Manager struct {
 	counts  metrics.Metrics // of OPA's plugins
 
 	mu       sync.Mutex
-	kept     string            // see [Manager.Kept]
 	watched  *opabundle.Plugin // whose statuses are heard
 	statuses map[string]Status
 	// discovery is the status of the discovery bundle, nil where there is none.
@@ -106,7 +105,11 @@ func Open(options Options) (*Manager, error) {
 	if options.ID == "" {
 		options.ID = uuid.NewString() // which is what OPA has
 	}
-	m := &Manager{options: options, statuses: map[string]Status{}, counts: metrics.New(), bounds: newBounds(options.Limits)}
+	directory, err := PersistenceDirectory(options.Config)
+	if err != nil {
+		return nil, fmt.Errorf("configuration of bundles: %w", err)
+	}
+	m := &Manager{options: options, statuses: map[string]Status{}, counts: metrics.New(), bounds: newBounds(options.Limits, directory)}
 	m.gate = newGate(m.keeping, options.Removed)
 	var boot map[string]any // what discovery does not override
 	if err := util.Unmarshal(options.Config, &boot); err != nil {
@@ -114,7 +117,6 @@ func Open(options Options) (*Manager, error) {
 	}
 	hook := hooks.New(&sourcesHook{options.Sources, options.Persists, m.bounds, takeOverrides(boot)})
 	logger := decisions.Listen(newLogger(options.Log))
-	var err error
 	m.opa, err = plugins.New(options.Config, options.ID, m.gate,
 		plugins.Logger(logger), plugins.ConsoleLogger(logger), plugins.WithHooks(hook),
 		plugins.WithPrometheusRegister(options.Registerer), plugins.GracefulShutdownPeriod(gracePeriod),
@@ -141,13 +143,10 @@ func (m *Manager) Start(ctx context.Context) error {
 	m.watch()
 	// What tells of states must not wait: the plugin that it would wait for tells some itself.
 	m.opa.RegisterPluginStatusListener("assay", func(map[string]*plugins.Status) { go m.watch() })
-	if err := m.look(); err != nil {
-		return fmt.Errorf("bundles: %w", err)
-	}
 	if err := m.opa.Start(ctx); err != nil {
 		return fmt.Errorf("bundles: %w", err)
 	}
-	m.looked()
+	m.bounds.loaded(m.gate.refusal())
 	m.watch()
 	return nil
 }

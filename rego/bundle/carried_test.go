@@ -91,10 +91,11 @@ func TestWhatIsCarriedIsOPAsBeside(t *testing.T) {
 func TestWhatIsNoService(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ config, want string }{
-		"of a bundle":     {"services: {s: {url: http://s}}\nbundles: {a: {service: other, resource: x}}\n", `bundles.a.service: got "other", want one of services`},
-		"of discovery":    {"services: {s: {url: http://s}}\ndiscovery: {service: other, resource: x}\n", `discovery.service: got "other", want one of services`},
-		"no reference":    {"services: {s: {url: http://s, type: oci}}\nbundles: {a: {resource: x}}\n", `bundles.a: resource: got "x", want registry/repository:tag`},
-		"persisted where": {"services: {s: {url: http://s}}\nbundles: {../a: {resource: x, persist: true}}\n", "want a name that a directory may have"},
+		"of a bundle":          {"services: {s: {url: http://s}}\nbundles: {a: {service: other, resource: x}}\n", `bundles.a.service: got "other", want one of services`},
+		"of discovery":         {"services: {s: {url: http://s}}\ndiscovery: {service: other, resource: x}\n", `discovery.service: got "other", want one of services`},
+		"discovery of nothing": {"services: {s: {url: http://s}}\ndiscovery: {service: s}\n", "missing required discovery.resource"},
+		"no reference":         {"services: {s: {url: http://s, type: oci}}\nbundles: {a: {resource: x}}\n", `bundles.a: resource: got "x", want registry/repository:tag`},
+		"persisted where":      {"services: {s: {url: http://s}}\nbundles: {../a: {resource: x, persist: true}}\n", "want a name that a directory may have"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -156,7 +157,15 @@ func TestDiscoveryDoesNotUndoFeeds(t *testing.T) {
 	fed.set(tarball(t, "1", []string{"policies/one"}, map[string]string{"/policies/one.rego": policyRego}), "sha256:1")
 	m := open(t, "services: {s: {url: '"+s.URL+"'}}\ndiscovery: {service: s, resource: found.tar.gz, decision: found, trigger: manual}\n"+
 		"bundles: {a: {service: s, resource: a.tar.gz, trigger: manual}}\n", served, func(o *bundle.Options) {
-		o.Sources = func([]bundle.Source) (map[string]bundle.Feed, error) { return map[string]bundle.Feed{"a": fed}, nil }
+		o.Sources = func(all []bundle.Source) (map[string]bundle.Feed, error) {
+			feeds := map[string]bundle.Feed{}
+			for _, of := range all {
+				if of.Name == "a" {
+					feeds["a"] = fed
+				}
+			}
+			return feeds, nil
+		}
 	})
 	discover(t, m)
 	if got := string(m.OPA().GetConfig().Bundles); !strings.Contains(got, "assay-feeds") || strings.Contains(got, "a.tar.gz") {

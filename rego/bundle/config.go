@@ -114,8 +114,8 @@ type Source struct {
 	Signed bool
 	KeyID  string
 	Loose  string
-	// Persist says that OPA keeps it on the disk.
-	Persist bool
+	// Persisted is the directory of its own that OPA keeps it in, "" where it does not.
+	Persisted string
 	// MinDelay and MaxDelay are those of polling, in seconds; 0 is OPA's own.
 	MinDelay, MaxDelay int64
 }
@@ -167,7 +167,9 @@ func sourceOf(out Source, bundle map[string]any, services map[string]service) (S
 	if _, known := services[out.Service]; !known && out.Service != "" {
 		return Source{}, fmt.Errorf("%s.service: got %q, want one of services", out.place(), out.Service)
 	}
-	out.Persist, _ = bundle["persist"].(bool)
+	if persist, _ := bundle["persist"].(bool); persist {
+		out.Persisted = out.Name
+	}
 	out.OCI = out.Service != "" && services[out.Service].kind() == "oci"
 	out.Signed, out.KeyID, out.Loose = signing(bundle["signing"])
 	polling, _ := bundle["polling"].(map[string]any)
@@ -199,17 +201,24 @@ func discoveryOf(c *config.Config, services map[string]service) ([]Source, error
 	if err := util.Unmarshal(c.Discovery, &block); err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
+	name, named := block["name"].(string) // which OPA deprecates, as what follows of it
+	read := maps.Clone(block)
 	if _, ok := block["resource"].(string); !ok {
-		name, _ := block["name"].(string) // which OPA deprecates
 		prefix, ok := block["prefix"].(string)
 		if !ok {
 			prefix = "bundles"
 		}
-		block["resource"] = strings.Trim(prefix, "/") + "/" + strings.Trim(name, "/")
+		read["resource"] = strings.Trim(prefix, "/") + "/" + strings.Trim(name, "/")
 	}
-	out, err := sourceOf(Source{Name: discoveryName, Discovery: true}, block, services)
+	out, err := sourceOf(Source{Name: discoveryName, Discovery: true}, read, services)
 	if err != nil {
 		return nil, err
+	}
+	if out.Persisted != "" {
+		out.Persisted = "discovery"
+		if named {
+			out.Persisted = name
+		}
 	}
 	block["service"] = out.Service
 	c.Discovery, err = json.Marshal(block)

@@ -28,18 +28,16 @@ type came struct {
 
 // persisted are the bundles that OPA persists, by name, with the URL that each is asked for at.
 func (h *sourcesHook) persisted(sources []Source, feeds map[string]Feed, services map[string]service) (map[string]string, error) {
-	out := map[string]string{}
-	var needs bool
+	out, directories := map[string]string{}, map[string]string{}
 	for _, of := range sources {
-		if _, fed := feeds[of.Name]; !of.Persist || fed && !of.Discovery {
+		if _, fed := feeds[of.Name]; of.Persisted == "" || fed && !of.Discovery {
 			continue
 		}
-		needs = true
+		if directories[of.Name] = of.Persisted; !filepath.IsLocal(of.Persisted) {
+			return nil, fmt.Errorf("%s: got persist, want a name that a directory may have", of.place())
+		}
 		if of.Discovery {
 			continue // which has no floor
-		}
-		if !filepath.IsLocal(of.Name) {
-			return nil, fmt.Errorf("bundles.%s: got persist, want a name that a directory may have", of.Name)
 		}
 		base, resource := services[of.Service].URL, of.Resource
 		if path, by, err := h.bounds.carried(of); err != nil {
@@ -53,9 +51,15 @@ func (h *sourcesHook) persisted(sources []Source, feeds map[string]Feed, service
 		}
 		out[of.Name] = at.String()
 	}
-	if needs && h.persist != nil {
-		return out, h.persist()
+	if len(directories) == 0 {
+		return out, nil
 	}
+	if h.persist != nil {
+		if err := h.persist(); err != nil {
+			return nil, err
+		}
+	}
+	h.bounds.look(directories)
 	return out, nil
 }
 
@@ -87,14 +91,14 @@ func (b *bounds) restored(name string) bool {
 }
 
 // keeps saves what came of a bundle, if OPA is to persist it.
-func (b *bounds) keeps(name, tag, directory string) error {
+func (b *bounds) keeps(name, tag string) error {
 	b.mu.Lock()
 	of, ok := b.came[name]
 	b.mu.Unlock()
 	if !ok || of.tag != tag {
 		return nil
 	}
-	if err := save(filepath.Join(directory, "bundles", name), of.body); err != nil {
+	if err := save(filepath.Join(b.directory, "bundles", name), of.body); err != nil {
 		return fmt.Errorf("bundle %s is not kept: %w", name, err)
 	}
 	b.drop(name)
@@ -129,13 +133,9 @@ func save(directory string, body []byte) error {
 func (m *Manager) keeping(ctx context.Context, next Content) (func(), error) {
 	before := m.gate.bundles()
 	next.keep = func(name string) error {
-		directory, err := m.opa.GetConfig().GetPersistenceDirectory()
-		if err != nil {
-			return err
-		}
 		for _, of := range next.Bundles {
 			if of.Name == name && before[name] != of.identity() {
-				return m.bounds.keeps(name, of.Tag, directory)
+				return m.bounds.keeps(name, of.Tag)
 			}
 		}
 		return nil
@@ -176,14 +176,17 @@ func (c Content) Keep(name string) error {
 // identity tells a bundle from the one before it.
 func (b Bundle) identity() string { return fmt.Sprintf("%q %q %q", b.Revision, b.Tag, b.Sum) }
 
-// unread looks at what OPA would load from the disk, and puts aside what it may not: OPA reads it
-// without a bound. It says of which bundles that is, and why.
-func (b *bounds) unread(directory string) (causes []string) {
+// look looks at what OPA would load from the disk, before it does, and puts aside what it may not:
+// OPA reads it without a bound.
+func (b *bounds) look(directories map[string]string) {
 	b.mu.Lock()
-	names := slices.Sorted(maps.Keys(b.persisted))
-	b.mu.Unlock()
-	for _, name := range names {
-		at := fileCarrier{filepath.Join(directory, "bundles", name, "bundle.tar.gz"), b.limits}
+	defer b.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(directories)) {
+		if b.looked[name] { // from then on it is what was saved
+			continue
+		}
+		b.looked[name] = true
+		at := fileCarrier{filepath.Join(b.directory, "bundles", directories[name], "bundle.tar.gz"), b.limits}
 		body, err := at.read()
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -193,38 +196,24 @@ func (b *bounds) unread(directory string) (causes []string) {
 		}
 		if err != nil {
 			err = errors.Join(err, os.Rename(at.path, at.path+".refused"))
-			causes = append(causes, fmt.Sprintf("bundle %s: what was kept is not used: %v", name, err))
+			b.unused = append(b.unused, fmt.Sprintf("bundle %s: what was kept is not used: %v", name, err))
 		}
 	}
-	return causes
+}
+
+// loaded is to be called once OPA loaded what was kept.
+func (b *bounds) loaded(refused error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if refused != nil {
+		b.unused = append(b.unused, "what was kept is not used: "+refused.Error())
+	}
 }
 
 // Kept says why what was kept of bundles is not used, "" where it is: what OPA notes of that is
 // gone with the first poll.
 func (m *Manager) Kept() string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.kept
-}
-
-// look is to be called before OPA loads what was kept.
-func (m *Manager) look() error {
-	directory, err := m.opa.GetConfig().GetPersistenceDirectory()
-	if err != nil {
-		return err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.kept = strings.Join(m.bounds.unread(directory), "; ")
-	return nil
-}
-
-// looked is to be called once OPA loaded it.
-func (m *Manager) looked() {
-	refused := m.gate.refusal()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if refused != nil {
-		m.kept = strings.TrimPrefix(m.kept+"; what was kept is not used: "+refused.Error(), "; ")
-	}
+	m.bounds.mu.Lock()
+	defer m.bounds.mu.Unlock()
+	return strings.Join(m.bounds.unused, "; ")
 }

@@ -170,3 +170,28 @@ func TestWhatIsKeptIsBoundedToo(t *testing.T) {
 		})
 	}
 }
+
+// TestADiscoveryBundleThatIsKeptIsBoundedToo, and those that it names.
+func TestADiscoveryBundleThatIsKeptIsBoundedToo(t *testing.T) {
+	t.Parallel()
+	s, kept := newService(t), t.TempDir()
+	config := "services: {s: {url: '" + s.URL + "'}}\npersistence_directory: " + kept + "\n" +
+		"discovery: {service: s, resource: found.tar.gz, decision: found, trigger: manual, persist: true}\n"
+	found := tarball(t, "1", []string{""}, map[string]string{"/found/data.json": `{"bundles": {"a": {"service": "s", "resource": "a.tar.gz", "trigger": "manual", "persist": true}}}`})
+	place := func(name string, body []byte) {
+		at := filepath.Join(kept, "bundles", name, "bundle.tar.gz")
+		if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o700), os.WriteFile(at, body, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limits := func(o *bundle.Options) { o.Limits = archive.Limits{Compressed: 1 << 20, Expanded: 4 << 20, Files: 100} }
+	place("discovery", found)
+	place("a", hostile(t)["a bomb"].bundle)
+	if got, want := open(t, config, &side{}, limits).Kept(), "bundle a: what was kept is not used: "; !strings.HasPrefix(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	place("discovery", hostile(t)["a bomb"].bundle)
+	if got, want := open(t, config, &side{}, limits).Kept(), "bundle discovery bundle: what was kept is not used: "; !strings.HasPrefix(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -39,8 +39,9 @@ func (wrapper) NewHandler(next http.Handler, _ string, _ tracing.Options) http.H
 type bounds struct {
 	limits archive.Limits
 	// within is how long a body may take once its header is there; 0 is [longestBody].
-	within   time.Duration
-	services services
+	within    time.Duration
+	services  services
+	directory string // what OPA persists is there
 
 	mu        sync.Mutex
 	feeds     map[string]Feed    // by bundle
@@ -48,10 +49,15 @@ type bounds struct {
 	persisted map[string]string  // the URLs of bundles that OPA persists, by name
 	fetched   map[string]bool    // which of those came since the start
 	came      map[string]came    // what is not kept yet
+	looked    map[string]bool    // which of those on the disk were looked at, by name
+	unused    []string           // what is wrong with them
 }
 
-func newBounds(limits archive.Limits) *bounds {
-	return &bounds{limits: limits, services: services{made: map[string]asked{}}, fetched: map[string]bool{}, came: map[string]came{}}
+func newBounds(limits archive.Limits, directory string) *bounds {
+	return &bounds{
+		limits: limits, directory: directory, services: services{made: map[string]asked{}},
+		fetched: map[string]bool{}, came: map[string]came{}, looked: map[string]bool{},
+	}
 }
 
 // longestBody is long enough for a bundle as large as may be over a slow line. Until it

@@ -94,7 +94,7 @@ func named() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.
 func signed(of bundle.Source) error {
 	switch {
 	case of.Discovery && of.OCI:
-		return errors.New("discovery: got a service of type oci, want another with --bundle-trust: it is OPA's own downloader that would fetch it")
+		return errors.New("discovery: got a service of type oci, want another with --bundle-trust: who signed an image is asked of bundles alone")
 	case !of.Signed:
 		return fmt.Errorf("bundles.%s: got no signing, want it, or a service of type oci: with --bundle-trust nothing is active that nobody signed", of.Name)
 	case of.KeyID == "":
