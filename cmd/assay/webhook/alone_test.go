@@ -88,3 +88,57 @@ func TestABundleIsKeptBeforeItsRevisionIs(t *testing.T) {
 		t.Errorf("got %q, want the second to serve", got)
 	}
 }
+
+// TestWhoeverAsksIsToldWhyABundleDoesNotCome, whichever way it should.
+func TestWhoeverAsksIsToldWhyABundleDoesNotCome(t *testing.T) {
+	t.Parallel()
+	down := newBucket(t, nil)
+	down.Close()
+	linked := t.TempDir()
+	if err := os.Symlink("/etc/passwd", filepath.Join(linked, "data.json")); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct{ service, resource, want string }{
+		"a server that is down":    {"{url: '" + down.URL + "'}", "main.tar.gz", "connection refused"},
+		"a registry that is down":  {"{url: '" + down.URL + "', type: oci}", "r/p:prod", "connection refused"},
+		"a file that is not there": {"{url: '" + down.URL + "'}", "file:///nowhere/main.tar.gz", "no such file"},
+		"a directory with a link":  {"{url: '" + down.URL + "'}", "file://" + linked, "got a link"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := withBundles(t, fmt.Sprintf("services: {s: %s}\nbundles: {main: {service: s, resource: %q, trigger: manual}}\n", tt.service, tt.resource), nil)
+			_ = f.trigger() // what becomes of it is told
+			ready, metrics := get(t, f.url, "/readyz?verbose"), get(t, f.url, "/metrics")
+			if !strings.Contains(ready, "[-] bundles: ") || !strings.Contains(ready, "bundle main: ") || !strings.Contains(ready, tt.want) || strings.Contains(ready, "assay.invalid") {
+				t.Errorf("readiness: got %q, want %q of bundle main", ready, tt.want)
+			}
+			for _, want := range []string{`assay_bundle_failing{bundle="main"} 1`, `assay_bundle_confirmed_timestamp_seconds{bundle="main"} 0`} {
+				if !strings.Contains(metrics, want) {
+					t.Errorf("metrics: got none of %s", want)
+				}
+			}
+			if got := f.says("a.io/x" + digest); !strings.Contains(got, "bundle main is not active yet") {
+				t.Errorf("got %q, want a denial", got)
+			}
+		})
+	}
+}
+
+// TestWhoeverAsksIsToldWhyWhatWasKeptIsNotUsed: the source is down, too, and that is no reason.
+func TestWhoeverAsksIsToldWhyWhatWasKeptIsNotUsed(t *testing.T) {
+	t.Parallel()
+	files := newBucket(t, map[string][]byte{"main": failing(t, "1", "first", "a.io/**", "")})
+	config := manual(t, files.URL, "main")
+	f := withBundles(t, config, nil)
+	f.fetch()
+	f.stop()
+	files.Config.Handler = http.NotFoundHandler()
+	again := withBundles(t, config, func(_ *wiring.Flags, from *bundled.Flags) { from.Minimum = map[string]string{"main": "2"} })
+	_ = again.trigger() // there is none
+	got := get(t, again.url, "/readyz?verbose")
+	for _, want := range []string{"[-] bundles: bundle main is not active yet", "what was kept is not used: ", `the minimum "2"`, "Not Found"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("readiness: got %q, want %q in it", got, want)
+		}
+	}
+}
