@@ -35,6 +35,11 @@ func (f *Flags) Add(cmd *cobra.Command) {
 // V0 reports whether files that are not Rego v1 are read as Rego v0.
 func (f *Flags) V0() bool { return f.v0 }
 
+// Off are the builtins that policies in Rego may not call.
+func (f *Flags) Off() []string {
+	return slices.DeleteFunc(raw.Off(), func(name string) bool { return slices.Contains(f.builtins, name) })
+}
+
 // AddRegistries adds the flag of commands that ask registries.
 func (f *Flags) AddRegistries(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.registries, "policy-registry", nil,

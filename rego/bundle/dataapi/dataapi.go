@@ -92,8 +92,9 @@ func system(path string) bool {
 }
 
 // Check refuses modules that call a builtin that is off: one that reaches the network, the
-// process or the disk, or that a few bytes keep busy or end the process with. For the engine an
-// installation may turn some of them on, within its bounds, which nobody keeps here.
+// process or the disk, or that a few bytes keep busy or end the process with. All modules are
+// looked at, also those that no policy of the engine imports: OPA evaluates them by itself here, and where a
+// configuration has it mask and drop entries of decision logs, without the engine's bounds.
 func Check(modules map[string]string, v0 bool, off []string) error {
 	capabilities := ast.CapabilitiesForThisVersion()
 	capabilities.Builtins = slices.DeleteFunc(capabilities.Builtins, func(b *ast.Builtin) bool { return slices.Contains(off, b.Name) })
@@ -110,7 +111,7 @@ func Check(modules map[string]string, v0 bool, off []string) error {
 	}
 	compiler := ast.NewCompiler().WithCapabilities(capabilities)
 	if compiler.Compile(parsed); compiler.Failed() {
-		return fmt.Errorf("data API: %w", compiler.Errors)
+		return fmt.Errorf("modules of the bundles, which may call nothing that is off: %w", compiler.Errors)
 	}
 	return nil
 }

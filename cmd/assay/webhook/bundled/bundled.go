@@ -23,7 +23,6 @@ import (
 	"github.com/assay-dev/assay/rego/bundle/decisions"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
 	"github.com/assay-dev/assay/rego/bundle/lock"
-	"github.com/assay-dev/assay/rego/raw"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/telemetry"
 )
@@ -34,6 +33,7 @@ type Bundles struct {
 	manager *bundle.Manager
 	floors  *fresh.Floors
 	log     *slog.Logger
+	off     []string         // builtins that no Rego of bundles may call
 	own     string           // the directory that is kept across restarts
 	trust   *trusted.Sources // nil where whoever writes to a source may sign
 	// candidate is tried beside what serves; nil where there is none.
@@ -53,13 +53,11 @@ type Bundles struct {
 	refused, activated uint64
 }
 
-// Admits refuses bundles that are older than what was active here, past their time, or have
-// what the Data API may not.
+// Admits refuses bundles that are older than what was active here, past their time, or call a
+// builtin that is off.
 func (b *Bundles) Admits(next bundle.Content, now time.Time) error {
 	var errs []error
-	if b.flags.DataAPI {
-		errs = append(errs, dataapi.Check(next.Modules, next.V0, raw.Off()))
-	}
+	errs = append(errs, dataapi.Check(next.Modules, next.V0, b.off))
 	for _, of := range next.Bundles {
 		if b.serves(of) {
 			continue // it does so already, and may be past its time, which is said elsewhere

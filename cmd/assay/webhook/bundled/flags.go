@@ -2,6 +2,7 @@ package bundled
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"github.com/assay-dev/assay/rego/bundle/dataapi"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
 	"github.com/assay-dev/assay/rego/bundle/lock"
+	"github.com/assay-dev/assay/rego/raw"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/telemetry"
 )
@@ -118,6 +120,10 @@ func (f *Flags) Open(ctx context.Context, in Installation, config *server.Config
 	if out.manager, err = bundle.Open(options); err != nil {
 		return nil, fmt.Errorf("--config-file: %w", err)
 	}
+	out.off = in.Wiring.Flags.Rego.Off()
+	if of := out.manager.OPA().GetConfig(); f.DataAPI || evaluated(of.DecisionLogs, of.Discovery) {
+		out.off = raw.Off() // what an installation allows is within bounds that OPA does not keep
+	}
 	if out.logs, err = out.logger(observe, config.Logger); err != nil { //nolint:contextcheck // entries have the time of their own
 		return nil, err
 	}
@@ -147,6 +153,17 @@ func (b *Bundles) alone() error {
 	}
 	b.lock = held
 	return nil
+}
+
+// evaluated says whether OPA evaluates Rego of bundles by itself, for decision logs that are masked
+// or dropped by it. Discovery may come to configure that.
+func evaluated(logs, discovery []byte) bool {
+	var said struct {
+		Mask string `json:"mask_decision"`
+		Drop string `json:"drop_decision"`
+	}
+	err := json.Unmarshal(logs, &said)
+	return len(discovery) > 0 || len(logs) > 0 && (err != nil || said.Mask != "" || said.Drop != "")
 }
 
 // bootstrap reads who may sign.
