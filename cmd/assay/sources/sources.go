@@ -274,6 +274,21 @@ func (d Document) JSON() ([]byte, error) {
 	return strict.JSON(text)
 }
 
+// Places are where below data the documents stand: of one at the top, each of its names.
+func (f Files) Places() (out [][]string) {
+	for _, document := range f.Data {
+		if len(document.At) > 0 {
+			out = append(out, document.At)
+			continue
+		}
+		object, _, _ := document.object() // what is wrong with it, Documents says
+		for name := range object {
+			out = append(out, []string{name})
+		}
+	}
+	return out
+}
+
 func (d Document) object() (map[string]any, int, error) {
 	encoded, err := d.JSON()
 	if err != nil {

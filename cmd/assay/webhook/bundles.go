@@ -42,7 +42,7 @@ func (r *reloader) prepare(ctx context.Context, next bundle.Content) (publish fu
 	if err != nil {
 		return nil, err
 	}
-	if err := documents.Broken(set, next.Modules, r.settled(next)); err != nil {
+	if err := documents.Broken(wiring.Sets{Next: set, Before: r.engine.Set()}, next.Modules, r.settled(next)); err != nil {
 		return nil, err
 	}
 	if err := r.emptied(set, documents); err != nil { // files are read here, too

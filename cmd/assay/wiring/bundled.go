@@ -1,6 +1,7 @@
 package wiring
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/raw"
 	"github.com/assay-dev/assay/rego/resource"
 )
 
@@ -24,8 +26,9 @@ type Bundled struct {
 }
 
 // addBundled adds what bundles bring to what files have. Of what both have neither is
-// dropped: it is an error, which names both.
-func (d *Documents) addBundled(b Bundled) error {
+// dropped: it is an error, which names both. So is what would change the policies in Rego
+// of files: whoever writes bundles has no say in those.
+func (d *Documents) addBundled(ctx context.Context, b Bundled) error {
 	var errs []error
 	d.bundled, d.v0, d.fromBundles = map[string]bool{}, b.V0, b.Modules
 	for _, place := range slices.Sorted(maps.Keys(b.Resources)) {
@@ -38,13 +41,16 @@ func (d *Documents) addBundled(b Bundled) error {
 			d.bundled[id] = true
 		}
 	}
-	for _, path := range slices.Sorted(maps.Keys(b.Modules)) {
+	texts := maps.Clone(b.Modules)
+	maps.DeleteFunc(texts, func(path, _ string) bool { return strings.HasSuffix(path, "_test.rego") })
+	if err := (raw.Beside{Modules: d.modules, Documents: d.places, Others: texts, Data: b.Data}).Mixed(ctx); err != nil {
+		errs = append(errs, err)
+	}
+	for _, path := range slices.Sorted(maps.Keys(texts)) {
 		if _, taken := d.modules[path]; taken {
 			errs = append(errs, fmt.Errorf("%s is a file and in a bundle: want one of them", path))
 		}
-		if !strings.HasSuffix(path, "_test.rego") {
-			d.modules[path] = b.Modules[path]
-		}
+		d.modules[path] = texts[path]
 	}
 	if err := sources.Merge(d.Data, b.Data, "data"); err != nil {
 		errs = append(errs, err)
@@ -111,22 +117,30 @@ func (d *Documents) outrankWorkloads(objects []resource.WorkloadPaths) {
 	}
 }
 
+// Sets are the one that is to serve, and the one that does.
+type Sets struct{ Next, Before *rego.Set }
+
 // Broken says what of the bundles fails whatever it judges, or may not be used beside what the
-// cluster has: a bundle with any of that does not take the place of one without. settled says of
-// the place of a resource that its bundle was active before: what the cluster has came later then,
-// and is used in its place, as it would be if the program had not ended in between.
-func (d *Documents) Broken(set *rego.Set, modules map[string]string, settled func(place string) bool) error {
+// cluster has, and which policies in Rego, whoever has them, fail that do not in the set that serves: a
+// bundle with any of that does not take the place of one without. settled says of the place of a
+// resource that its bundle was active before: what the cluster has came later then, and is used in its
+// place, as it would be if the program had not ended in between.
+func (d *Documents) Broken(sets Sets, modules map[string]string, settled func(place string) bool) error {
 	var errs []error
-	for name, causes := range set.Uncompiled() {
+	sound := map[string]bool{}
+	for _, policy := range sets.Before.Raw() {
+		sound[policy.Name] = policy.Failure() == nil
+	}
+	for name, causes := range sets.Next.Uncompiled() {
 		errs = append(errs, d.broken(name, causes)...)
 	}
 	for name, causes := range d.unread {
 		errs = append(errs, d.broken(name, causes)...)
 	}
-	for _, policy := range set.Raw() {
+	for _, policy := range sets.Next.Raw() {
 		file, _ := policy.Place()
 		_, ofBundle := modules[file]
-		if failure := policy.Failure(); failure != nil && ofBundle && slices.Contains(policy.Objects(), "") {
+		if failure := policy.Failure(); failure != nil && (ofBundle || sound[policy.Name]) && slices.Contains(policy.Objects(), "") {
 			errs = append(errs, fmt.Errorf("policy %s: %s", policy.Name, failure.Message))
 		}
 	}

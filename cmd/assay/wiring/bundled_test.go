@@ -8,6 +8,7 @@ import (
 
 	"github.com/assay-dev/assay/kube/watch"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/raw"
 	"github.com/assay-dev/assay/rego/resource"
 )
 
@@ -22,7 +23,7 @@ func broughtBy(t *testing.T, resources map[string]string) *Documents {
 	for path, text := range resources {
 		bundled.Resources["bundle main: resources/"+path] = []byte(text)
 	}
-	if err := d.addBundled(bundled); err != nil {
+	if err := d.addBundled(t.Context(), bundled); err != nil {
 		t.Fatal(err)
 	}
 	return d
@@ -86,10 +87,10 @@ func TestClusterOutranksBundles(t *testing.T) {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 	set := compileSet(t, d.Source(Defaults().Rego))
-	if err := d.Broken(set, nil, func(place string) bool { return strings.HasPrefix(place, "bundle main: ") }); err != nil {
+	if err := d.Broken(Sets{Next: set, Before: set}, nil, func(place string) bool { return strings.HasPrefix(place, "bundle main: ") }); err != nil {
 		t.Errorf("active before: got %v, want what the cluster has in its place", err)
 	}
-	err := d.Broken(set, nil, func(string) bool { return false })
+	err := d.Broken(Sets{Next: set, Before: set}, nil, func(string) bool { return false })
 	for _, want := range append(clashes, "bundle main: resources/WorkloadPaths/kind: WorkloadPaths object are about Kkind of bundle.io already") {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q in it", err, want)
@@ -97,5 +98,22 @@ func TestClusterOutranksBundles(t *testing.T) {
 	}
 	if err != nil && strings.Contains(err.Error(), "/own") {
 		t.Errorf("got %v, want nothing of what the bundle alone has", err)
+	}
+}
+
+// TestARegoPolicyAndABundle: of a policy in Rego that an object of the cluster has, too, neither
+// serves, and such a bundle is refused.
+func TestARegoPolicyAndABundle(t *testing.T) {
+	t.Parallel()
+	d := broughtBy(t, nil)
+	const path, of = "main/x.rego", "package policies.x\n\ndeny contains \"x\" if input.request.object.x\n"
+	before := compileSet(t, d.Source(Defaults().Rego))
+	if err := d.addBundled(t.Context(), Bundled{Modules: map[string]string{path: of}}); err != nil {
+		t.Fatal(err)
+	}
+	d.objects = []raw.Object{{Name: "RegoPolicy x", Modules: map[string]string{"x.rego": of}}}
+	err := d.Broken(Sets{Next: compileSet(t, d.Source(Defaults().Rego)), Before: before}, d.fromBundles, func(string) bool { return false })
+	if err == nil || !strings.Contains(err.Error(), "policy x: there are 2 policies of that name") {
+		t.Errorf("got %v, want a refusal of the policy of both", err)
 	}
 }

@@ -18,7 +18,7 @@ import (
 // ReadCluster reads the files that the flags name, as [Wiring.Read] does, and with them
 // the objects of a cluster.
 func (w *Wiring) ReadCluster(ctx context.Context, objects watch.Objects) (*Documents, error) {
-	documents, err := w.files()
+	documents, err := w.files(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,8 @@ type Documents struct {
 	// modules are the policies in Rego by file, and data the documents beside them.
 	modules map[string]string
 	Data    map[string]any
+	// places are where below data the documents of files stand.
+	places [][]string
 	// objects are the policies in Rego that are objects of the cluster.
 	objects []raw.Object
 	// workloads say where the images of custom kinds stand.
@@ -68,6 +70,7 @@ func ReadDocuments(paths []string) (*Documents, error) {
 	errs = append(errs, err)
 	out.Data, err = files.Documents()
 	errs = append(errs, err)
+	out.places = files.Places()
 	for _, file := range files.Resources {
 		if err := out.read(file); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", file, err))

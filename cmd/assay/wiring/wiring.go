@@ -208,19 +208,19 @@ func New(flags Flags, tags string, timeout time.Duration) (*Wiring, error) {
 // Read reads the policies that the flags name, and what they refer to: it may
 // wait for the network, and is no part of any decision.
 func (w *Wiring) Read(ctx context.Context) (*Documents, error) {
-	documents, err := w.files()
+	documents, err := w.files(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return w.complete(ctx, documents), nil
 }
 
-func (w *Wiring) files() (*Documents, error) {
+func (w *Wiring) files(ctx context.Context) (*Documents, error) {
 	documents, err := ReadDocuments(append(append([]string{}, w.Flags.Policies...), w.Flags.TrustRoots...))
 	if err != nil || w.Bundled == nil {
 		return documents, err
 	}
-	return documents, documents.addBundled(*w.Bundled)
+	return documents, documents.addBundled(ctx, *w.Bundled)
 }
 
 // complete wires what was read.
