@@ -1,8 +1,12 @@
 package trusted
 
 import (
+	"regexp"
+	"regexp/syntax"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestNewPolicyRefusesWhatIsWeaker(t *testing.T) {
@@ -47,6 +51,28 @@ func TestNewPolicyRefusesStrangers(t *testing.T) {
 		{"one branch of two", `{issuer: https://a.example, subjectRegExp: 'https://github\.com/acme/.*|https://gitlab\.com/.*'}`, "subjectRegExp: got"},
 		{"whoever is an issuer", `{issuerRegExp: "https://.*", subject: a@acme.example}`, `identities[0].issuerRegExp: got "https://.*", which matches https://stranger.example, want issuers that are named`},
 		{"whoever runs a cluster", `{issuerRegExp: 'https://oidc\.eks\..*', subject: a@acme.example}`, "issuerRegExp: got"},
+		{"whoever calls a workflow push", `{issuer: https://a.example, subjectRegExp: '^https://github\.com/[^/]+/policies/push\.yml@refs/heads/main$'}`, "says no owner"},
+		{"whoever deploys", `{issuer: https://a.example, subjectRegExp: '.*/policies/\.github/workflows/deploy-prod\.yml@refs/heads/main'}`, "says no owner"},
+		{"an owner somewhere", `{issuer: https://a.example, subjectRegExp: '.*acme/policies.*'}`, "says no owner"},
+		{"an owner behind others", `{issuer: https://a.example, subjectRegExp: 'https://github\.com/.*acme/policies/.*'}`, "says no owner"},
+		{"an owner and whoever is called so and more", `{issuer: https://a.example, subjectRegExp: '^https://github\.com/acme.*'}`, "says no owner"},
+		{"a host and whoever is called so and more", `{issuer: https://a.example, subjectRegExp: '^https://github\.com.*/acme/.*'}`, "says no owner"},
+		{"an owner who may be left out", `{issuer: https://a.example, subjectRegExp: '^https://github\.com/(acme/)?policies.*'}`, "says no owner"},
+		{"an owner who may be another", `{issuer: https://a.example, subjectRegExp: '^https://github\.com/(acme|[a-z]+)/policies/.*'}`, "subjectRegExp: got"},
+		{"one of two forms alone", `{issuer: https://a.example, subjectRegExp: '^(https://github\.com/acme/.*|.*/policies/push\.yml@refs/heads/v7)$'}`, "says no owner"},
+		{"an owner in any case", `{issuer: https://a.example, subjectRegExp: '(?i)^https://github\.com/acme/.*'}`, "says no owner"},
+		{"any namespace of a cluster", `{issuer: https://a.example, subjectRegExp: 'https://kubernetes\.io/namespaces/[^/]+/serviceaccounts/publisher'}`, "says no owner"},
+		{"a branch that looks like an address", `{issuer: https://a.example, subjectRegExp: '.+@acme\.example'}`, "says no owner"},
+		{"a domain and whatever is called so and more", `{issuer: https://a.example, subjectRegExp: '[^@]+@acme\..*'}`, "says no owner"},
+		{"nothing", `{issuer: https://a.example, subjectRegExp: '[^\x00-\x{10FFFF}]'}`, "says no owner"},
+		{"an issuer of a name that is open", `{issuerRegExp: 'https://issuer\.acme\.example/.*', subject: a@acme.example}`, "issuerRegExp: got"},
+		{"clusters of other regions", `{issuerRegExp: 'https://container\.googleapis\.com/v1/projects/.*/locations/us-.*', subject: a@acme.example}`, "issuerRegExp: got"},
+		{"one of two owners, by letters", `{issuer: https://a.example, subjectRegExp: '^https://github\.com/acm[ex]/.+'}`, ""},
+		{"an owner or a domain", `{issuer: https://a.example, subjectRegExp: '^https://gitlab\.com/acme/.*$|^[^@]+@acme\.example$'}`, ""},
+		{"an owner or a domain, once anchored", `{issuer: https://a.example, subjectRegExp: '^(?:https://gitlab\.com/acme/.*|[^@]+@acme\.example)$'}`, ""},
+		{"a trust domain", `{issuer: https://a.example, subjectRegExp: 'spiffe://acme\.example/ns/[a-z]+/sa/publisher'}`, ""},
+		{"a namespace", `{issuer: https://a.example, subjectRegExp: 'https://kubernetes\.io/namespaces/policies/serviceaccounts/.+'}`, ""},
+		{"some names, written out", `{issuer: https://a.example, subjectRegExp: 'publisher-[0-9]'}`, ""},
 		{"an owner", `{issuer: https://a.example, subjectRegExp: '^https://github\.com/acme/.*'}`, ""},
 		{"two owners", `{issuer: https://a.example, subjectRegExp: '^https://github\.com/(acme|acme-labs)/.*'}`, ""},
 		{"a domain", `{issuer: https://a.example, subjectRegExp: '^[^@]+@acme\.example$'}`, ""},
@@ -103,4 +129,31 @@ func TestPolicyIsReadStrictly(t *testing.T) {
 	}
 	_, err = p.Admit(t.Context(), at)
 	refuses(t, err, "no matching policies", ErrDenied)
+}
+
+// FuzzEdges: each value that an expression matches begins, and ends, with one of the texts that
+// are said of it.
+func FuzzEdges(f *testing.F) {
+	for _, one := range []string{`^https://github\.com/acme/.*`, `(a|b)+c?`, `[^@]+@acme\.example$`, `https://a\.b/(c/)?.*`, `(?i)a`, `(?:^|x)a{2,3}(|b)`} {
+		for _, value := range []string{"https://github.com/acme/x", "stranger@acme.example", "aab"} {
+			f.Add(one, value)
+		}
+	}
+	f.Fuzz(func(t *testing.T, expression, value string) {
+		parsed, err := syntax.Parse(expression, syntax.Perl)
+		if err != nil || len(expression) > 200 || !utf8.ValidString(value) {
+			return
+		}
+		whole, err := regexp.Compile(`\A(?:` + expression + `)\z`)
+		if err != nil || !whole.MatchString(value) {
+			return
+		}
+		parsed = parsed.Simplify()
+		if !slices.ContainsFunc(edges(parsed, false), func(e edge) bool { return e.text == value || e.open && strings.HasPrefix(value, e.text) }) {
+			t.Errorf("%q matches %q, which begins with none of %v", expression, value, edges(parsed, false))
+		}
+		if !slices.ContainsFunc(edges(parsed, true), func(e edge) bool { return e.text == value || e.open && strings.HasSuffix(value, e.text) }) {
+			t.Errorf("%q matches %q, which ends with none of %v", expression, value, edges(parsed, true))
+		}
+	})
 }

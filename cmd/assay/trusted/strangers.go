@@ -8,7 +8,8 @@ import (
 )
 
 // strangers are identities of people and programs that nobody has heard of: an expression
-// that matches one of them says no owner.
+// that matches one of them says no owner, and the one that it matches shows why. That it
+// matches none of these proves nothing, see [owned].
 type strangers struct{ issuers, subjects []string }
 
 // someStrangers are of each kind that public issuers know. Repositories and workflows have
@@ -23,7 +24,8 @@ func someStrangers() strangers {
 			"https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF",
 		},
 		subjects: []string{
-			"stranger@gmail.com", "stranger-7@stranger.example",
+			"stranger@gmail.com", "stranger-7@stranger.example", "stranger@googlemail.com", "stranger@outlook.com", "stranger@hotmail.com", "stranger@live.com",
+			"stranger@yahoo.com", "stranger@icloud.com", "stranger@proton.me", "stranger@gmx.de", "1+stranger@users.noreply.github.com",
 			"spiffe://stranger.example/ns/stranger/sa/stranger", "spiffe://stranger.example/stranger",
 			"https://stranger.example/stranger", "https://kubernetes.io/namespaces/stranger/serviceaccounts/stranger",
 			"system:serviceaccount:stranger:stranger", "stranger",
@@ -69,9 +71,14 @@ func anybody(path string, k cip.KeylessRef, refuse func(field, got, want string)
 		at := fmt.Sprintf("%s.identities[%d]", path, i)
 		if one := admits(identity.IssuerRegExp, known.issuers); one != "" {
 			refuse(at+".issuerRegExp", fmt.Sprintf("%q, which matches %s", identity.IssuerRegExp, one), "issuers that are named")
+		} else if identity.IssuerRegExp != "" && !listed(identity.IssuerRegExp) {
+			refuse(at+".issuerRegExp", fmt.Sprintf("%q, which leaves some of them open", identity.IssuerRegExp), `issuers that are named, as in ^https://(one|two)\.acme\.example$`)
 		}
 		if one := admits(identity.SubjectRegExp, known.subjects); one != "" {
 			refuse(at+".subjectRegExp", fmt.Sprintf("%q, which matches %s", identity.SubjectRegExp, one), `an owner, as in ^https://github\.com/acme/.*`)
+		} else if identity.SubjectRegExp != "" && !owned(identity.SubjectRegExp) {
+			refuse(at+".subjectRegExp", fmt.Sprintf("%q, which says no owner at the beginning or the end of all that it matches", identity.SubjectRegExp),
+				`an owner and the slash behind it, as in ^https://github\.com/acme/.*, or a domain, as in ^[^@]+@acme\.example$`)
 		}
 	}
 }
