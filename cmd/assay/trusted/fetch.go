@@ -176,13 +176,6 @@ func (f *Fetcher) read(digest string, content []byte) (Result, error) {
 	return out, f.options.Floors.Check(f.options.Name, out.Revision, f.options.Minimum, "")
 }
 
-// fetched is the digest of the bundle that was fetched last.
-func (f *Fetcher) fetched() string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.last.Digest
-}
-
 // Keep says that the bundle of that digest is active: it is what a restart finds. What was
 // fetched since is not, and told again it does what it could not do before.
 func (f *Fetcher) Keep(digest string) error {

@@ -312,3 +312,10 @@ func entries(t testing.TB, dir string) []string {
 }
 
 var testTime = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+
+// fetched is the digest of the bundle that was fetched last.
+func (f *Fetcher) fetched() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last.Digest
+}

@@ -181,14 +181,12 @@ func (s *Sources) Active(digests map[string]string) {
 	}
 }
 
-// Digest is that of the manifest that a bundle was fetched by, "" where it is of no registry.
-func (s *Sources) Digest(name string) string {
+// Fetches says whether a bundle is fetched from a registry: the tag of its content is then the
+// digest of its manifest.
+func (s *Sources) Fetches(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at := s.sources[name]; at != nil {
-		return at.fetched()
-	}
-	return ""
+	return s.sources[name] != nil
 }
 
 // Tell puts what fetching knows into the statuses that OPA has of files.

@@ -1,7 +1,9 @@
 package webhook
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -39,26 +41,7 @@ func TestACandidateIsTriedBesideWhatServes(t *testing.T) {
 		from.Try.Share, from.Try.Sample = 1, 1
 	})
 	f.becomes("the bundle", f.about("a.io/x"+digest), "failed policy: main")
-	report := func() (out canary.Report) {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, f.url+"/canary", http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Header.Set("Authorization", "Bearer secret")
-		answer, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = answer.Body.Close() }()
-		text, err := io.ReadAll(answer.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(text, &out); err != nil {
-			t.Fatalf("%s: %v", text, err)
-		}
-		return out
-	}
+	report := func() canary.Report { return f.candidate("secret") }
 	f.becomes("the candidate", func() string { return report().Revision }, "2")
 	f.becomes("a decision that the candidate changes", func() string {
 		f.says("a.io/x" + digest)
@@ -80,5 +63,75 @@ func TestACandidateIsTriedBesideWhatServes(t *testing.T) {
 	}
 	if got := get(t, f.url, "/metrics"); !strings.Contains(got, `assay_canary_decisions_total{outcome="newly_allowed"} `) {
 		t.Error("metrics: got no decisions of the candidate")
+	}
+}
+
+// candidate is the report of a webhook about its candidate.
+func (f *fleetMember) candidate(token string) (out canary.Report) {
+	f.t.Helper()
+	request, err := http.NewRequestWithContext(f.t.Context(), http.MethodGet, f.url+"/canary", http.NoBody)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &out); err != nil {
+		f.t.Fatalf("%s: %v", text, err)
+	}
+	return out
+}
+
+// TestAReportNamesTheBundleThatIsTried: not one that was fetched since and is refused. Whoever
+// promotes by its digest would let serve what nobody tried.
+func TestAReportNamesTheBundleThatIsTried(t *testing.T) {
+	t.Parallel()
+	l, dir, token := newLibrary(t), t.TempDir(), filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ofFile := func(glob string) map[string]string {
+		return map[string]string{"file.yaml": strings.Replace(denying(glob, ""), `"name": "p"`, `"name": "file"`, 1)}
+	}
+	writeFiles(t, dir, ofFile("b.io/**"))
+	l.publish(failing(t, "1", "first", "a.io/**", ""), "ci")
+	tried := l.publishAs("candidate", failing(t, "2", "second", "a.io/**", ""), "ci")
+	f := l.memberWith(t.TempDir(), func(flags *wiring.Flags, from *bundled.Flags) {
+		flags.Policies, from.Token, from.Canary = []string{dir}, token, map[string]string{"main": l.host + "/acme/policies:candidate"}
+		from.Try.Share, from.Try.Sample = 1, 1
+	})
+	says := func() string {
+		got := f.candidate("secret")
+		return got.Revision + " " + got.Digest + " " + got.Set + "."
+	}
+	f.becomes("the candidate", says, "2 "+tried[strings.Index(tried, "@")+1:])
+	compiledWithout := func(before string) func() string {
+		return func() string {
+			if set := f.candidate("secret").Set; set != "" && set != before {
+				return "compiled"
+			}
+			return ""
+		}
+	}
+	f.becomes("the candidate", compiledWithout(""), "compiled")
+	before := f.candidate("secret").Set
+	// A file has the policy of this one.
+	refused := failing(t, "3", "file", "a.io/**", "")
+	l.publishAs("candidate", refused, "ci")
+	f.becomes("another, fetched", func() string { return strings.Join(l.paths(), "\n") }, fmt.Sprintf("GET /v2/acme/policies/blobs/sha256:%x", sha256.Sum256(refused)))
+	seen := len(l.paths())
+	f.becomes("the next look at the tag", func() string { return strings.Join(l.paths()[seen:], "\n") }, "/manifests/candidate")
+	writeFiles(t, dir, ofFile("c.io/**"))
+	f.reloader.reload(t.Context())
+	f.becomes("the candidate beside another file", compiledWithout(before), "compiled")
+	if got, want := says(), "2 "+tried[strings.Index(tried, "@")+1:]; !strings.HasPrefix(got, want) {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,6 +33,9 @@ type library struct {
 	host string
 	down atomic.Bool
 	dir  string // of the files of who may sign
+
+	mu    sync.Mutex
+	asked []string // method and path of all requests
 }
 
 func newLibrary(t testing.TB) *library {
@@ -45,6 +50,9 @@ func newLibrary(t testing.TB) *library {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
+		l.mu.Lock()
+		l.asked = append(l.asked, r.Method+" "+r.URL.Path)
+		l.mu.Unlock()
 		l.Handler().ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
@@ -78,11 +86,24 @@ spec:
 // publish pushes a bundle under the tag, signed by somebody, and gives its digest.
 func (l *library) publish(body []byte, signer string) string {
 	l.t.Helper()
+	return l.publishAs("prod", body, signer)
+}
+
+// paths are those of all requests so far, each behind its method.
+func (l *library) paths() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.asked)
+}
+
+// publishAs is publish under a tag.
+func (l *library) publishAs(tag string, body []byte, signer string) string {
+	l.t.Helper()
 	image, err := artifact.Image(body, "")
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	at, err := artifact.Push(l.t.Context(), artifact.Way{Private: true}, l.host+"/acme/policies:prod", image)
+	at, err := artifact.Push(l.t.Context(), artifact.Way{Private: true}, l.host+"/acme/policies:"+tag, image)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -95,11 +116,17 @@ func (l *library) publish(body []byte, signer string) string {
 // member is a webhook with the bundle of the library, and what it keeps in a directory.
 func (l *library) member(kept string) *fleetMember {
 	l.t.Helper()
+	return l.memberWith(kept, func(*wiring.Flags, *bundled.Flags) {})
+}
+
+func (l *library) memberWith(kept string, change func(*wiring.Flags, *bundled.Flags)) *fleetMember {
+	l.t.Helper()
 	config := fmt.Sprintf("services: {reg: {url: 'http://%s', type: oci}}\npersistence_directory: %q\n"+
 		"bundles: {main: {service: reg, resource: '%s/acme/policies:prod', polling: {min_delay_seconds: 1, max_delay_seconds: 1}}}\n", l.host, kept, l.host)
 	return withBundles(l.t, config, func(flags *wiring.Flags, from *bundled.Flags) {
 		flags.PrivateRegistries, flags.TrustedRoot = true, filepath.Join(l.dir, "root.json")
 		from.Trust = []string{filepath.Join(l.dir, "trust.yaml")}
+		change(flags, from)
 	})
 }
 

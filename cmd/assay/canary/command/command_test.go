@@ -180,13 +180,15 @@ func TestPromoteRefuses(t *testing.T) {
 		"other revision": {
 			func(r *canary.Report) { r.Digest, r.Content, r.Revision = "", packed().Set(), "8" }, `the reports are about another bundle: got revision "8", want "7"`,
 		},
-		"one unknown":       {func(r *canary.Report) { r.Decisions[canary.Unknown] = 1 }, "drop: unknown: got 1 decisions, want at most 0"},
-		"one difference":    {func(r *canary.Report) { r.Decisions[canary.NewlyAllowed] = 1 }, "drop: differences: got 1 decisions"},
-		"does not compile":  {func(r *canary.Report) { r.Error = "x" }, "drop: the candidate does not compile: x"},
-		"no candidate":      {func(r *canary.Report) { *r = canary.Report{} }, "the reports do not say what the bundle is"},
-		"hardly any judged": {func(r *canary.Report) { r.Dropped = 601 }, "wait: not judged: got 601 decisions, want at most the 600 that were"},
-		"of yesterday":      {func(r *canary.Report) { r.At = r.Since.Add(59 * time.Minute) }, "wait: at: got a report of "},
-		"nothing judged":    {func(r *canary.Report) { r.Decisions = nil }, "wait: decisions: got 0 of known outcome, want at least 1"},
+		"other content under its digest":  {func(r *canary.Report) { r.Content = "00" }, "the reports are about another bundle: got content 00"},
+		"other revision under its digest": {func(r *canary.Report) { r.Revision = "8" }, `the reports are about another bundle: got revision "8", want "7"`},
+		"one unknown":                     {func(r *canary.Report) { r.Decisions[canary.Unknown] = 1 }, "drop: unknown: got 1 decisions, want at most 0"},
+		"one difference":                  {func(r *canary.Report) { r.Decisions[canary.NewlyAllowed] = 1 }, "drop: differences: got 1 decisions"},
+		"does not compile":                {func(r *canary.Report) { r.Error = "x" }, "drop: the candidate does not compile: x"},
+		"no candidate":                    {func(r *canary.Report) { *r = canary.Report{} }, "the reports do not say what the bundle is"},
+		"hardly any judged":               {func(r *canary.Report) { r.Dropped = 601 }, "wait: not judged: got 601 decisions, want at most the 600 that were"},
+		"of yesterday":                    {func(r *canary.Report) { r.At = r.Since.Add(59 * time.Minute) }, "wait: at: got a report of "},
+		"nothing judged":                  {func(r *canary.Report) { r.Decisions = nil }, "wait: decisions: got 0 of known outcome, want at least 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			report := good(digest)

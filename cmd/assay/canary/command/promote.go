@@ -107,16 +107,14 @@ func (p *promotion) resolved(ctx context.Context, client *oci.Client, credential
 	return oci.Parse(ref.Registry + "/" + ref.Repository + "@" + digest)
 }
 
-// another says why reports are about another bundle than the one in a registry, "" where
-// they are about that one: its manifest, or what is in it.
+// another says why reports are about another bundle than the one in a registry, "" where all
+// that they say of it, its manifest and what is in it, is about that one.
 func (p *promotion) another(ctx context.Context, client *oci.Client, credentials oci.Credentials, report canary.Report, ref oci.Reference) (string, error) {
 	const another = "the reports are about another bundle: "
 	switch {
 	case report.Digest != "" && report.Digest != ref.Digest:
 		return fmt.Sprintf(another+"got digest %s, want %s", report.Digest, ref.Digest), nil
-	case report.Digest != "":
-		return "", nil
-	case report.Content == "":
+	case report.Digest == "" && report.Content == "":
 		return "the reports do not say what the bundle is: got neither digest nor content; assay build writes the latter into its metadata", nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.from.timeout)
@@ -130,7 +128,7 @@ func (p *promotion) another(ctx context.Context, client *oci.Client, credentials
 		return "", fmt.Errorf("%s: %w", ref.Name, err)
 	}
 	switch set, revision := bundle.Set(), bundle.Manifest.Revision; {
-	case report.Content != set:
+	case report.Content != "" && report.Content != set:
 		return fmt.Sprintf(another+"got content %s, want %s", report.Content, set), nil
 	case report.Revision != revision:
 		return fmt.Sprintf(another+"got revision %q, want %q", report.Revision, revision), nil

@@ -118,10 +118,10 @@ func (c *Candidate) tries(content bundle.Content, policies recording.Policies) {
 	for _, of := range content.Bundles {
 		if of.Name == c.name {
 			next.Revision, next.Content = of.Revision, of.About.Set
+			if c.trust != nil && c.trust.Fetches(c.name) {
+				next.Digest = of.Tag // what is tried: another may have been fetched since, and refused
+			}
 		}
-	}
-	if c.trust != nil {
-		next.Digest = c.trust.Digest(c.name)
 	}
 	c.tried.Candidate(&next)
 }
