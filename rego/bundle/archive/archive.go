@@ -106,8 +106,8 @@ func Read(data []byte, limits Limits) (*Archive, error) {
 	return assemble(files, written)
 }
 
-// unpack returns the files by their clean paths, and how these were written. It reads no
-// byte past the bound.
+// unpack returns the files by their clean paths, and how these were written, where each has a
+// place in a bundle. It reads no byte past the bound.
 func unpack(data []byte, limits Limits) (files map[string][]byte, written map[string]string, err error) {
 	compressed := bytes.NewReader(data)
 	expanded, err := gzip.NewReader(compressed)
@@ -119,7 +119,10 @@ func unpack(data []byte, limits Limits) (files map[string][]byte, written map[st
 	if files, written, err = untar(bounded, limits); err != nil {
 		return nil, nil, err
 	}
-	return files, written, atEnd(bounded, compressed)
+	if err := atEnd(bounded, compressed); err != nil {
+		return nil, nil, err
+	}
+	return files, written, allExpected(files)
 }
 
 func untar(bounded *bound, limits Limits) (files map[string][]byte, written map[string]string, err error) {

@@ -16,11 +16,7 @@ import (
 
 // assemble makes a bundle of its files, and holds each to its place.
 func assemble(files map[string][]byte, written map[string]string) (*Archive, error) {
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		errs = append(errs, expected(name))
-	}
-	if err := errors.Join(errs...); err != nil {
+	if err := allExpected(files); err != nil { // also of what is to be written
 		return nil, err
 	}
 	text, ok := files[manifestFile]

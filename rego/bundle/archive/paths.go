@@ -1,7 +1,9 @@
 package archive
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -97,6 +99,16 @@ func kindOf(name string) kind {
 		return data
 	}
 	return unknown
+}
+
+// allExpected is expected of each file. It holds whatever the manifest says: another one, which
+// OPA would take, may say something else.
+func allExpected(files map[string][]byte) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		errs = append(errs, expected(name))
+	}
+	return errors.Join(errs...)
 }
 
 // expected refuses files that have no place in a bundle, or not that place. One that is left
