@@ -62,9 +62,12 @@ type Fetcher struct {
 	reference oci.Reference
 	store     store
 
-	mu   sync.Mutex
-	last Result // that was fetched or restored; its digest is not fetched again
-	kept string // the digest that a restart finds
+	fetching sync.Mutex // held over the network
+	keeping  sync.Mutex // held over the disk
+
+	mu   sync.Mutex // held over neither: probes wait for it
+	last Result     // that was fetched or restored; its digest is not fetched again
+	kept string     // the digest that a restart finds
 
 	serving offer
 }
@@ -107,8 +110,8 @@ func (f *Fetcher) Next(ctx context.Context, than string) (body []byte, tag strin
 // other is admitted by the policy, read by that digest, checked, and is the one to activate: when it
 // is active, [Fetcher.Keep] is told. An error leaves all as it is.
 func (f *Fetcher) Fetch(ctx context.Context) (Result, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.fetching.Lock()
+	defer f.fetching.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
 	result, err := f.fetch(ctx)
@@ -127,10 +130,9 @@ func (f *Fetcher) fetch(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if digest == f.last.Digest {
-		unchanged := f.last
-		unchanged.Changed = false
-		return unchanged, nil
+	if last := f.latest(); digest == last.Digest {
+		last.Changed = false
+		return last, nil
 	}
 	at := f.at(digest)
 	evidence, err := f.options.Policy.Admit(ctx, at)
@@ -145,12 +147,25 @@ func (f *Fetcher) fetch(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if err := f.store.save(kept{pulled.Bundle, pulled.Manifest, evidence}); err != nil {
+	if err := f.save(kept{pulled.Bundle, pulled.Manifest, evidence}, result); err != nil {
 		return Result{}, fmt.Errorf("keep %s: %w", at, err)
 	}
-	result.Changed, f.last = true, result
-	f.serving.set(pulled.Bundle, digest)
+	result.Changed = true
 	return result, nil
+}
+
+// save has a bundle be the one that was fetched last, on the disk and here.
+func (f *Fetcher) save(k kept, result Result) error {
+	f.keeping.Lock()
+	defer f.keeping.Unlock()
+	if err := f.store.save(k); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	f.last = result
+	f.mu.Unlock()
+	f.serving.set(k.bundle, result.Digest)
+	return nil
 }
 
 func (f *Fetcher) at(digest string) string {
@@ -176,19 +191,39 @@ func (f *Fetcher) read(digest string, content []byte) (Result, error) {
 	return out, f.options.Floors.Check(f.options.Name, out.Revision, f.options.Minimum, "")
 }
 
-// Keep says that the bundle of that digest is active: it is what a restart finds. What was
-// fetched since is not, and told again it does what it could not do before.
-func (f *Fetcher) Keep(digest string) error {
+// latest is the bundle that was fetched or restored last.
+func (f *Fetcher) latest() Result {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if digest != f.last.Digest || digest == f.kept {
+	return f.last
+}
+
+// Keep says that the bundle of that digest is active: it is what a restart finds. What was
+// fetched since is not, and told again it does what it could not do before. It waits for the
+// disk, and for no registry.
+func (f *Fetcher) Keep(digest string) error {
+	if !f.keeps(digest) {
+		return nil
+	}
+	f.keeping.Lock()
+	defer f.keeping.Unlock()
+	if !f.keeps(digest) { // another was fetched meanwhile
 		return nil
 	}
 	if err := f.store.keep(); err != nil {
 		return fmt.Errorf("bundle %q: keep: %w", f.options.Name, err)
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.kept = digest
 	return nil
+}
+
+// keeps says whether keeping a digest would change anything.
+func (f *Fetcher) keeps(digest string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return digest == f.last.Digest && digest != f.kept
 }
 
 // Restore verifies the bundle that was active last, without asking anybody, and has it be
@@ -196,8 +231,10 @@ func (f *Fetcher) Keep(digest string) error {
 // was fetched after it: a process may have died between what makes the one so and what keeps
 // the other. An error that is fs.ErrNotExist says that none was kept.
 func (f *Fetcher) Restore(ctx context.Context) (Result, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.fetching.Lock()
+	defer f.fetching.Unlock()
+	f.keeping.Lock()
+	defer f.keeping.Unlock()
 	var errs []error
 	for _, link := range []string{current, loading} {
 		result, body, err := f.restore(ctx, link)
@@ -205,9 +242,11 @@ func (f *Fetcher) Restore(ctx context.Context) (Result, error) {
 			errs = append(errs, err)
 			continue
 		}
+		f.mu.Lock()
 		if f.last = result; link == current {
 			f.kept = result.Digest
 		}
+		f.mu.Unlock()
 		f.serving.set(body, result.Digest)
 		return result, nil
 	}

@@ -28,10 +28,11 @@ type Sources struct {
 	Own string
 	Log *slog.Logger
 
-	mu      sync.Mutex
+	mu      sync.Mutex      // held over neither the network nor the disk: probes wait for it
 	ctx     context.Context // of what runs; nil before
 	work    sync.WaitGroup
 	sources map[string]*source
+	ended   map[string]<-chan struct{} // of who asked last for a bundle, by its name
 }
 
 // source is one bundle of a registry.
@@ -40,50 +41,78 @@ type source struct {
 	of   bundle.Source
 	stop context.CancelFunc // nil as long as it is not asked for
 
-	mu        sync.Mutex
-	active    string    // the digest of what is active
-	confirmed time.Time // when the registry last answered with what serves, or with better
-	failure   error     // of the latest fetch
+	mu        sync.Mutex // held over neither
+	active    string     // the digest of what is active
+	confirmed time.Time  // when the registry last answered with what serves, or with better
+	failure   error      // of the latest fetch
 }
 
 // See takes the sources of a configuration, and gives what bundles come from in place of
 // registries. It refuses what nobody would vouch for.
 func (s *Sources) See(all []bundle.Source) (map[string]bundle.Feed, error) {
+	feeds, apply, err := s.Stage(all)
+	if err != nil {
+		return nil, err
+	}
+	apply()
+	return feeds, nil
+}
+
+// Stage is See for a configuration that may yet be refused: nothing that runs is changed until
+// apply is called, which it need not be. What was kept of new sources is verified here.
+func (s *Sources) Stage(all []bundle.Source) (feeds map[string]bundle.Feed, apply func(), err error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	feeds, next := map[string]bundle.Feed{}, map[string]*source{}
+	before := s.sources // which is replaced, and never changed
+	s.mu.Unlock()
+	feeds = map[string]bundle.Feed{}
+	next := map[string]*source{}
 	for _, of := range all {
 		if !of.OCI || of.Discovery {
 			if err := signed(of); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			continue
 		}
-		if !named().MatchString(of.Name) {
-			return nil, fmt.Errorf("bundles.%s: want a name of letters, digits, dots, dashes and underscores that begins with none of the latter three: a directory has it", of.Name)
-		}
-		at, known := s.sources[of.Name]
+		at, known := before[of.Name]
 		if !known || at.of != of {
-			fetcher, err := NewFetcher(Options{
-				Name: of.Name, Ref: of.Resource, Dir: filepath.Join(s.Own, "bundles", of.Name), Policy: s.Policy,
-				Floors: s.Floors, Minimum: s.Minimum[of.Name], Log: s.Log,
-			})
-			if err != nil {
-				return nil, err
+			if at, err = s.source(of); err != nil {
+				return nil, nil, err
 			}
-			at = &source{Fetcher: fetcher, of: of}
-			s.restore(at)
 		}
 		feeds[of.Name], next[of.Name] = at.Fetcher, at
 	}
+	return feeds, func() { s.apply(next) }, nil
+}
+
+// source is a new one, with what was kept of it.
+func (s *Sources) source(of bundle.Source) (*source, error) {
+	if !named().MatchString(of.Name) {
+		return nil, fmt.Errorf("bundles.%s: want a name of letters, digits, dots, dashes and underscores that begins with none of the latter three: a directory has it", of.Name)
+	}
+	fetcher, err := NewFetcher(Options{
+		Name: of.Name, Ref: of.Resource, Dir: filepath.Join(s.Own, "bundles", of.Name), Policy: s.Policy,
+		Floors: s.Floors, Minimum: s.Minimum[of.Name], Log: s.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	at := &source{Fetcher: fetcher, of: of}
+	s.restore(at)
+	return at, nil
+}
+
+// apply has these sources be asked for, and no other.
+func (s *Sources) apply(next map[string]*source) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for name, before := range s.sources {
 		if next[name] != before && before.stop != nil {
 			before.stop()
+			before.stop = nil
 		}
 	}
 	s.sources = next
 	s.begin()
-	return feeds, nil
 }
 
 // named are names that directories may have.
@@ -122,18 +151,28 @@ func (s *Sources) Run(ctx context.Context) {
 	s.work.Wait()
 }
 
-// begin has each source fetched that is not yet.
+// begin has each source fetched that is not yet. One that takes the place of another has its
+// directory, and waits until nobody writes there any more.
 func (s *Sources) begin() {
 	if s.ctx == nil || s.ctx.Err() != nil {
 		return
 	}
-	for _, at := range s.sources {
+	if s.ended == nil {
+		s.ended = map[string]<-chan struct{}{}
+	}
+	for name, at := range s.sources {
 		if at.stop != nil {
 			continue
 		}
 		var ctx context.Context
 		ctx, at.stop = context.WithCancel(s.ctx)
+		before, done := s.ended[name], make(chan struct{})
+		s.ended[name] = done
 		s.work.Go(func() {
+			defer close(done)
+			if before != nil {
+				<-before
+			}
 			at.Poll(ctx, polling(at.of), func(_ Result, err error) error { return s.fetched(at, err) })
 		})
 	}
@@ -153,15 +192,19 @@ func polling(of bundle.Source) Polling {
 
 // fetched notes what became of a fetch.
 func (s *Sources) fetched(at *source, err error) error {
+	if err == nil {
+		at.mu.Lock()
+		active := at.active
+		at.mu.Unlock()
+		err = at.Keep(active) // where it could not be kept before
+	}
+	if err != nil {
+		s.Log.Error("bundle", "bundle", at.of.Name, "error", err)
+	}
 	at.mu.Lock()
 	defer at.mu.Unlock()
-	if err == nil {
-		err = at.Keep(at.active) // where it could not be kept before
-	}
 	if at.failure = err; err == nil {
 		at.confirmed = time.Now()
-	} else {
-		s.Log.Error("bundle", "bundle", at.of.Name, "error", err)
 	}
 	return err
 }
@@ -169,15 +212,18 @@ func (s *Sources) fetched(at *source, err error) error {
 // Active says which bundles are active, by name and digest: those a restart is to find.
 func (s *Sources) Active(digests map[string]string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name, at := range s.sources {
+	sources := s.sources
+	s.mu.Unlock()
+	for name, at := range sources {
 		at.mu.Lock()
 		at.active = digests[name]
-		if err := at.Keep(at.active); err != nil {
-			at.failure = err
-			s.Log.Error("bundle", "bundle", name, "error", err)
-		}
 		at.mu.Unlock()
+		if err := at.Keep(digests[name]); err != nil {
+			s.Log.Error("bundle", "bundle", name, "error", err)
+			at.mu.Lock()
+			at.failure = err
+			at.mu.Unlock()
+		}
 	}
 }
 
