@@ -53,6 +53,10 @@ type Policy struct {
 
 	judging sync.Mutex
 	judge   *recording.Judge // which judges one capsule at a time
+
+	refreshing chan struct{} // full while somebody keeps the trust roots fresh
+	stale      error         // of the last time that they were refreshed, for who does
+	rooted     bell          // rung when a trust root serves that did not
 }
 
 // NewPolicy reads the bootstrap policy in files and directories. Of the flags those about
@@ -78,14 +82,14 @@ func NewPolicy(ctx context.Context, flags wiring.Flags, paths []string) (*Policy
 	if err != nil {
 		return nil, fmt.Errorf("bundle trust: %w", err)
 	}
-	p := &Policy{wiring: w, documents: documents, set: set, source: w.Source(documents), sealer: w.Sealer("bundle trust"), now: time.Now}
+	p := &Policy{wiring: w, documents: documents, set: set, source: w.Source(documents), sealer: w.Sealer("bundle trust"), now: time.Now, refreshing: make(chan struct{}, 1)}
 	if p.config, err = json.Marshal(p.source.Config); err != nil {
 		return nil, err
 	}
 	if p.judge, err = recording.NewJudge(); err != nil {
 		return nil, err
 	}
-	_ = p.Refresh(ctx) // what is missing is the cause of a denial
+	p.stale = p.Refresh(ctx) // what is missing is the cause of a denial
 	return p, nil
 }
 
@@ -99,20 +103,6 @@ func strictest(f wiring.Flags, paths []string) wiring.Flags {
 		// Nothing is written there: it has what registries say be kept with the decision.
 		Record: recording.Flags{Dir: "evidence", Sample: 1, MaxBytes: 1},
 	}
-}
-
-// Refresh gets the trust roots anew. An error says which of them has none that serves.
-func (p *Policy) Refresh(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	wanted := p.documents.Wanted(p.wiring.Root)
-	var errs []error
-	for name, err := range wiring.RefreshAll(ctx, wanted) {
-		if root, _ := wanted[name].Serving(); root == nil {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // Warnings are what is worth knowing about the policy and stops nothing.

@@ -6,9 +6,6 @@ import (
 	"time"
 )
 
-// refreshTrust is how often the trust roots of the policy are asked for anew.
-const refreshTrust = time.Hour
-
 // soonest is how soon a fetch that failed is tried again the first time.
 const soonest = time.Second
 
@@ -19,16 +16,11 @@ type Polling struct{ Min, Max time.Duration }
 
 // Poll fetches until ctx ends, and tells of each fetch. An error of tell is a failure like one of a fetch. The first is at once. After a
 // failure it waits a second, and twice as long after each further one, up to the longest
-// delay.
+// delay, but no longer than until a trust root serves that did not.
 func (f *Fetcher) Poll(ctx context.Context, polling Polling, tell func(Result, error) error) {
-	failures, refreshed := 0, f.options.Policy.now()
+	failures := 0
 	for ctx.Err() == nil {
-		if now := f.options.Policy.now(); now.Sub(refreshed) >= refreshTrust {
-			refreshed = now
-			if err := f.options.Policy.Refresh(ctx); err != nil {
-				f.options.Log.Error("trust root of bundles not refreshed", "bundle", f.options.Name, "error", err)
-			}
-		}
+		rooted := f.options.Policy.rooted.next() // also by one that comes while it is fetched
 		result, err := f.Fetch(ctx)
 		if ctx.Err() != nil {
 			return
@@ -41,9 +33,11 @@ func (f *Fetcher) Poll(ctx context.Context, polling Polling, tell func(Result, e
 		timer := time.NewTimer(polling.delay(failures))
 		select {
 		case <-timer.C:
+		case <-rooted:
+			failures = 0
 		case <-ctx.Done():
-			timer.Stop()
 		}
+		timer.Stop()
 	}
 }
 

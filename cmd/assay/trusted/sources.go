@@ -141,13 +141,13 @@ func (s *Sources) restore(at *source) {
 	}
 }
 
-// Run fetches until ctx ends.
+// Run fetches, and keeps the trust roots of the policy fresh, until ctx ends.
 func (s *Sources) Run(ctx context.Context) {
 	s.mu.Lock()
 	s.ctx = ctx
 	s.begin() //nolint:contextcheck // what runs has its own
 	s.mu.Unlock()
-	<-ctx.Done()
+	s.Policy.KeepFresh(ctx, s.Log)
 	s.work.Wait()
 }
 

@@ -22,11 +22,18 @@ import (
 
 func (l *lab) sources(t testing.TB, own string) *Sources {
 	t.Helper()
+	s := l.sourcesOf(t, l.policy(t, keyless))
+	s.Own = own
+	return s
+}
+
+func (l *lab) sourcesOf(t testing.TB, policy *Policy) *Sources {
+	t.Helper()
 	none, err := fresh.Open("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Sources{Policy: l.policy(t, keyless), Floors: none, Own: own, Log: slog.New(slog.DiscardHandler)}
+	return &Sources{Policy: policy, Floors: none, Own: t.TempDir(), Log: slog.New(slog.DiscardHandler)}
 }
 
 // registry is the source of a bundle in the registry.
@@ -150,10 +157,9 @@ func TestASlowDiskIsWaitedForByWhoKeeps(t *testing.T) {
 	}
 }
 
-// running are sources that are asked for.
-func (l *lab) running(t *testing.T) *Sources {
+// run has sources asked for.
+func (l *lab) run(t *testing.T, s *Sources) {
 	t.Helper()
-	s := l.sources(t, t.TempDir())
 	ctx, stop := context.WithCancel(t.Context())
 	over := make(chan struct{})
 	go func() {
@@ -161,7 +167,6 @@ func (l *lab) running(t *testing.T) *Sources {
 		s.Run(ctx)
 	}()
 	t.Cleanup(func() { stop(); <-over })
-	return s
 }
 
 // body waits for what a feed gives.
@@ -180,7 +185,8 @@ func TestStagedSourcesChangeNothing(t *testing.T) {
 	for _, tag := range []string{"first", "second"} {
 		l.sign(t, l.pushBytes(t, tag, saying(t, "1", archive.About{Format: archive.Format, Name: tag})), "ci")
 	}
-	s := l.running(t)
+	s := l.sources(t, t.TempDir())
+	l.run(t, s)
 	first, second := l.registry("first", "first"), l.registry("second", "second")
 	feeds, err := s.See([]bundle.Source{first})
 	if err != nil {
@@ -226,7 +232,8 @@ func TestAChangedSourceWaitsForTheOneBefore(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.sign(t, l.push(t, "next", "2"), "ci")
-	s := l.running(t)
+	s := l.sources(t, t.TempDir())
+	l.run(t, s)
 	asked, over := make(chan struct{}, 1), make(chan struct{})
 	t.Cleanup(func() { close(over) }) // what is shared has a time of its own
 	l.on("/manifests/latest", func(http.ResponseWriter, *http.Request) { asked <- struct{}{}; <-over })
