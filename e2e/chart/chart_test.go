@@ -105,6 +105,10 @@ func TestBadValuesAreRefusedByName(t *testing.T) {
 		{"a rule without resources", `{webhook: {rules: [{apiGroups: [""], apiVersions: [v1]}]}}`, "/webhook/rules/0"},
 		{"one Secret for all, without a name", "{pullSecrets: {mode: central}}", "pullSecrets.secret: got none"},
 		{"one Secret for all, where each has its own", "{pullSecrets: {secret: pull}}", "pullSecrets.secret: got pull"},
+		{"one claim for what each process keeps of bundles", "{bundles: {config: {labels: {a: b}}, volume: {persistentVolumeClaim: {claimName: kept}}}}", "bundles.volume: got persistentVolumeClaim, want emptyDir, ephemeral or csi"},
+		{"a directory of the node for it", "{bundles: {config: {labels: {a: b}}, volume: {hostPath: {path: /var/lib/assay}}}}", "bundles.volume: got hostPath"},
+		{"two volumes for it", "{bundles: {config: {labels: {a: b}}, volume: {ephemeral: {}, csi: {driver: d}}}}", "bundles.volume: got csi and ephemeral"},
+		{"no volume for it", "{bundles: {config: {labels: {a: b}}, volume: {emptyDir: null}}}", "bundles.volume: got none"},
 		{"a ServiceAccount of yours, without a name", "{webhook: {serviceAccount: {create: false}}}", "webhook.serviceAccount.name: got none"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -235,6 +235,31 @@ func TestBundles(t *testing.T) {
 	}
 }
 
+// TestBundlesAreKeptInAVolumeOfEachPod: two processes share no directory.
+func TestBundlesAreKeptInAVolumeOfEachPod(t *testing.T) {
+	t.Parallel()
+	claim := map[string]any{"volumeClaimTemplate": map[string]any{"spec": map[string]any{"accessModes": []any{"ReadWriteOnce"}}}}
+	for _, tt := range []struct {
+		name, volume string
+		want         map[string]any
+	}{
+		{"by default", "{}", map[string]any{"name": "kept-bundles", "emptyDir": map[string]any{"sizeLimit": "512Mi"}}},
+		{"a claim of each Pod", "{ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce]}}}}", map[string]any{"name": "kept-bundles", "ephemeral": claim}},
+	} {
+		objects := render(t, "{bundles: {config: {labels: {a: b}}, volume: "+tt.volume+"}}")
+		volumes, _ := at(objects["Deployment/assay"], "spec", "template", "spec", "volumes").([]any)
+		var got map[string]any
+		for _, volume := range volumes {
+			if volume, _ := volume.(map[string]any); volume["name"] == "kept-bundles" {
+				got = volume
+			}
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", tt.name, diff)
+		}
+	}
+}
+
 // TestTimeouts are those of policy-controller's chart where it says some.
 func TestTimeouts(t *testing.T) {
 	t.Parallel()

@@ -102,3 +102,15 @@ trust.yaml: |
   {{- . | nindent 2 }}
 {{- end }}
 {{- end }}
+
+{{- /* Where bundles are kept: a volume that each Pod has for itself, since two processes never share it. */ -}}
+{{- define "assay.keptBundles" -}}
+{{- $volume := .Values.bundles.volume }}
+{{- if gt (len $volume) 1 }}
+{{- $volume = omit $volume "emptyDir" }}{{- /* the default, which values are merged with */}}
+{{- end }}
+{{- if ne (len (pick $volume "emptyDir" "ephemeral" "csi")) 1 }}
+{{- fail (printf "bundles.volume: got %s, want emptyDir, ephemeral or csi: each Pod has to have a volume of its own, and what is lost with it is bundles.minimumRevisions for" (keys $volume | sortAlpha | join " and " | default "none")) }}
+{{- end }}
+{{- toYaml $volume }}
+{{- end }}
