@@ -181,6 +181,22 @@ func TestAlertsAndPanelsAreOfMetricsThatExist(t *testing.T) {
 	}
 }
 
+// TestWhatBundlesAndDecisionLogsLoseHasAlerts: a fleet is blind otherwise.
+func TestWhatBundlesAndDecisionLogsLoseHasAlerts(t *testing.T) {
+	t.Parallel()
+	alerts, page := read(t, chart+"/files/alerts.yaml"), section(read(t, "docs/observability.md"), "Alerts")
+	for _, metric := range []string{
+		"assay_bundle_expiry_timestamp_seconds", "assay_bundle_confirmed_timestamp_seconds", "assay_bundle_failing",
+		"assay_decision_log_entries_total", "assay_decision_log_opa_total",
+	} {
+		for place, text := range map[string]string{"the alerts of the chart": alerts, "docs/observability.md": page} {
+			if !strings.Contains(text, metric) {
+				t.Errorf("%s: got nothing about %s, want an alert", place, metric)
+			}
+		}
+	}
+}
+
 const installPage = "docs/install-cluster.md"
 
 var valuesBlock = regexp.MustCompile(`(?s)(<!-- values, written by make golden -->\n).*?(<!-- end -->)`)

@@ -16,6 +16,8 @@ import (
 
 	"github.com/assay-dev/assay/builtins/keep"
 	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/bundle/decisions"
+	"github.com/assay-dev/assay/rego/bundle/decisions/outcome"
 	"github.com/assay-dev/assay/rego/bundle/decisions/store"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/server"
@@ -46,8 +48,15 @@ func families(t *testing.T) (out []family) {
 		return []telemetry.Bundle{{Name: "b", Revision: "1", Expires: time.Unix(1, 0)}}
 	}, func() telemetry.Activations { return telemetry.Activations{} })
 	seen.Canary([]string{"same"})
-	seen.WatchLogs([]telemetry.Loss{{Kind: "c", Count: func() uint64 { return 0 }}}).Became("queue", "dropped", 1)
 	no, none := func() bool { return false }, func() uint64 { return 0 }
+	var losses []telemetry.Loss
+	for _, loss := range decisions.Losses() {
+		losses = append(losses, telemetry.Loss{Kind: loss.Name, Count: none})
+	}
+	logs := seen.WatchLogs(losses)
+	for _, lost := range outcome.Losses() {
+		logs.Became(string(lost.Place), string(lost.Result), 0)
+	}
 	seen.WatchCluster(telemetry.Cluster{Synced: no, Leading: no, Stale: func() []time.Time { return nil }, Dropped: none, Limited: none})
 	documents, err := cip.Parse([]byte(warnsAlone))
 	if err != nil {

@@ -56,6 +56,9 @@ func TestDecisionsAreLogged(t *testing.T) {
 	if got.Path != "assay/admission/decision" || got.Labels["cluster"] != "one" || got.Bundles["main"].Revision != "7" || got.Result.Allowed || got.Input.Request.UID == "" {
 		t.Errorf("got %+v, want the decision with its bundle and labels", got)
 	}
+	if got := get(t, f.url, "/metrics"); !strings.Contains(got, `assay_decision_log_entries_total{place="file_logger",result="failed"} 0`) {
+		t.Error("metrics: got no count of what was not lost, want zero: the first loss would be no increase")
+	}
 	f.becomes("the count", func() string { return get(t, f.url, "/metrics") }, `assay_decision_log_entries_total{place="queue",result="delivered"} 1`)
 	f.becomes("the status", func() string {
 		found, _ := filepath.Glob(filepath.Join(dir, "*", "*", "status.json"))

@@ -20,6 +20,9 @@ func (b *Bundles) logged(ctx context.Context, in Installation, options *bundle.O
 		losses = append(losses, telemetry.Loss{Kind: loss.Name, Count: func() uint64 { return b.manager.Lost(loss) }})
 	}
 	counts := in.Telemetry.WatchLogs(losses)
+	for _, lost := range outcome.Losses() {
+		counts.Became(string(lost.Place), string(lost.Result), 0)
+	}
 	observe := func(place outcome.Place, result outcome.Result, entries int) {
 		if result != outcome.Unasked {
 			counts.Became(string(place), string(result), entries)

@@ -37,3 +37,20 @@ const (
 
 // Observe is told of entries. It is called from many goroutines, and must not wait.
 type Observe func(place Place, result Result, entries int)
+
+// Loss is a result that is a loss, at a place that may have it.
+type Loss struct {
+	Place  Place
+	Result Result
+}
+
+// Losses are those that there are: a counter has to be there at zero for its first one to be
+// seen as more than before.
+func Losses() (out []Loss) {
+	for _, place := range []Place{Queue, File, Store} {
+		for _, result := range []Result{Dropped, Failed, Masking} {
+			out = append(out, Loss{place, result})
+		}
+	}
+	return out
+}
