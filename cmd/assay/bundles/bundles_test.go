@@ -251,3 +251,16 @@ func TestRegistryIsAskedUnderATrustPolicyAlone(t *testing.T) {
 		t.Errorf("got %v, want a refusal\n%s", err, said)
 	}
 }
+
+// TestATagWithoutATrustPolicy is no file, which alone would be a riddle.
+func TestATagWithoutATrustPolicy(t *testing.T) {
+	t.Parallel()
+	for ref, want := range map[string]string{
+		"registry.example/policies:prod": "registry.example/policies:prod: got no such file, and no --bundle-trust, want either: a bundle in a registry is asked for under the policies that admit it",
+		"missing.tar.gz":                 "missing.tar.gz: no such file",
+	} {
+		if _, err := run(t, bundles.Options{}, "verify-bundle", ref); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}

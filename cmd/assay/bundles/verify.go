@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/spf13/cobra"
 
+	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/cmd/assay/plain"
 	"github.com/assay-dev/assay/cmd/assay/suite"
 	"github.com/assay-dev/assay/cmd/assay/trusted"
@@ -110,8 +112,16 @@ func (v *verifying) load(ctx context.Context, r *report, what string) ([]byte, e
 		return v.admitted(ctx, r, what)
 	case err != nil && strings.Contains(what, "@sha256:"):
 		return nil, errors.New("--bundle-trust: got none, want the policies that admit a bundle in a registry")
+	case errors.Is(err, fs.ErrNotExist) && strings.Contains(what, "/") && referenced(what):
+		return nil, fmt.Errorf("%s: got no such file, and no --bundle-trust, want either: a bundle in a registry is asked for under the policies that admit it", what)
 	}
 	return Load(what)
+}
+
+// referenced says whether a text could be a reference, too.
+func referenced(what string) bool {
+	_, err := oci.Parse(what)
+	return err == nil
 }
 
 // admitted gets a bundle that the policies admit, and says which and whose it is.
