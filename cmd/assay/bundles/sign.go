@@ -6,45 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 
 	"github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/spf13/cobra"
 
 	"github.com/assay-dev/assay/cmd/assay/plain"
-	"github.com/assay-dev/assay/cmd/assay/sources"
 	"github.com/assay-dev/assay/rego/bundle/archive"
 )
-
-// maxKey bounds a file with a key.
-const maxKey = 64 << 10
-
-// leastSecret is RFC 7518, 3.2: a key of HMAC is as long as the hash, at least.
-const leastSecret = 32
-
-// algorithms are those of OPA that are signatures. "none" is one of the library's.
-func algorithms() []string {
-	return []string{"ES256", "ES384", "ES512", "HS256", "HS384", "HS512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"}
-}
-
-// readKey reads the file of a key for an algorithm. OPA would take a path that does not
-// exist for the secret itself.
-func readKey(flag, path, algorithm string) ([]byte, error) {
-	if !slices.Contains(algorithms(), algorithm) {
-		return nil, fmt.Errorf("--signing-alg: got %q, want one of %s", algorithm, strings.Join(algorithms(), ", "))
-	}
-	text, err := sources.Read(path, maxKey)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", flag, err)
-	}
-	if secret := strings.HasPrefix(algorithm, "HS"); secret && len(text) < leastSecret {
-		return nil, fmt.Errorf("%s: got %d bytes, want at least %d for %s", flag, len(text), leastSecret, algorithm)
-	} else if secret && bytes.HasPrefix(bytes.TrimSpace(text), []byte("-----BEGIN")) {
-		return nil, fmt.Errorf("%s: got a key in PEM, want a secret for %s", flag, algorithm)
-	}
-	return text, nil
-}
 
 func signCommand() *cobra.Command {
 	var key, algorithm, keyID, output string
