@@ -30,6 +30,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/plugins"
 	opabundle "github.com/open-policy-agent/opa/v1/plugins/bundle"
 	"github.com/open-policy-agent/opa/v1/plugins/discovery"
+	"github.com/open-policy-agent/opa/v1/runtime/info"
 	"github.com/open-policy-agent/opa/v1/tracing"
 	"github.com/open-policy-agent/opa/v1/util"
 	"github.com/prometheus/client_golang/prometheus"
@@ -62,8 +63,13 @@ type Options struct {
 	Removed func(ctx context.Context, left Content)
 	// Sources sees the sources of all bundles in the configuration, also in one that
 	// discovery brought, and may refuse them. What it returns by name is what a bundle comes
-	// from in place of its source. Nil leaves all as they are.
-	Sources func([]Source) (map[string]Feed, error)
+	// from in place of its source, and apply is called once OPA has taken the configuration,
+	// which it may refuse. Nil leaves all as they are.
+	Sources func([]Source) (feeds map[string]Feed, apply func(), err error)
+	// Discovered sees each discovery bundle before OPA evaluates it, and may refuse it. Applied
+	// is told when its configuration is in force. Nil is nobody.
+	Discovered func(archive.Discovery) error
+	Applied    func(archive.Discovery)
 	// Persists is asked before OPA persists anything, and may refuse the configuration. Nil does not.
 	Persists func() error
 }
@@ -110,21 +116,27 @@ func Open(options Options) (*Manager, error) {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
 	m := &Manager{options: options, statuses: map[string]Status{}, counts: metrics.New(), bounds: newBounds(options.Limits, directory)}
+	m.bounds.admits = options.Discovered
 	m.gate = newGate(m.keeping, options.Removed)
 	var boot map[string]any // what discovery does not override
 	if err := util.Unmarshal(options.Config, &boot); err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
 	hook := hooks.New(&sourcesHook{options.Sources, options.Persists, m.bounds, takeOverrides(boot)})
+	runtime, err := info.NewWithOptions(info.Options{Config: options.Config}) // what opa.runtime says to discovery
+	if err != nil {
+		return nil, fmt.Errorf("configuration of bundles: %w", err)
+	}
 	logger := decisions.Listen(newLogger(options.Log))
 	m.opa, err = plugins.New(options.Config, options.ID, m.gate,
-		plugins.Logger(logger), plugins.ConsoleLogger(logger), plugins.WithHooks(hook),
+		plugins.Info(runtime), plugins.Logger(logger), plugins.ConsoleLogger(logger), plugins.WithHooks(hook),
 		plugins.WithPrometheusRegister(options.Registerer), plugins.GracefulShutdownPeriod(gracePeriod),
 		plugins.WithDistributedTracingOpts(tracing.NewOptions(m.bounds)))
 	if err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
 	m.bounds.services.opa = m.opa
+	m.bounds.commit() // a program that did not take it does not begin
 	found, err := discovery.New(m.opa, discovery.Factories(options.Factories), discovery.Hooks(hook), discovery.BootConfig(boot), discovery.Metrics(m.counts))
 	if err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
@@ -142,7 +154,14 @@ const gracePeriod = 10
 func (m *Manager) Start(ctx context.Context) error {
 	m.watch()
 	// What tells of states must not wait: the plugin that it would wait for tells some itself.
-	m.opa.RegisterPluginStatusListener("assay", func(map[string]*plugins.Status) { go m.watch() })
+	var once sync.Once
+	m.opa.RegisterPluginStatusListener("assay", func(states map[string]*plugins.Status) {
+		// The first configuration that was discovered may be from the disk, of which nothing else tells.
+		if of := states[discovery.Name]; of != nil && of.State == plugins.StateOK {
+			once.Do(m.applied)
+		}
+		go m.watch()
+	})
 	if err := m.opa.Start(ctx); err != nil {
 		return fmt.Errorf("bundles: %w", err)
 	}
@@ -182,10 +201,22 @@ func (m *Manager) watch() {
 
 // discovered hears of the discovery bundle: its name is that among sources.
 func (m *Manager) discovered(of opabundle.Status) {
+	status := statusOf(&of)
+	if status.Error == "" {
+		m.applied()
+	} else {
+		m.bounds.drop()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	status := statusOf(&of)
 	m.discovery = &status
+}
+
+// applied has what was discovered be in force.
+func (m *Manager) applied() {
+	if latest := m.bounds.latest(); m.bounds.commit() && latest != nil && m.options.Applied != nil {
+		m.options.Applied(*latest)
+	}
 }
 
 func (m *Manager) heard(all map[string]*opabundle.Status) {
@@ -201,6 +232,9 @@ func statusOf(of *opabundle.Status) Status {
 	out := Status{
 		Revision: of.ActiveRevision, Activated: of.LastSuccessfulActivation,
 		Requested: of.LastRequest, Confirmed: of.LastSuccessfulRequest,
+	}
+	if of.Code == "" { // a message may be a remark about what is active
+		return out
 	}
 	texts := []string{cmp.Or(of.Message, of.Code)}
 	for _, err := range of.Errors {
@@ -219,7 +253,7 @@ func withoutQueries(text string) string {
 
 // Statuses are those of the bundles in the configuration, by name, as OPA knows them.
 func (m *Manager) Statuses() map[string]Status {
-	names := m.names()
+	names := m.bounds.names()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := maps.Clone(m.statuses)
@@ -229,16 +263,9 @@ func (m *Manager) Statuses() map[string]Status {
 		}
 	}
 	if m.discovery != nil {
-		out[discoveryName] = *m.discovery
+		out[DiscoveryName] = *m.discovery
 	}
 	return out
-}
-
-func (m *Manager) names() []string {
-	if plugin := opabundle.Lookup(m.opa); plugin != nil {
-		return slices.Sorted(maps.Keys(plugin.Config().Bundles))
-	}
-	return nil
 }
 
 // Waiting says for what decisions have to wait, "" where all bundles of the configuration are
@@ -249,7 +276,7 @@ func (m *Manager) Waiting(deciding []string) string {
 	if found := states[discovery.Name]; found != nil && found.State != plugins.StateOK {
 		return "the discovery bundle is not active yet"
 	}
-	for _, name := range m.names() {
+	for _, name := range m.bounds.names() {
 		if !slices.Contains(deciding, name) {
 			return fmt.Sprintf("bundle %s is not active yet", name)
 		}

@@ -167,11 +167,21 @@ func (s *services) of(name string, first bool) (image.Service, error) {
 
 // shaped holds a body to the bounds and to the shape of a bundle, and notes it.
 func (b *bounds) shaped(request *http.Request, body []byte, tag string) error {
-	delta, err := archive.Shape(body, b.limits)
+	for request.Response != nil && request.Response.Request != nil { // which led here
+		request = request.Response.Request
+	}
+	at := request.URL.String()
+	b.mu.Lock()
+	discovery := b.discovery.at == at
+	b.mu.Unlock()
+	if discovery {
+		return b.discovered(body)
+	}
+	read, err := archive.Read(body, b.limits)
 	if err != nil {
 		return err
 	}
-	b.note(request, body, tag, delta)
+	b.note(at, body, tag, read.Delta)
 	return nil
 }
 

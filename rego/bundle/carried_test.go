@@ -123,9 +123,9 @@ func TestDiscoveryFromARegistry(t *testing.T) {
 	m := open(t, "services: {found: {url: '"+r.URL+"', type: oci}, first: {url: '"+first.URL+"', type: oci}}\n"+
 		"discovery: {service: found, resource: 'r/p:prod', decision: found, trigger: manual}\n"+
 		"bundles: {a: {service: first, resource: 'r/p:prod', trigger: manual}}\n", served, func(o *bundle.Options) {
-		o.Sources = func(all []bundle.Source) (map[string]bundle.Feed, error) {
+		o.Sources = func(all []bundle.Source) (map[string]bundle.Feed, func(), error) {
 			seen = append(seen, all)
-			return nil, nil
+			return nil, nil, nil
 		}
 	})
 	if err := discovery.Lookup(m.OPA()).Trigger(t.Context()); err != nil {
@@ -157,14 +157,14 @@ func TestDiscoveryDoesNotUndoFeeds(t *testing.T) {
 	fed.set(tarball(t, "1", []string{"policies/one"}, map[string]string{"/policies/one.rego": policyRego}), "sha256:1")
 	m := open(t, "services: {s: {url: '"+s.URL+"'}}\ndiscovery: {service: s, resource: found.tar.gz, decision: found, trigger: manual}\n"+
 		"bundles: {a: {service: s, resource: a.tar.gz, trigger: manual}}\n", served, func(o *bundle.Options) {
-		o.Sources = func(all []bundle.Source) (map[string]bundle.Feed, error) {
+		o.Sources = func(all []bundle.Source) (map[string]bundle.Feed, func(), error) {
 			feeds := map[string]bundle.Feed{}
 			for _, of := range all {
 				if of.Name == "a" {
 					feeds["a"] = fed
 				}
 			}
-			return feeds, nil
+			return feeds, nil, nil
 		}
 	})
 	discover(t, m)

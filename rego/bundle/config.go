@@ -189,8 +189,8 @@ func signing(block any) (required bool, key, loose string) {
 	return required, key, loose
 }
 
-// discoveryName is what a discovery bundle is called among sources and in messages.
-const discoveryName = "discovery bundle"
+// DiscoveryName is what a discovery bundle is called among sources, in statuses and in messages.
+const DiscoveryName = "discovery bundle"
 
 // discoveryOf is the discovery bundle of a configuration: who writes it chooses the bundles.
 func discoveryOf(c *config.Config, services map[string]service) ([]Source, error) {
@@ -210,7 +210,7 @@ func discoveryOf(c *config.Config, services map[string]service) ([]Source, error
 		}
 		read["resource"] = strings.Trim(prefix, "/") + "/" + strings.Trim(name, "/")
 	}
-	out, err := sourceOf(Source{Name: discoveryName, Discovery: true}, read, services)
+	out, err := sourceOf(Source{Name: DiscoveryName, Discovery: true}, read, services)
 	if err != nil {
 		return nil, err
 	}

@@ -94,9 +94,9 @@ func TestSourcesOfAConfiguration(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got []bundle.Source
-			_, err := bundle.Open(bundle.Options{Config: []byte(tt.config), Prepare: (&side{}).prepare, Removed: (&side{}).removed, Sources: func(all []bundle.Source) (map[string]bundle.Feed, error) {
+			_, err := bundle.Open(bundle.Options{Config: []byte(tt.config), Prepare: (&side{}).prepare, Removed: (&side{}).removed, Sources: func(all []bundle.Source) (map[string]bundle.Feed, func(), error) {
 				got = all
-				return nil, nil
+				return nil, nil, nil
 			}})
 			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
 				t.Fatalf("got %v, want %q", err, tt.err)
@@ -114,14 +114,16 @@ func TestSourcesThatSomebodyVouchesFor(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	_, err := bundle.Open(bundle.Options{Config: []byte(manually(s.URL, "a")), Prepare: (&side{}).prepare, Removed: (&side{}).removed,
-		Sources: func([]bundle.Source) (map[string]bundle.Feed, error) { return nil, errRefused }})
+		Sources: func([]bundle.Source) (map[string]bundle.Feed, func(), error) { return nil, nil, errRefused }})
 	if !errors.Is(err, errRefused) {
 		t.Errorf("got %v, want the refusal", err)
 	}
 	served, fed := &side{}, &feed{changed: make(chan struct{})}
 	config := strings.ReplaceAll(manually(s.URL, "a"), "trigger: manual", "trigger: manual, signing: {keyid: k}") + "keys: {k: {algorithm: HS256, key: secret}}\n"
 	m := open(t, config, served, func(o *bundle.Options) {
-		o.Sources = func([]bundle.Source) (map[string]bundle.Feed, error) { return map[string]bundle.Feed{"a": fed}, nil }
+		o.Sources = func([]bundle.Source) (map[string]bundle.Feed, func(), error) {
+			return map[string]bundle.Feed{"a": fed}, nil, nil
+		}
 	})
 	becomes := func(what string, of func(bundle.Status) bool) {
 		t.Helper()

@@ -3,6 +3,7 @@ package bundle
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -33,18 +34,21 @@ const (
 )
 
 // feeding is the configuration of a bundle that comes from a feed. What OPA is to check of it
-// beside stays.
-func feeding(bundle map[string]any, name string) {
+// beside stays. Another source has another path, so that OPA asks for it anew.
+func feeding(bundle map[string]any, of Source) (path string) {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%+v", of))
+	path = fmt.Sprintf("fed/%s/%x", url.PathEscape(of.Name), sum[:8])
 	for _, key := range []string{"trigger", "persist"} {
 		delete(bundle, key)
 	}
-	bundle["service"], bundle["resource"] = feedService, url.PathEscape(name)
+	bundle["service"], bundle["resource"] = feedService, path
 	polling, _ := bundle["polling"].(map[string]any)
 	if polling == nil {
 		polling = map[string]any{}
 	}
 	polling["long_polling_timeout_seconds"] = int(longPoll / time.Second)
 	bundle["polling"] = polling
+	return path
 }
 
 // withFeeds are services with that of feeds among them. OPA takes them as a list, too.
@@ -67,13 +71,7 @@ func withFeeds(services json.RawMessage) (json.RawMessage, error) {
 // feed answers OPA's request for a bundle of a feed, and for one that is carried.
 func (b *bounds) feed(request *http.Request) (*http.Response, error) {
 	path := strings.TrimPrefix(request.URL.EscapedPath(), "/")
-	name, err := url.PathUnescape(path)
-	if err != nil {
-		return nil, err
-	}
-	b.mu.Lock()
-	feed, by := b.feeds[name], b.carriers[path]
-	b.mu.Unlock()
+	feed, by := b.route(request.Context(), path)
 	if by != nil {
 		return b.bring(request, by)
 	}
@@ -107,16 +105,4 @@ func answer(request *http.Request) *http.Response {
 		StatusCode: http.StatusNotFound, Request: request, Body: http.NoBody, Header: http.Header{},
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
-}
-
-// takes has the sources be those from now on. The discovery bundle stays the one that it was.
-func (b *bounds) takes(feeds map[string]Feed, carriers map[string]carrier, persisted map[string]string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for path, by := range b.carriers {
-		if strings.HasPrefix(path, ofDiscovery+"/") {
-			carriers[path] = by
-		}
-	}
-	b.feeds, b.carriers, b.persisted = feeds, carriers, persisted
 }

@@ -17,7 +17,7 @@ import (
 // sourcesHook shows the sources of a configuration to whoever has a say in them: that of the
 // file, and each that discovery brings.
 type sourcesHook struct {
-	see     func([]Source) (map[string]Feed, error)
+	see     func([]Source) (feeds map[string]Feed, apply func(), err error)
 	persist func() error
 	bounds  *bounds
 	// boot is what the file says of bundles and services, which discovery does not override.
@@ -81,6 +81,9 @@ func (h *sourcesHook) OnConfigDiscovery(_ context.Context, c *config.Config) (*c
 	if c.Services, err = overText(c.Services, h.boot.services); err != nil {
 		return nil, fmt.Errorf("services: %w", err)
 	}
+	if len(c.Bundles) == 0 { // OPA goes on with those that there are
+		c.Bundles = h.bounds.texts()
+	}
 	return h.seen(c)
 }
 
@@ -88,6 +91,7 @@ func (h *sourcesHook) seen(c *config.Config) (*config.Config, error) {
 	if len(c.Bundle) > 0 {
 		return nil, errors.New("bundle: got the form for one bundle, which OPA deprecates, want bundles")
 	}
+	written := slices.Clone(c.Bundles)
 	var bundles map[string]map[string]any
 	if len(c.Bundles) > 0 {
 		if err := util.Unmarshal(c.Bundles, &bundles); err != nil {
@@ -103,27 +107,33 @@ func (h *sourcesHook) seen(c *config.Config) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := h.discovery(sources, services); err != nil {
+		return nil, err
+	}
+	next := &routes{feeds: map[string]Feed{}, bundles: written}
 	var feeds map[string]Feed
 	if h.see != nil {
-		if feeds, err = h.see(sources); err != nil {
+		if feeds, next.apply, err = h.see(sources); err != nil {
 			return nil, err
 		}
 	}
 	for _, of := range sources {
-		if _, fed := feeds[of.Name]; fed && !of.Discovery {
-			feeding(bundles[of.Name], of.Name)
+		if of.Discovery {
+			continue
+		}
+		next.names = append(next.names, of.Name)
+		if feed, fed := feeds[of.Name]; fed {
+			next.feeds[feeding(bundles[of.Name], of)] = feed
 		}
 	}
-	carriers, err := h.carry(sources, feeds, bundles, &c.Discovery)
-	if err != nil {
+	if next.carriers, err = h.carry(sources, feeds, bundles, &c.Discovery); err != nil {
 		return nil, err
 	}
-	persisted, err := h.persisted(sources, feeds, services)
-	if err != nil {
+	if next.persisted, err = h.persisted(sources, feeds, services); err != nil {
 		return nil, err
 	}
-	h.bounds.takes(feeds, carriers, persisted)
-	if len(feeds)+len(carriers) > 0 {
+	h.bounds.stage(next)
+	if len(next.feeds)+len(next.carriers) > 0 {
 		// The manager goes on with the configuration that it has: another one would be nobody's.
 		if c.Services, err = withFeeds(c.Services); err != nil {
 			return nil, err
@@ -166,4 +176,19 @@ func limited(bundles map[string]map[string]any) {
 			bundle["size_limit_bytes"] = archive.MaxFile
 		}
 	}
+}
+
+// discovery has the discovery bundle known by where OPA asks for it.
+func (h *sourcesHook) discovery(sources []Source, services map[string]service) error {
+	for _, of := range sources {
+		if !of.Discovery {
+			continue
+		}
+		at, err := h.bounds.askedAt(of, services)
+		if err != nil {
+			return err
+		}
+		h.bounds.discovers(at)
+	}
+	return nil
 }

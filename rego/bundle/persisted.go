@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -37,19 +36,13 @@ func (h *sourcesHook) persisted(sources []Source, feeds map[string]Feed, service
 			return nil, fmt.Errorf("%s: got persist, want a name that a directory may have", of.place())
 		}
 		if of.Discovery {
-			continue // which has no floor
+			continue // which nobody else remembers before OPA saves it
 		}
-		base, resource := services[of.Service].URL, of.Resource
-		if path, by, err := h.bounds.carried(of); err != nil {
-			return nil, err
-		} else if by != nil {
-			base, resource = "http://"+feedHost, path
-		}
-		at, err := url.Parse(strings.TrimRight(base, "/") + "/" + strings.Trim(resource, "/"))
+		at, err := h.bounds.askedAt(of, services)
 		if err != nil {
-			return nil, fmt.Errorf("bundles.%s: %w", of.Name, err)
+			return nil, err
 		}
-		out[of.Name] = at.String()
+		out[of.Name] = at
 	}
 	if len(directories) == 0 {
 		return out, nil
@@ -63,15 +56,28 @@ func (h *sourcesHook) persisted(sources []Source, feeds map[string]Feed, service
 	return out, nil
 }
 
-// note keeps a bundle that came, where OPA persists it.
-func (b *bounds) note(request *http.Request, body []byte, tag string, delta bool) {
-	for request.Response != nil && request.Response.Request != nil { // which led here
-		request = request.Response.Request
+// askedAt is the URL at which OPA asks for a source that nobody feeds.
+func (b *bounds) askedAt(of Source, services map[string]service) (string, error) {
+	base, resource := services[of.Service].URL, of.Resource
+	path, by, err := b.carried(of)
+	if err != nil {
+		return "", err
 	}
-	at := request.URL.String()
+	if by != nil {
+		base, resource = "http://"+feedHost, path
+	}
+	at, err := url.Parse(strings.TrimRight(base, "/") + "/" + strings.Trim(resource, "/"))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", of.place(), err)
+	}
+	return at.String(), nil
+}
+
+// note keeps a bundle that came, where OPA persists it.
+func (b *bounds) note(at string, body []byte, tag string, delta bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for name, of := range b.persisted {
+	for name, of := range b.persists() {
 		if of != at {
 			continue
 		}
@@ -87,7 +93,7 @@ func (b *bounds) note(request *http.Request, body []byte, tag string, delta bool
 func (b *bounds) restored(name string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.persisted[name] != "" && !b.fetched[name]
+	return b.persists()[name] != "" && !b.fetched[name]
 }
 
 // keeps saves what came of a bundle, if OPA is to persist it.
@@ -101,7 +107,7 @@ func (b *bounds) keeps(name, tag string) error {
 	if err := save(filepath.Join(b.directory, "bundles", name), of.body); err != nil {
 		return fmt.Errorf("bundle %s is not kept: %w", name, err)
 	}
-	b.drop(name)
+	b.let(name)
 	return nil
 }
 
@@ -150,15 +156,15 @@ func (m *Manager) keeping(ctx context.Context, next Content) (func(), error) {
 	return func() {
 		for _, of := range next.Bundles {
 			if before[of.Name] != of.identity() {
-				m.bounds.drop(of.Name)
+				m.bounds.let(of.Name)
 			}
 		}
 		publish()
 	}, nil
 }
 
-// drop lets go of what came: OPA has it, and saves it.
-func (b *bounds) drop(name string) {
+// let lets go of what came: OPA has it, and saves it.
+func (b *bounds) let(name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.came, name)
@@ -179,26 +185,27 @@ func (b Bundle) identity() string { return fmt.Sprintf("%q %q %q", b.Revision, b
 // look looks at what OPA would load from the disk, before it does, and puts aside what it may not:
 // OPA reads it without a bound.
 func (b *bounds) look(directories map[string]string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	var causes []string
 	for _, name := range slices.Sorted(maps.Keys(directories)) {
 		if b.looked[name] { // from then on it is what was saved
 			continue
 		}
 		b.looked[name] = true
 		at := fileCarrier{filepath.Join(b.directory, "bundles", directories[name], "bundle.tar.gz"), b.limits}
-		body, err := at.read()
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		show := func(body []byte) error {
+			_, err := archive.Read(body, b.limits)
+			return err
 		}
-		if err == nil {
-			_, err = archive.Shape(body, b.limits)
+		if name == DiscoveryName { // which OPA evaluates
+			show = b.discovered
 		}
-		if err != nil {
-			err = errors.Join(err, os.Rename(at.path, at.path+".refused"))
-			b.unused = append(b.unused, fmt.Sprintf("bundle %s: what was kept is not used: %v", name, err))
+		if err := at.kept(show); err != nil {
+			causes = append(causes, fmt.Sprintf("bundle %s: what was kept is not used: %v", name, err))
 		}
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unused = append(b.unused, causes...)
 }
 
 // loaded is to be called once OPA loaded what was kept.
@@ -208,6 +215,21 @@ func (b *bounds) loaded(refused error) {
 	if refused != nil {
 		b.unused = append(b.unused, "what was kept is not used: "+refused.Error())
 	}
+}
+
+// kept shows what was kept, if anything was, and puts it aside where that is refused.
+func (c fileCarrier) kept(show func(body []byte) error) error {
+	body, err := c.read()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = show(body)
+	}
+	if err != nil {
+		return errors.Join(err, os.Rename(c.path, c.path+".refused"))
+	}
+	return nil
 }
 
 // Kept says why what was kept of bundles is not used, "" where it is: what OPA notes of that is

@@ -2,9 +2,6 @@ package bundle_test
 
 import (
 	"archive/tar"
-	"bytes"
-	"compress/gzip"
-	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -12,22 +9,14 @@ import (
 	"testing"
 )
 
-// packed is an archive of those files and no other.
-func packed(t *testing.T, files map[string]string) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	zipped := gzip.NewWriter(&out)
-	tarred := tar.NewWriter(zipped)
-	for _, path := range slices.Sorted(maps.Keys(files)) {
-		err := tarred.WriteHeader(&tar.Header{Name: path, Mode: 0o644, Size: int64(len(files[path])), Typeflag: tar.TypeReg})
-		if _, wrote := io.WriteString(tarred, files[path]); errors.Join(err, wrote) != nil {
-			t.Fatal(err, wrote)
+// filed are those files and no other.
+func filed(files map[string]string) func(*tar.Writer) {
+	return func(to *tar.Writer) {
+		for _, path := range slices.Sorted(maps.Keys(files)) {
+			_ = to.WriteHeader(&tar.Header{Name: path, Mode: 0o644, Size: int64(len(files[path])), Typeflag: tar.TypeReg})
+			_, _ = io.WriteString(to, files[path])
 		}
 	}
-	if err := errors.Join(tarred.Close(), zipped.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
 }
 
 // TestEachFileHasAPlaceWhateverTheManifestSays: OPA takes a manifest at any place, so that one
@@ -58,7 +47,7 @@ func TestEachFileHasAPlaceWhateverTheManifestSays(t *testing.T) {
 			}
 			files := maps.Clone(tt.files)
 			files["policies/one.rego"] = policyRego
-			s.put("/a.tar.gz", packed(t, files))
+			s.put("/a.tar.gz", packed(t, filed(files)))
 			if err := m.Trigger(t.Context()); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want a refusal: %s", err, tt.want)
 			}

@@ -43,19 +43,23 @@ type bounds struct {
 	services  services
 	directory string // what OPA persists is there
 
+	// admits is asked about each discovery bundle, and may refuse it. Nil does not.
+	admits func(archive.Discovery) error
+
 	mu        sync.Mutex
-	feeds     map[string]Feed    // by bundle
-	carriers  map[string]carrier // by path
-	persisted map[string]string  // the URLs of bundles that OPA persists, by name
-	fetched   map[string]bool    // which of those came since the start
-	came      map[string]came    // what is not kept yet
-	looked    map[string]bool    // which of those on the disk were looked at, by name
-	unused    []string           // what is wrong with them
+	active    *routes
+	staged    *routes         // nil where nothing is
+	settled   chan struct{}   // closed once it no longer is
+	discovery found           // the zero value where there is none
+	fetched   map[string]bool // which of the bundles that OPA persists came since the start
+	came      map[string]came // what of them is not kept yet
+	looked    map[string]bool // which of those on the disk were looked at, by name
+	unused    []string        // what is wrong with them
 }
 
 func newBounds(limits archive.Limits, directory string) *bounds {
 	return &bounds{
-		limits: limits, directory: directory, services: services{made: map[string]asked{}},
+		limits: limits, directory: directory, services: services{made: map[string]asked{}}, active: &routes{},
 		fetched: map[string]bool{}, came: map[string]came{}, looked: map[string]bool{},
 	}
 }

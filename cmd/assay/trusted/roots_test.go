@@ -44,7 +44,7 @@ func TestAMirrorThatIsDownAtTheStart(t *testing.T) {
 	m.Down.Store(true)
 	s := l.sourcesOf(t, l.mirrored(t, m, t.TempDir()))
 	l.run(t, s)
-	feeds, err := s.See([]bundle.Source{l.registry("prod", "latest")})
+	feeds, err := s.takes([]bundle.Source{l.registry("prod", "latest")})
 	if err != nil {
 		t.Fatal(err)
 	}

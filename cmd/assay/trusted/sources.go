@@ -48,19 +48,9 @@ type source struct {
 }
 
 // See takes the sources of a configuration, and gives what bundles come from in place of
-// registries. It refuses what nobody would vouch for.
-func (s *Sources) See(all []bundle.Source) (map[string]bundle.Feed, error) {
-	feeds, apply, err := s.Stage(all)
-	if err != nil {
-		return nil, err
-	}
-	apply()
-	return feeds, nil
-}
-
-// Stage is See for a configuration that may yet be refused: nothing that runs is changed until
-// apply is called, which it need not be. What was kept of new sources is verified here.
-func (s *Sources) Stage(all []bundle.Source) (feeds map[string]bundle.Feed, apply func(), err error) {
+// registries. It refuses what nobody would vouch for. Nothing that runs is changed until apply is
+// called, which it need not be: OPA may refuse the rest. What was kept of new sources is verified here.
+func (s *Sources) See(all []bundle.Source) (feeds map[string]bundle.Feed, apply func(), err error) {
 	s.mu.Lock()
 	before := s.sources // which is replaced, and never changed
 	s.mu.Unlock()

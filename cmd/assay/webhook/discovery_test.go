@@ -2,14 +2,18 @@ package webhook
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/assay-dev/assay/cmd/assay/webhook/bundled"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
+	"github.com/assay-dev/assay/rego/bundle/archive"
 )
 
 // TestAnActivationDoesNotHideThatFilesAreGone: it reads them, too.
@@ -71,7 +75,7 @@ func TestABundleThatTakesTheirPlaceIsWaitedFor(t *testing.T) {
 	f.becomes("a bundle", f.about(image), "failed policy: p")
 	files.put("disc", found("b"))
 	f.becomes("another that is not there", f.about(image), "bundle b is not active yet")
-	f.becomes("another that is not there", f.ready, "[+] bundles: ok, but everything is denied: bundle b is not active yet")
+	f.becomes("another that is not there", f.ready, "everything is denied: bundle b is not active yet")
 	files.put("b", failing(t, "1", "q", "a.io/**", ""))
 	f.becomes("the other", f.about(image), "failed policy: q")
 	files.put("disc", found("b", "c"))
@@ -99,4 +103,64 @@ func TestExpiredBundlesDoNotHoldUpEachOther(t *testing.T) {
 	if got := f.reloader.bundles.Denies(time.Now()); got != "" {
 		t.Errorf("got %q, want no denial", got)
 	}
+}
+
+// TestADiscoveryBundleIsHeldToWhatBundlesAre: who replays an old one, or writes one, chooses all others.
+func TestADiscoveryBundleIsHeldToWhatBundlesAre(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	t.Cleanup(trap.Close)
+	found := func(revision, bundles string) []byte {
+		return bundleOf(t, fmt.Sprintf(`{"revision": %q}`, revision), map[string]string{"data.json": `{"bundles": {` + bundles + `}}`})
+	}
+	const a = `"a": {"service": "s", "resource": "a", "polling": {"min_delay_seconds": 1, "max_delay_seconds": 1}}`
+	files := newBucket(t, map[string][]byte{"a": failing(t, "1", "p", "a.io/**", ""), "disc": found("2", a)})
+	f := withBundles(t, fmt.Sprintf("services: {s: {url: %q}}\npersistence_directory: %q\nlabels: {region: eu}\n"+
+		"discovery: {service: s, resource: disc, polling: {min_delay_seconds: 1, max_delay_seconds: 1}}\n", files.URL, t.TempDir()),
+		func(flags *wiring.Flags, from *bundled.Flags) {
+			flags.NoMatch, from.Minimum = "allow", map[string]string{"discovery bundle": "2"}
+		})
+	image := "a.io/x" + digest
+	f.becomes("the bundle", f.about(image), "failed policy: p")
+	for name, tt := range map[string]struct {
+		body []byte
+		want string
+	}{
+		"an older one":                {found("1", ""), "bundle goes backwards"},
+		"other content of a revision": {found("2.0", ""), "with other content"},
+		"one without an order":        {found("main", ""), "revision has no order"},
+		"one that asks the network": {bundleOf(t, `{"revision": "9"}`, map[string]string{
+			"disc.rego": fmt.Sprintf("package labels\n\nx := http.send({\"url\": %q, \"method\": \"get\"}).body\n", trap.URL),
+		}), "http.send"},
+		"one past its time": {discoveryThatEnds(t, "9", time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)), "it expired at 2020-01-01"},
+	} {
+		files.put("disc", tt.body)
+		f.becomes(name, f.ready, tt.want)
+		if got := f.says(image); !strings.Contains(got, "failed policy: p") {
+			t.Errorf("%s: got %q, want what served to serve on", name, got)
+		}
+	}
+	if got := asked.Load(); got != 0 {
+		t.Errorf("got %d requests of Rego, want none", got)
+	}
+	// A configuration may depend on what a replica is.
+	files.put("disc", bundleOf(t, `{"revision": "3"}`, map[string]string{
+		"disc.rego": "package bundles\n\na := {\"service\": \"s\", \"resource\": concat(\"-\", [\"a\", opa.runtime().config.labels.region]), \"polling\": {\"min_delay_seconds\": 1, \"max_delay_seconds\": 1}}\n",
+	}))
+	f.becomes("one by labels", f.ready, "bundle a: ")
+	files.put("a-eu", failing(t, "2", "q", "a.io/**", ""))
+	f.becomes("the bundle of the region", f.about(image), "failed policy: q")
+	// One that ends while it is in force denies, as a bundle does.
+	files.put("disc", discoveryThatEnds(t, "4", time.Now().Add(3*time.Second)))
+	f.becomes("the end of discovery", f.about(image), "discovery bundle: it expired at")
+}
+
+// discoveryThatEnds is one of the bundle a that holds until a time.
+func discoveryThatEnds(t testing.TB, revision string, at time.Time) []byte {
+	t.Helper()
+	files := map[string]string{"data.json": `{"bundles": {"a": {"service": "s", "resource": "a"}}}`}
+	set := (&archive.Archive{Files: map[string][]byte{"data.json": []byte(files["data.json"])}}).Set()
+	return bundleOf(t, fmt.Sprintf(`{"revision": %q, "metadata": {"assay": {"format": "assay.bundle/1", "set": %q, "requires": {"builtins": []}, "expires": %q, "built_by": "test"}}}`,
+		revision, set, at.UTC().Format(time.RFC3339)), files)
 }

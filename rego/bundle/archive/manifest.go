@@ -140,6 +140,9 @@ func checkRoots(m *bundle.Manifest) error {
 	return nil
 }
 
+// AboutOf is metadata.assay of the metadata of a manifest; the zero value where it has none.
+func AboutOf(metadata map[string]any) (About, error) { return readAbout(metadata) }
+
 // digest is how content is named.
 var digest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 

@@ -19,6 +19,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/trusted"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/bundle"
+	"github.com/assay-dev/assay/rego/bundle/archive"
 	"github.com/assay-dev/assay/rego/bundle/dataapi"
 	"github.com/assay-dev/assay/rego/bundle/decisions"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
@@ -49,6 +50,7 @@ type Bundles struct {
 	lock    *lock.Lock // of the directory; nil where nothing is kept
 	failure error      // of the start of OPA's plugins
 	active  []bundle.Bundle
+	found   archive.About // of the discovery bundle, zero where there is none
 	// refused counts activations that the gate refused, activated those it let pass.
 	refused, activated uint64
 }
@@ -184,6 +186,9 @@ func (b *Bundles) Lost() { b.complete.Store(false) }
 func (b *Bundles) expired(now time.Time) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if err := fresh.Expired(b.found.Expires, now); err != nil {
+		return fmt.Sprintf("%s: %s", bundle.DiscoveryName, err)
+	}
 	for _, of := range b.active {
 		if err := ended(of, now); err != nil {
 			return err.Error()
@@ -238,8 +243,8 @@ func (b *Bundles) statuses() map[string]bundle.Status {
 
 // states are those of the bundles, for the metrics.
 func (b *Bundles) states() (out []telemetry.Bundle) {
-	expires := map[string]time.Time{}
 	b.mu.Lock()
+	expires := map[string]time.Time{bundle.DiscoveryName: b.found.Expires}
 	for _, of := range b.active {
 		expires[of.Name] = of.About.Expires
 	}

@@ -109,6 +109,7 @@ func (f *Flags) Open(ctx context.Context, in Installation, config *server.Config
 	options := bundle.Options{
 		Config: text, Version: in.Version, Log: config.Logger, Registerer: config.Metrics.Registerer(),
 		Prepare: in.Prepare, Removed: in.Removed, Persists: out.alone,
+		Discovered: out.discovered, Applied: out.applied,
 	}
 	observe := out.logged(ctx, in, &options)
 	if len(f.Trust) > 0 {

@@ -1,0 +1,167 @@
+package bundle
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/assay-dev/assay/rego/bundle/archive"
+)
+
+// OPA shows a configuration that was discovered to the hook before it looks at the rest of it,
+// which it may refuse. So what the hook makes of a configuration is staged, and nothing of
+// what serves is changed; it is in force once OPA has taken the configuration, or dropped.
+
+// routes are what a configuration makes of bundles.
+type routes struct {
+	// feeds and carriers answer OPA, by path.
+	feeds    map[string]Feed
+	carriers map[string]carrier
+	// persisted are the URLs of bundles that OPA persists, by name.
+	persisted map[string]string
+	// names are those of all bundles.
+	names []string
+	// bundles is the text of them: a later configuration without any leaves them as they are.
+	bundles json.RawMessage
+	// apply has others know.
+	apply func()
+}
+
+// stage takes the routes of a configuration that may yet be refused. What OPA asks for at those
+// alone waits. The discovery bundle stays the one that it was.
+func (b *bounds) stage(next *routes) {
+	b.drop()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for path, by := range b.active.carriers {
+		if strings.HasPrefix(path, ofDiscovery+"/") {
+			next.carriers[path] = by
+		}
+	}
+	b.staged, b.settled = next, make(chan struct{})
+}
+
+// commit puts in force what is staged, and says whether anything was.
+func (b *bounds) commit() bool {
+	b.mu.Lock()
+	next := b.staged
+	if next != nil {
+		b.active = next
+		b.settle()
+	}
+	b.mu.Unlock()
+	if next == nil {
+		return false
+	}
+	if next.apply != nil {
+		next.apply()
+	}
+	return true
+}
+
+// drop forgets what is staged: OPA has refused it.
+func (b *bounds) drop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.staged != nil {
+		b.settle()
+	}
+}
+
+func (b *bounds) settle() {
+	b.staged = nil
+	close(b.settled)
+}
+
+// route is who answers at a path, neither where nobody does.
+func (b *bounds) route(ctx context.Context, path string) (Feed, carrier) {
+	for {
+		b.mu.Lock()
+		feed, by := b.active.feeds[path], b.active.carriers[path]
+		staged, settled := b.staged.has(path), b.settled
+		b.mu.Unlock()
+		if feed != nil || by != nil || !staged {
+			return feed, by
+		}
+		select {
+		case <-settled:
+		case <-ctx.Done():
+			return nil, nil
+		}
+	}
+}
+
+func (r *routes) has(path string) bool {
+	return r != nil && (r.feeds[path] != nil || r.carriers[path] != nil)
+}
+
+// persists are the bundles that OPA persists, or will if it takes what is staged.
+func (b *bounds) persists() map[string]string {
+	out := map[string]string{}
+	for _, of := range []*routes{b.active, b.staged} {
+		if of == nil {
+			continue
+		}
+		for name, at := range of.persisted {
+			out[name] = at
+		}
+	}
+	return out
+}
+
+// names are those of the bundles of the configuration that is in force, and of one that is staged: OPA
+// may have begun to take it. OPA's plugin has names as well, behind a lock that it takes twice: whoever
+// asks beside a change of the configuration may wait for ever.
+func (b *bounds) names() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := slices.Clone(b.active.names)
+	if b.staged != nil {
+		out = append(out, b.staged.names...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// texts is the configuration of bundles that is in force, as it was written.
+func (b *bounds) texts() json.RawMessage {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.active.bundles
+}
+
+// found is the discovery bundle.
+type found struct {
+	at     string             // the URL that OPA asks for it at
+	latest *archive.Discovery // the one that came last, nil before
+}
+
+// discovers says that the discovery bundle is asked for there.
+func (b *bounds) discovers(at string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.discovery.at = at
+}
+
+// discovered reads a discovery bundle before OPA does, which evaluates what is in it.
+func (b *bounds) discovered(body []byte) error {
+	latest, err := archive.ReadDiscovery(body, b.limits)
+	if err == nil && b.admits != nil {
+		err = b.admits(*latest)
+	}
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.discovery.latest = latest
+	return nil
+}
+
+// latest is the discovery bundle that came last.
+func (b *bounds) latest() *archive.Discovery {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.discovery.latest
+}
