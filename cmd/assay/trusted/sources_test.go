@@ -117,8 +117,8 @@ func TestASlowDiskIsWaitedForByNoProbe(t *testing.T) {
 	}
 	answers(t, s)
 	select {
-	case <-seen:
-		t.Error("got answers after the read, want them beside it")
+	case err := <-seen:
+		t.Errorf("got answers after the read, %v, want them beside it", err)
 	default:
 	}
 	if err := fifo.Close(); err != nil {

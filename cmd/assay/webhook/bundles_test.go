@@ -181,7 +181,10 @@ func TestBundlesHaveTheirOwnTestsPass(t *testing.T) {
 		})
 	}
 	files := newBucket(t, map[string][]byte{"main": packed("1", `count(x.deny) == 1 with input as {"name": "a"}`)})
-	f := withBundles(t, manual(t, files.URL, "main"), func(_ *wiring.Flags, from *bundled.Flags) { from.Tests = true })
+	f := withBundles(t, manual(t, files.URL, "main"), func(flags *wiring.Flags, from *bundled.Flags) {
+		allow(t, flags, "--allow-builtin", "opa.runtime") // else it is refused before
+		from.Tests = true
+	})
 	f.fetch()
 	for name, wants := range map[string]string{
 		"a test that fails":             `count(x.deny) == 2 with input as {"name": "a"}`,

@@ -25,12 +25,7 @@ func TestRegoOfBundlesReachesNobody(t *testing.T) {
 		alone  = "logging"
 	)
 	allowed := func(flags *wiring.Flags, _ *bundled.Flags) {
-		cmd := &cobra.Command{}
-		flags.Rego = wiring.Defaults().Rego
-		flags.Rego.Add(cmd)
-		if err := cmd.ParseFlags([]string{"--allow-builtin", "http.send", "--allow-net", "policies.example"}); err != nil {
-			t.Error(err)
-		}
+		allow(t, flags, "--allow-builtin", "http.send", "--allow-net", "policies.example")
 	}
 	for name, tt := range map[string]struct {
 		config  string
@@ -65,5 +60,16 @@ func TestRegoOfBundlesReachesNobody(t *testing.T) {
 				t.Errorf("got %d requests of the Rego of a bundle, want none", got)
 			}
 		})
+	}
+}
+
+// allow turns on what is off in Rego.
+func allow(t *testing.T, flags *wiring.Flags, args ...string) {
+	t.Helper()
+	cmd := &cobra.Command{}
+	flags.Rego = wiring.Defaults().Rego
+	flags.Rego.Add(cmd)
+	if err := cmd.ParseFlags(args); err != nil {
+		t.Error(err)
 	}
 }

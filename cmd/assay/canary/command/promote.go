@@ -71,15 +71,19 @@ func (p *promotion) run(cmd *cobra.Command, candidate, live string) error {
 		if err != nil {
 			return err
 		}
-		if why, err = p.another(cmd.Context(), client, way.Credentials, report, ref); err != nil {
-			return err
-		}
-		if why != "" {
+		if why := unnamed(report, ref); why != "" {
 			return refused(cmd.OutOrStdout(), why)
 		}
 		verdict, because := report.Verdict(p.rule)
 		if why = fmt.Sprintf("%s: %s", verdict, because); verdict != canary.Promote {
 			return refused(cmd.OutOrStdout(), why)
+		}
+		other, err := p.other(cmd.Context(), client, way.Credentials, report, ref)
+		if err != nil {
+			return err
+		}
+		if other != "" {
+			return refused(cmd.OutOrStdout(), other)
 		}
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), p.from.timeout)
@@ -107,16 +111,23 @@ func (p *promotion) resolved(ctx context.Context, client *oci.Client, credential
 	return oci.Parse(ref.Registry + "/" + ref.Repository + "@" + digest)
 }
 
-// another says why reports are about another bundle than the one in a registry, "" where all
-// that they say of it, its manifest and what is in it, is about that one.
-func (p *promotion) another(ctx context.Context, client *oci.Client, credentials oci.Credentials, report canary.Report, ref oci.Reference) (string, error) {
-	const another = "the reports are about another bundle: "
+const another = "the reports are about another bundle: "
+
+// unnamed says why reports are not about the bundle of a digest, as far as they say digests; ""
+// where they may be.
+func unnamed(report canary.Report, ref oci.Reference) string {
 	switch {
-	case report.Digest != "" && report.Digest != ref.Digest:
-		return fmt.Sprintf(another+"got digest %s, want %s", report.Digest, ref.Digest), nil
 	case report.Digest == "" && report.Content == "":
-		return "the reports do not say what the bundle is: got neither digest nor content; assay build writes the latter into its metadata", nil
+		return "the reports do not say what the bundle is: got neither digest nor content; assay build writes the latter into its metadata"
+	case report.Digest != "" && report.Digest != ref.Digest:
+		return fmt.Sprintf(another+"got digest %s, want %s", report.Digest, ref.Digest)
 	}
+	return ""
+}
+
+// other reads the bundle, and says why reports are about another one: its revision is another, or
+// its content, where reports say that. A digest does not vouch for the rest of a report.
+func (p *promotion) other(ctx context.Context, client *oci.Client, credentials oci.Credentials, report canary.Report, ref oci.Reference) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.from.timeout)
 	defer cancel()
 	pulled, err := artifact.Pull(ctx, client, credentials, ref.Name, artifact.MaxBytes)
