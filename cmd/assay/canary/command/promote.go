@@ -37,7 +37,8 @@ func Promote() *cobra.Command {
 			"rule.\n\n" +
 			"Exit code 0: it is promoted; 1: the rule says no, and why is printed; 2: it could not be done.",
 		Example: "  assay promote ghcr.io/acme/policies:candidate ghcr.io/acme/policies:live\n" +
-			"  assay promote --report https://assay.assay-system.svc/canary --min-decisions 5000 \\\n" +
+			"  assay promote --report https://10.0.3.7:8443/canary --server-name webhook.cosign-system.svc --ca ca.crt \\\n" +
+			"    --token-file token --min-decisions 5000 \\\n" +
 			"    ghcr.io/acme/policies:candidate ghcr.io/acme/policies:live",
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {

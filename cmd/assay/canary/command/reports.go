@@ -25,12 +25,13 @@ import (
 
 // reports says how reports are read.
 type reports struct {
-	ca, token string
-	timeout   time.Duration
+	ca, token, name string
+	timeout         time.Duration
 }
 
 func (r *reports) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&r.ca, "ca", "", "PEM `file` of the authorities that vouch for the server of a report, instead of the system's")
+	cmd.Flags().StringVar(&r.name, "server-name", "", "`name` that the certificate of the server of a report has to have, instead of the host of its URL")
 	cmd.Flags().StringVar(&r.token, "token-file", "", "`file` with a bearer token for the server of a report")
 	cmd.Flags().DurationVar(&r.timeout, "timeout", 30*time.Second, "deadline of each request")
 }
@@ -107,7 +108,7 @@ func (r *reports) request(ctx context.Context, from string) (*http.Request, erro
 
 // client follows no redirect: a report of somebody else is none.
 func (r *reports) client() (*http.Client, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: r.name}
 	if r.ca != "" {
 		text, err := os.ReadFile(r.ca)
 		if err != nil {
