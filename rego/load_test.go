@@ -29,7 +29,7 @@ func newLoading(p once.Patience) *loading {
 func (l *loading) load(t testing.TB, source rego.Source) *rego.Set {
 	t.Helper()
 	source.Load, source.Before = l.store.Begin(l.patience, l.patience), l.before
-	defer source.Load.End()
+	defer source.Load.Serves()
 	if source.Open == nil {
 		source.Open = func(rego.Workload) rego.Answers { return nil }
 	}

@@ -108,13 +108,16 @@ type Resolver struct {
 
 	mu       sync.Mutex // held during a load: two at once would fetch everything twice
 	known    map[reference]*material
-	patience time.Duration // how long a load waits, zero until everything was fetched
-	ready    func()        // told when something comes that a load did not wait for
+	serving  map[reference]bool // what the policies name that serve
+	loads    uint64
+	named    map[reference]uint64 // by what is known, the last load that named it
+	patience time.Duration        // how long a load waits, zero until everything was fetched
+	ready    func()               // told when something comes that a load did not wait for
 }
 
 // New returns a Resolver that knows nothing yet.
 func New(o Options) *Resolver {
-	r := &Resolver{transport: o.Transport, kms: o.KMS, timeout: cmp.Or(o.Timeout, fetchTimeout), now: o.Now, known: map[reference]*material{}, slots: make(chan struct{}, parallel)}
+	r := &Resolver{transport: o.Transport, kms: o.KMS, timeout: cmp.Or(o.Timeout, fetchTimeout), now: o.Now, known: map[reference]*material{}, named: map[reference]uint64{}, slots: make(chan struct{}, parallel)}
 	if r.kms == nil {
 		r.kms = providers()
 	}
@@ -138,7 +141,15 @@ func (r *Resolver) WaitNoLonger(than time.Duration, ready func()) {
 func (r *Resolver) Beside() *Resolver {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return &Resolver{transport: r.transport, kms: r.kms, timeout: r.timeout, now: r.now, known: maps.Clone(r.known), slots: make(chan struct{}, parallel)}
+	return &Resolver{transport: r.transport, kms: r.kms, timeout: r.timeout, now: r.now, known: maps.Clone(r.known), named: map[reference]uint64{}, slots: make(chan struct{}, parallel)}
+}
+
+// Serves says which policies serve, as they were given to [Resolver.Resolve]. What they name is
+// remembered until others serve, whatever is loaded meanwhile and refused.
+func (r *Resolver) Serves(policies []cip.Policy) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.serving = referred(policies)
 }
 
 // Resolve returns the policies with everything they refer to in place. None has a
@@ -151,37 +162,49 @@ func (r *Resolver) Beside() *Resolver {
 func (r *Resolver) Resolve(ctx context.Context, policies []cip.Policy, sources Sources) (resolved []cip.Policy, warnings []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	wanted := map[reference]bool{}
+	wanted := referred(policies)
 	for _, p := range policies {
-		p = clone(p)
-		if p.Namespace != "" { // nothing is asked for it
-			resolved = append(resolved, p)
-			continue
-		}
-		visit(&p, func(_ string, k *cip.KeyRef) {
-			if k.KMS != "" {
-				wanted[reference{kms: k.KMS}] = true
-			}
-		}, func(_ string, ref *cip.PolicyRef) {
-			if ref.Remote != nil {
-				wanted[remoteReference(ref.Remote)] = true
-			}
-		})
-		resolved = append(resolved, p)
+		resolved = append(resolved, clone(p))
 	}
 	r.load(ctx, wanted)
 	f := newFiller(r, sources)
 	for i := range resolved {
 		f.fill(&resolved[i])
 	}
-	return resolved, r.stale()
+	return resolved, r.stale(wanted)
 }
 
-// load fetches what is due, everything once, and forgets what no policy names.
+// referred is what policies name. For those of a namespace nothing is asked.
+func referred(policies []cip.Policy) map[reference]bool {
+	out := map[reference]bool{}
+	for i := range policies {
+		if policies[i].Namespace != "" {
+			continue
+		}
+		visit(&policies[i], func(_ string, k *cip.KeyRef) {
+			if k.KMS != "" {
+				out[reference{kms: k.KMS}] = true
+			}
+		}, func(_ string, ref *cip.PolicyRef) {
+			if ref.Remote != nil {
+				out[remoteReference(ref.Remote)] = true
+			}
+		})
+	}
+	return out
+}
+
+// load fetches what is due, everything once. It forgets what neither serves nor was named by
+// this load or the one before, which may be about to serve: whether this one will, nobody knows yet.
 func (r *Resolver) load(ctx context.Context, wanted map[reference]bool) {
+	r.loads++
+	for ref := range wanted {
+		r.named[ref] = r.loads
+	}
 	for ref := range r.known {
-		if !wanted[ref] {
+		if !r.serving[ref] && r.named[ref]+1 < r.loads {
 			delete(r.known, ref)
+			delete(r.named, ref)
 		}
 	}
 	due := map[reference]*material{}
@@ -191,7 +214,9 @@ func (r *Resolver) load(ctx context.Context, wanted map[reference]bool) {
 			m = &material{}
 			r.known[ref] = m
 		}
-		if m.due(r.now()) && !r.haveSum(ref.sum) && m.begin() {
+		if content, ok := r.bySum(ref.sum); ok { // of a reference that may be forgotten before this one
+			m.take(r.now(), content, nil)
+		} else if m.due(r.now()) && m.begin() {
 			due[ref] = m
 		}
 	}
@@ -246,13 +271,8 @@ func (r *Resolver) fetchOne(ctx context.Context, ref reference, m *material) {
 	m.take(r.now(), content, err)
 }
 
-// haveSum reports whether a policy with that digest is known from any URL: the
-// same digest is the same content, for ever.
-func (r *Resolver) haveSum(sum string) bool {
-	_, ok := r.bySum(sum)
-	return ok
-}
-
+// bySum is the policy with that digest, known from any URL: the same digest is the same
+// content, for ever.
 func (r *Resolver) bySum(sum string) (string, bool) {
 	if sum == "" {
 		return "", false
@@ -282,9 +302,10 @@ func (r *Resolver) content(ref reference) (string, error) {
 	return m.content, nil
 }
 
-// stale says what serves although the last refresh failed.
-func (r *Resolver) stale() (lines []string) {
-	for _, m := range r.known {
+// stale says what of that serves although the last refresh failed.
+func (r *Resolver) stale(wanted map[reference]bool) (lines []string) {
+	for ref := range wanted {
+		m := r.known[ref]
 		m.mu.Lock()
 		if m.content != "" && m.cause != "" && m.ended(r.now()) == "" {
 			lines = append(lines, m.cause+"; the last good key serves")

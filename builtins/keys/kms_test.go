@@ -110,6 +110,7 @@ func TestKMSKeysAreShared(t *testing.T) {
 	}
 	// What nobody names any more is forgotten.
 	resolver.Resolve(t.Context(), nil, keys.Sources{})
+	resolver.Resolve(t.Context(), nil, keys.Sources{})
 	resolver.Resolve(t.Context(), []cip.Policy{caCert}, keys.Sources{})
 	if n := kms.asked.Load(); n != 2 {
 		t.Errorf("asked %d times, want once more", n)

@@ -8,8 +8,8 @@
 // there. So one policy that takes long to compile keeps no other from being in force. What
 // namespaces bring has a time and a background of its own, [Load.Owned].
 //
-// What the last two loads asked for that were ended is kept, and nothing else: the Store is as
-// large as the policies are.
+// What the last two loads asked for that came to serve is kept, whatever was loaded since and refused. Of
+// all others what the last few asked for is kept, and nothing else: the Store is as large as the policies are.
 package once
 
 import (
@@ -24,6 +24,10 @@ import (
 // ErrLater says that something is not made yet. The text is the same however long it takes:
 // it becomes part of policies.
 var ErrLater = errors.New("it takes long to compile, and is not compiled yet: try again")
+
+// recent is how many loads keep what they asked for, whatever became of them: one that was refused is often
+// tried again, and one that others were begun beside may be about to serve.
+const recent = 3
 
 // retry is how soon is tried again what ran out of its time, and mostTries how often in all:
 // the machine may have been busy, and what never ends may still be running.
@@ -58,9 +62,10 @@ type Store struct {
 	ready        func()
 	slots, owned chan struct{}
 
-	mu    sync.Mutex
-	items map[Key]*item
-	loads uint64
+	mu     sync.Mutex
+	items  map[Key]*item
+	loads  uint64
+	served [2]map[Key]bool // what the last two asked for that came to serve
 }
 
 // item is something that is made, or being made.
@@ -95,13 +100,14 @@ type Load struct {
 	patience Patience
 	slots    chan struct{} // nil where all is waited for anyway, one after the other
 	owned    *Load
+	asked    map[Key]bool // of the store's lock, and the same of owned
 
 	mu     sync.Mutex
 	waited time.Duration
 }
 
 // Begin begins a load, with so much patience for what is the cluster's, and for what is
-// namespaces'. Where its outcome counts it is ended by [Load.End].
+// namespaces'. Where it comes to serve, that is told by [Load.Serves].
 func (s *Store) Begin(p, owned Patience) *Load {
 	if s == nil {
 		return nil
@@ -109,9 +115,11 @@ func (s *Store) Begin(p, owned Patience) *Load {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.loads++
+	s.forget()
+	asked := map[Key]bool{}
 	return &Load{
-		store: s, number: s.loads, patience: p, slots: s.slots,
-		owned: &Load{store: s, number: s.loads, patience: owned, slots: s.owned},
+		store: s, number: s.loads, patience: p, slots: s.slots, asked: asked,
+		owned: &Load{store: s, number: s.loads, patience: owned, slots: s.owned, asked: asked},
 	}
 }
 
@@ -128,20 +136,26 @@ func (l *Load) Patiently() *Load {
 	if l == nil {
 		return nil
 	}
-	return &Load{store: l.store, number: l.number}
+	return &Load{store: l.store, number: l.number, asked: l.asked}
 }
 
-// End forgets what neither this load nor the one before asked for. A load that was refused is
-// not ended: what serves may be what it did not come to.
-func (l *Load) End() {
+// Serves says that what was loaded serves from now on. A load that was refused is none of which that
+// is said: what serves may be what it did not ask for.
+func (l *Load) Serves() {
 	if l == nil {
 		return
 	}
 	l.store.mu.Lock()
 	defer l.store.mu.Unlock()
-	for key, found := range l.store.items {
-		if found.used+1 < l.number && found.isMade() {
-			delete(l.store.items, key)
+	l.store.served = [2]map[Key]bool{l.asked, l.store.served[0]}
+	l.store.forget()
+}
+
+// forget forgets what nothing that served of late and no recent load asked for. It requires the lock.
+func (s *Store) forget() {
+	for key, found := range s.items {
+		if found.used+recent <= s.loads && !s.served[0][key] && !s.served[1][key] && found.isMade() {
+			delete(s.items, key)
 		}
 	}
 }
@@ -197,6 +211,7 @@ func (s *Store) find(ctx context.Context, l *Load, key Key, build func(context.C
 		go s.build(context.WithoutCancel(ctx), found, l.slots, build)
 	}
 	found.used = max(found.used, l.number)
+	l.asked[key] = true
 	return found, begun
 }
 

@@ -29,7 +29,7 @@ func (l *later) ready() { l.told.Add(1) }
 
 func load(s *once.Store, p once.Patience, ask func(*once.Load)) *once.Load {
 	l := s.Begin(p, p)
-	defer l.End()
+	defer l.Serves()
 	ask(l)
 	return l
 }
@@ -154,7 +154,7 @@ func TestALoadEnds(t *testing.T) {
 		if got := time.Since(began); got != 6*time.Second {
 			t.Errorf("got %s, want all the time of both", got)
 		}
-		l.End()
+		l.Serves()
 		time.Sleep(3 * time.Minute)
 		if got := running.Load(); got != 0 || most.Load() != 5 || ownedMost.Load() != 2 {
 			t.Errorf("got %d running, at most %d at once and %d of namespaces, want none, 5 and 2", got, most.Load(), ownedMost.Load())
@@ -184,19 +184,26 @@ func TestWhatNobodyAsksForIsForgotten(t *testing.T) {
 	}
 	ask("a", "b")
 	ask("b")
-	for range 3 { // loads that were refused, and not ended
-		_, _ = once.Get(t.Context(), store.Begin(once.Patience{}, once.Patience{}), once.KeyOf("text", "other"), w.of("other", 0))
+	refused := func(texts ...string) {
+		for _, text := range texts {
+			_, _ = once.Get(t.Context(), store.Begin(once.Patience{}, once.Patience{}), once.KeyOf("text", text), w.of(text, 0))
+		}
 	}
-	w.made.Store(2)
+	refused("other", "other", "other", "other") // which is made once, and nothing taken from what served
 	ask("a", "b")
-	if got := w.made.Load(); got != 2 {
-		t.Errorf("got %d made, want 2", got)
+	if got := w.made.Load(); got != 3 {
+		t.Errorf("got %d made, want 3", got)
 	}
+	ask("b")
 	ask("b")
 	ask("b")
 	ask("a")
-	if got := w.made.Load(); got != 3 {
-		t.Errorf("got %d made, want the one that two loads did without made anew", got)
+	if got := w.made.Load(); got != 4 {
+		t.Errorf("got %d made, want the one that the loads before did without made anew", got)
+	}
+	refused("c", "d", "e", "f", "c")
+	if got := w.made.Load(); got != 9 {
+		t.Errorf("got %d made, want nothing kept of a load that was refused long ago", got)
 	}
 }
 

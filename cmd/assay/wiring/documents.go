@@ -25,6 +25,8 @@ type Documents struct {
 	Named    NamedRoots // of roots, once they are wired
 	roots    []cip.TrustRoot
 	sources  keys.Sources // what policies refer to
+	// referring are the policies as they were before that was put in its place.
+	referring []cip.Policy
 	// pullSecrets are those among the Secrets that hold credentials of registries.
 	pullSecrets pullSecrets
 	// modules are the policies in Rego by file, and data the documents beside them.
@@ -175,7 +177,7 @@ func Workloads(parsed *cip.Documents) (out []resource.WorkloadPaths, err error) 
 func (d *Documents) Resolve(ctx context.Context, resolver *keys.Resolver) {
 	d.undefined()
 	policies, warnings := resolver.Resolve(ctx, d.Policies, d.sources)
-	d.Policies, d.Warnings = policies, append(d.Warnings, warnings...)
+	d.referring, d.Policies, d.Warnings = d.Policies, policies, append(d.Warnings, warnings...)
 }
 
 // readCUE notes, and warns of, the CUE in policies that cannot be read.

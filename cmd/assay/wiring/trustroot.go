@@ -44,10 +44,6 @@ type noRoot struct{ cause string }
 func (r noRoot) Serving() (*trust.Root, string) { return nil, r.cause }
 func (r noRoot) Refresh(context.Context) error  { return nil }
 
-// Took notes that documents serve: a TrustRoot that says the same when it is read again is
-// theirs. What was read and does not serve, for it was refused or is a candidate, is forgotten.
-func (w *Wiring) Took(serving *Documents) { w.named = serving.Named }
-
 // rootsOf makes the sources of TrustRoots. One that says what one of those that serve says is
 // that one, with all that it has fetched; one that could not be made is tried again, for the
 // clock may have been wrong.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/assay-dev/assay/builtins/keys"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/builtins/sigstore/tuf"
 	"github.com/assay-dev/assay/kube/status"
@@ -167,7 +168,7 @@ func TestRootsThatWereReadInVain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := &Wiring{}
+			w := &Wiring{Resolver: keys.New(keys.Options{})}
 			serving := &Documents{Named: w.rootsOf(remote("https://mirror.invalid"))}
 			w.Took(serving)
 			w.rootsOf(read)

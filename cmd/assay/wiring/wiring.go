@@ -235,6 +235,15 @@ func (w *Wiring) complete(ctx context.Context, d *Documents) *Documents {
 	return d
 }
 
+// Took notes that documents serve. Until others do, what they refer to, what was made of them and
+// their TrustRoots are there for whatever says the same when it is read again. Of what was read and
+// does not serve, for it was refused or is a candidate, nothing is kept that would outlive a few loads.
+func (w *Wiring) Took(serving *Documents) {
+	w.named = serving.Named
+	w.Resolver.Serves(serving.referring)
+	serving.load.Serves()
+}
+
 // Compile makes a policy set of documents. The trust roots, those of the documents
 // and the default one, are asked for anew in every decision.
 func (w *Wiring) Compile(ctx context.Context, d *Documents) (*rego.Set, error) {
@@ -260,11 +269,7 @@ func (w *Wiring) CompileAfter(ctx context.Context, d *Documents, before *rego.Se
 	source.Open = func(about rego.Workload) rego.Answers { return facts.Open(w.Credentials, tenant.Workload(about)) }
 	source.Allow.Transport, source.Explains = w.outgoing, w.Explains
 	source.Load, source.Before = d.load, before
-	set, err := rego.Compile(ctx, source)
-	if err == nil {
-		d.load.End()
-	}
-	return set, err
+	return rego.Compile(ctx, source)
 }
 
 // tenants is who knows the credentials of workloads.
