@@ -130,7 +130,7 @@ func rooms() []room {
 		never: []string{"net", "net/http/...", "os/..."},
 	}, {
 		name:  "builtins", // what Rego may call
-		ours:  []string{"rego/cip", "builtins/cue", "builtins/declare", "builtins/exchange", "builtins/observe", "builtins/oci", "builtins/pure", "builtins/sigstore", "predicate"},
+		ours:  []string{"rego/cip", "builtins/cue", "builtins/declare", "builtins/exchange", "builtins/observe", "builtins/oci", "builtins/policies", "builtins/pure", "builtins/sigstore", "predicate"},
 		owns:  []string{opa + "ast", opa + "types", opa + "topdown/..."},
 		never: []string{"net/http/..."},
 	}, {
@@ -148,6 +148,11 @@ func rooms() []room {
 	}, {
 		name:  "builtins/pure", // builtins that need their arguments alone
 		ours:  []string{"builtins/declare", "builtins/oci", "builtins/sigstore", "predicate"},
+		owns:  []string{opa + "ast", opa + "types", opa + "topdown/..."},
+		never: []string{"net", "net/http/...", "os/..."},
+	}, {
+		name:  "builtins/policies", // builtins that ask policies of others
+		ours:  []string{"builtins/cue", "builtins/declare"},
 		owns:  []string{opa + "ast", opa + "types", opa + "topdown/..."},
 		never: []string{"net", "net/http/...", "os/..."},
 	}, {

@@ -25,18 +25,18 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/assay-dev/assay/builtins/declare"
+	"github.com/assay-dev/assay/builtins/policies"
 	"github.com/assay-dev/assay/builtins/pure"
 )
 
 // All are the builtins, in the order of their documentation. Each has a file that
-// is named for it: here where it needs a [Session], in package pure where it does
-// not.
+// is named for it: here where it asks registries, in package policies where it asks
+// policies of others, and in package pure where it needs its arguments alone.
 func All() []declare.Builtin {
 	return slices.Concat([]declare.Builtin{
 		pure.OCIParse(), ociResolve(), ociManifest(), ociIndex(), ociConfig(), ociConfigs(), ociBlob(), ociReferrers(), ociFiles(),
 		cosignVerify(), cosignAttestations(),
-		cueValidate(), cueValidateConcrete(), sigstoreIsCompliant(), assayPolicy(),
-	}, pure.Builtins())
+	}, policies.Builtins(), pure.Builtins())
 }
 
 // Register makes the builtins known to OPA. It is to be called once, by the

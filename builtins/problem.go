@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore"
@@ -15,12 +14,9 @@ import (
 func problemOf(err error) *declare.Problem {
 	var registry *oci.Error
 	var refusal *sigstore.Refusal
-	var verdict *cue.Refusal
 	switch {
 	case errors.As(err, &refusal):
 		return declare.Refuse(declare.Code(refusal.Code), refusal.Message)
-	case errors.As(err, &verdict):
-		return declare.Refuse(declare.Code(verdict.Code), verdict.Message)
 	case errors.As(err, &registry):
 		return declare.Refuse(declare.Code(registry.Code), registry.Message)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

@@ -13,24 +13,27 @@ import (
 
 	"github.com/assay-dev/assay/builtins/admitted"
 	"github.com/assay-dev/assay/builtins/budget"
+	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/declare"
 	"github.com/assay-dev/assay/builtins/exchange"
 	"github.com/assay-dev/assay/builtins/observe"
 	"github.com/assay-dev/assay/builtins/oci"
+	"github.com/assay-dev/assay/builtins/policies"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/builtins/tenant"
 )
 
 // MetadataKey is the key of the request metadata under which an evaluation
 // finds its [Session].
-const MetadataKey = "assay"
+const MetadataKey = policies.JudgeKey
 
-// The keys of an [Inline], a [Policy] and a [Reach].
-const (
-	inlineKey = MetadataKey + ".inline"
-	policyKey = MetadataKey + ".policy"
-	reachKey  = MetadataKey + ".reach"
-)
+// reachKey is the key of a [Reach].
+const reachKey = MetadataKey + ".reach"
+
+// Reach says whether an evaluation may ask a registry. It is of policies in plain Rego,
+// whose authors choose no hosts; without one every registry may be asked that the edge
+// admits.
+type Reach = func(ctx context.Context, host string) bool
 
 // Session holds the answers of one decision: every question is answered once,
 // whatever the number of evaluations. It is safe for concurrent use.
@@ -131,9 +134,16 @@ func reached(bctx topdown.BuiltinContext, host string) *declare.Problem {
 // asks the modules that the policies of the set brought along, and policy those in
 // plain Rego; each is nil where there are none. reach is nil but for the evaluations
 // of the latter.
-func (s *Session) Metadata(inline Inline, policy Policy, reach Reach) map[string]any {
-	return map[string]any{MetadataKey: s, inlineKey: inline, policyKey: policy, reachKey: reach}
+func (s *Session) Metadata(inline policies.Inline, policy policies.Policy, reach Reach) map[string]any {
+	out := map[string]any{MetadataKey: s, reachKey: reach}
+	policies.Metadata(out, inline, policy)
+	return out
 }
+
+var _ policies.Judge = (*Session)(nil)
+
+// CUE implements [policies.Judge].
+func (s *Session) CUE() *cue.Evaluator { return s.facts.options.CUE }
 
 // Now is the time of the decision, the same for all its evaluations.
 func (s *Session) Now() time.Time { return s.now }
@@ -263,8 +273,8 @@ func (s *Session) shared(q question, as oci.Credentials) string {
 	return fmt.Sprintf("%q\x00%s\x00%s", as.ID, s.generation, q.name)
 }
 
-// judge runs a policy inside a policy, see [budget.Budget.Judge].
-func (s *Session) judge(ctx context.Context, policy string, run func(context.Context) *declare.Problem) *declare.Problem {
+// Judge implements [policies.Judge], see [budget.Budget.Judge].
+func (s *Session) Judge(ctx context.Context, policy string, run func(context.Context) *declare.Problem) *declare.Problem {
 	call := s.notes.Call(policy)
 	if p := s.facts.given(call); p != nil {
 		return p

@@ -1,4 +1,4 @@
-package builtins
+package policies
 
 import (
 	"context"
@@ -70,12 +70,12 @@ func compliance(bctx topdown.BuiltinContext, operands []*ast.Term) (value ast.Va
 	if p != nil {
 		return nil, "", p
 	}
-	s, ok := bctx.RequestMetadata[MetadataKey].(*Session)
+	s, ok := bctx.RequestMetadata[JudgeKey].(Judge)
 	inline, _ := bctx.RequestMetadata[inlineKey].(Inline)
 	if !ok || inline == nil {
 		return nil, "", declare.Refuse(declare.Unsupported, "sigstore.is_compliant needs the engine: there are no modules in this evaluation")
 	}
-	p = s.judge(bctx.Context, "rego "+module, func(ctx context.Context) *declare.Problem {
+	p = s.Judge(bctx.Context, "rego "+module, func(ctx context.Context) *declare.Problem {
 		var code, message string
 		if value, code, message = inline(ctx, module, operands[1].Value); code != "" {
 			return declare.Refuse(declare.Code(code), message)

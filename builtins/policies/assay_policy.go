@@ -1,4 +1,4 @@
-package builtins
+package policies
 
 import (
 	"context"
@@ -14,11 +14,6 @@ import (
 // compiled alone and evaluated by itself, within its own time. The answer is an object of
 // deny, warn and mode; a code other than the empty one says why there is none.
 type Policy = func(ctx context.Context, name string, review ast.Value) (answer ast.Value, code, message string)
-
-// Reach says whether an evaluation may ask a registry. It is of policies in plain Rego,
-// whose authors choose no hosts; without one every registry may be asked that the edge
-// admits.
-type Reach = func(ctx context.Context, host string) bool
 
 func assayPolicy() declare.Builtin {
 	return declare.Builtin{
@@ -54,12 +49,12 @@ func asked(bctx topdown.BuiltinContext, operands []*ast.Term) (answer ast.Value,
 	if p != nil {
 		return nil, p
 	}
-	s, ok := bctx.RequestMetadata[MetadataKey].(*Session)
+	s, ok := bctx.RequestMetadata[JudgeKey].(Judge)
 	policy, _ := bctx.RequestMetadata[policyKey].(Policy)
 	if !ok || policy == nil {
 		return nil, declare.Refuse(declare.Unsupported, "assay.policy needs the engine: there are no policies in this evaluation")
 	}
-	p = s.judge(bctx.Context, "policy "+name, func(ctx context.Context) *declare.Problem {
+	p = s.Judge(bctx.Context, "policy "+name, func(ctx context.Context) *declare.Problem {
 		var code, message string
 		if answer, code, message = policy(ctx, name, operands[1].Value); code != "" {
 			return declare.Refuse(declare.Code(code), message)

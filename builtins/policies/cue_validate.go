@@ -1,4 +1,4 @@
-package builtins
+package policies
 
 import (
 	"context"
@@ -65,15 +65,15 @@ func complies(bctx topdown.BuiltinContext, operands []*ast.Term, concrete bool) 
 	if p != nil {
 		return p
 	}
-	if s, ok := bctx.RequestMetadata[MetadataKey].(*Session); ok {
-		return s.judge(bctx.Context, "cue "+policy, func(ctx context.Context) *declare.Problem {
-			return validate(ctx, s.facts.options.CUE, policy, document, concrete)
+	if s, ok := bctx.RequestMetadata[JudgeKey].(Judge); ok {
+		return s.Judge(bctx.Context, "cue "+policy, func(ctx context.Context) *declare.Problem {
+			return validate(ctx, s.CUE(), policy, document, concrete)
 		})
 	}
 	// Stock tools have no session, and this wants none but for its limits.
 	evaluator, err := cue.New(cue.Options{})
 	if err != nil {
-		return problemOf(err)
+		return declare.Refuse(declare.Malformed, err.Error())
 	}
 	ctx := bctx.Context
 	if ctx == nil {
@@ -84,7 +84,7 @@ func complies(bctx topdown.BuiltinContext, operands []*ast.Term, concrete bool) 
 
 func validate(ctx context.Context, evaluator *cue.Evaluator, policy string, document []byte, concrete bool) *declare.Problem {
 	if refusal := evaluator.Validate(ctx, policy, document, concrete); refusal != nil {
-		return problemOf(refusal)
+		return declare.Refuse(declare.Code(refusal.Code), refusal.Message)
 	}
 	return nil
 }
