@@ -150,8 +150,11 @@ func Open(options Options) (*Manager, error) {
 const gracePeriod = 10
 
 // Start starts OPA's plugins. Bundles that were persisted are active when it returns, if
-// they are still good.
+// they are still good. The end of ctx ends activations that are under way, and what is left is
+// for [Manager.Stop] to stop.
 func (m *Manager) Start(ctx context.Context) error {
+	context.AfterFunc(ctx, m.gate.ending.end)
+	ctx = context.WithoutCancel(ctx)
 	m.watch()
 	// What tells of states must not wait: the plugin that it would wait for tells some itself.
 	var once sync.Once
@@ -170,8 +173,13 @@ func (m *Manager) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop stops OPA's plugins, and lets decision logs be sent.
-func (m *Manager) Stop(ctx context.Context) { m.opa.Stop(ctx) }
+// Stop stops OPA's plugins, and lets decision logs be sent. It ends activations that are under way,
+// and waits for nothing that does not end.
+func (m *Manager) Stop(ctx context.Context) {
+	if !m.gate.ending.wait(func() { m.opa.Stop(ctx) }) && m.options.Log != nil {
+		m.options.Log.Error("plugins of OPA did not end in time, and are left behind")
+	}
+}
 
 // OPA is the manager itself, for plugins and handlers of OPA.
 func (m *Manager) OPA() *plugins.Manager { return m.opa }

@@ -20,6 +20,7 @@ type gate struct {
 	storage.Store
 	prepare func(context.Context, Content) (func(), error)
 	removed func(context.Context, Content)
+	ending  *ending
 
 	mu         sync.Mutex
 	writing    map[uint64]bool   // the transactions that write: OPA has one at a time
@@ -30,7 +31,7 @@ type gate struct {
 }
 
 func newGate(prepare func(context.Context, Content) (func(), error), removed func(context.Context, Content)) *gate {
-	return &gate{Store: inmem.New(), prepare: prepare, removed: removed, writing: map[uint64]bool{}}
+	return &gate{Store: inmem.New(), prepare: prepare, removed: removed, ending: newEnding(), writing: map[uint64]bool{}}
 }
 
 // NewTransaction implements [storage.Store].
@@ -112,6 +113,8 @@ func (g *gate) commit(ctx context.Context, txn storage.Transaction) error {
 		}
 		return nil
 	}
+	ctx, cancel := g.ending.within(ctx)
+	defer cancel()
 	publish, err := g.prepared(ctx, next)
 	if err != nil {
 		g.Store.Abort(ctx, txn)
@@ -120,8 +123,18 @@ func (g *gate) commit(ctx context.Context, txn storage.Transaction) error {
 	if err := g.committed(ctx, txn, next); err != nil {
 		return err
 	}
-	publish()
+	if err := guarded("publishing the bundles", publish); err != nil {
+		g.unpublished()
+		return err
+	}
 	return nil
+}
+
+// unpublished has the next poll tell whoever serves of the store again.
+func (g *gate) unpublished() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.content = [sha256.Size]byte{}
 }
 
 // same says whether a content is what the store has, bundles among it.

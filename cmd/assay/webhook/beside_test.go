@@ -109,3 +109,21 @@ func TestACandidateThatIsReadHoldsBackNoLoad(t *testing.T) {
 		t.Errorf("got %v, want the file as it is now, and nothing of the candidate", got)
 	}
 }
+
+// TestWhatPanicsOnGoroutinesOfOthers is not the end of the process: a candidate is read, and bundles are taken out, where
+// nobody above recovers.
+func TestWhatPanicsOnGoroutinesOfOthers(t *testing.T) {
+	t.Parallel()
+	r, _ := started(t)
+	r.bundles = &bundled.Bundles{}
+	before := r.engine.Set()
+	r.wiring.Resolver = nil // which nothing is read with
+	next := bundle.Content{Resources: []bundle.Resource{{Bundle: "main", Path: "resources/ClusterImagePolicy/n", Document: []byte(withKMS)}}}
+	if _, err := r.tried(t.Context(), next); err == nil || !strings.Contains(err.Error(), "panicked") {
+		t.Errorf("a candidate: got %v, want the panic as an error", err)
+	}
+	r.removed(t.Context(), next)
+	if r.failure == nil || r.engine.Set() != before {
+		t.Errorf("without a bundle: got %v, want a failure, and what served to serve", r.failure)
+	}
+}

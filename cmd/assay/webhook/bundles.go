@@ -60,7 +60,7 @@ func (r *reloader) prepare(ctx context.Context, next bundle.Content) (publish fu
 		defer r.loading.Unlock()
 		r.wiring.Bundled, r.content = with, next
 		if r.loads != at { // something else was loaded meanwhile
-			r.reloadLocked(ctx)
+			r.reloadLocked(context.WithoutCancel(ctx)) // the store has them, whoever was waiting
 			return
 		}
 		r.take(set, documents)
@@ -71,8 +71,11 @@ func (r *reloader) prepare(ctx context.Context, next bundle.Content) (publish fu
 	}, nil
 }
 
-// removed takes what is left when a configuration has fewer bundles.
+// removed takes what is left when a configuration has fewer bundles. Nobody can be told that it failed, on the
+// goroutine of OPA that a panic would end the process from: the next load tries again.
 func (r *reloader) removed(ctx context.Context, left bundle.Content) {
+	var err error // which is logged
+	defer r.recovered(&err)
 	r.bundles.Lost()
 	r.loading.Lock()
 	defer r.loading.Unlock()
@@ -114,14 +117,21 @@ func (r *reloader) settled(next bundle.Content) func(place string) bool {
 
 // tried are the policies that would serve with other bundles. They are read beside the loads of
 // those that serve, which wait for nothing of it.
-func (r *reloader) tried(ctx context.Context, next bundle.Content) (recording.Policies, error) {
-	r.loading.Lock()
-	beside := r.wiring.Trial(bundledOf(next))
-	read, _ := r.reading(beside)
-	r.loading.Unlock()
+func (r *reloader) tried(ctx context.Context, next bundle.Content) (_ recording.Policies, err error) {
+	defer r.recovered(&err)
+	beside, read := r.trial(next)
 	documents, err := read(ctx)
 	if err != nil {
 		return recording.Policies{}, err
 	}
 	return recording.Policies{Source: beside.Source(documents), Roots: documents.Named.Roots()}, nil
+}
+
+// trial is how policies are read now that will not serve.
+func (r *reloader) trial(with bundle.Content) (beside *wiring.Wiring, read func(context.Context) (*wiring.Documents, error)) {
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	beside = r.wiring.Trial(bundledOf(with))
+	read, _ = r.reading(beside)
+	return beside, read
 }

@@ -122,9 +122,7 @@ func (r *reloader) compiled(ctx context.Context, read func(context.Context) (*wi
 // compileInTime compiles policies, and does not wait for ever. OPA's compiler looks at no
 // deadline: what it does not end is left behind, and as long as it runs nothing else is begun.
 func (r *reloader) compileInTime(ctx context.Context, documents *wiring.Documents) (*rego.Set, error) {
-	select {
-	case r.compiling <- struct{}{}:
-	default:
+	if !r.begin() {
 		return nil, errors.New("policies that were loaded before are still being compiled, past their time")
 	}
 	ctx, cancel := context.WithTimeout(ctx, compileTime)
@@ -138,7 +136,7 @@ func (r *reloader) compileInTime(ctx context.Context, documents *wiring.Document
 	go func() {
 		var out outcome
 		defer func() { done <- out }() // after the others: the next one may begin
-		defer func() { <-r.compiling }()
+		defer r.end()
 		defer r.recovered(&out.err)
 		out.set, out.err = compile(ctx, documents, before)
 	}()
@@ -147,6 +145,27 @@ func (r *reloader) compileInTime(ctx context.Context, documents *wiring.Document
 		return out.set, out.err
 	case <-ctx.Done():
 		return nil, fmt.Errorf("compiling the policies: %w", context.Cause(ctx))
+	}
+}
+
+// begin begins to compile, where nothing else is compiled.
+func (r *reloader) begin() bool {
+	for range 2 {
+		select {
+		case r.compiling <- struct{}{}:
+			return true
+		default:
+			r.missed.Store(true) // and look again: it may have ended before it could see that
+		}
+	}
+	return false
+}
+
+// end has what came in vain meanwhile loaded: nobody else may have a reason to.
+func (r *reloader) end() {
+	<-r.compiling
+	if r.missed.Swap(false) {
+		r.loadAgain()
 	}
 }
 

@@ -40,6 +40,7 @@ type reloader struct {
 	// compile compiles policies beside the set that serves.
 	compile   func(context.Context, *wiring.Documents, *rego.Set) (*rego.Set, error)
 	compiling chan struct{} // full while they are, also past the time for it
+	missed    atomic.Bool   // a load came in vain meanwhile
 
 	loading   sync.Mutex                       // held while policies are read: files and objects change beside each other
 	documents atomic.Pointer[wiring.Documents] // of the set that serves

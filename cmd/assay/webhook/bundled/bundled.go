@@ -276,7 +276,7 @@ func (b *Bundles) Run(ctx context.Context) {
 			}
 		})
 	}
-	if err := b.manager.Start(context.WithoutCancel(ctx)); err != nil {
+	if err := b.manager.Start(ctx); err != nil {
 		b.log.Error("bundles", "error", err)
 		b.mu.Lock()
 		b.failure = err

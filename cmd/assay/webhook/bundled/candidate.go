@@ -155,7 +155,7 @@ func (c *Candidate) report(w http.ResponseWriter, _ *http.Request) {
 
 // run tries until ctx ends.
 func (c *Candidate) run(ctx context.Context) error {
-	if err := c.manager.Start(context.WithoutCancel(ctx)); err != nil {
+	if err := c.manager.Start(ctx); err != nil {
 		return err
 	}
 	var work sync.WaitGroup
