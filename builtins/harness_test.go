@@ -3,15 +3,14 @@ package builtins_test
 import (
 	"os"
 	"testing"
-	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
-	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/world"
+	"github.com/assay-dev/assay/world/worldtest"
 )
 
 func TestMain(m *testing.M) {
@@ -53,49 +52,21 @@ func openWorld(t testing.TB) *world.World {
 	return worldOf(t, description)
 }
 
-// worldOf makes the world of a description and closes it with the test.
 func worldOf(t testing.TB, yaml string) *world.World {
 	t.Helper()
-	d, err := world.Parse([]byte(yaml))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := world.New(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.Close() })
-	return w
+	return worldtest.Open(t, yaml)
 }
 
 // factsOf are facts about the world's registry.
 func factsOf(t testing.TB, w *world.World) *builtins.Facts {
 	t.Helper()
-	client, err := oci.New(oci.WithPrivateRegistries())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return factsFrom(t, w, client, builtins.Options{
-		Now: func() time.Time { return time.Date(2026, 6, 1, 12, 0, 1, 0, time.UTC) },
-	})
+	return factsFrom(t, w, worldtest.Client(t), builtins.Options{Now: worldtest.Now})
 }
 
 // factsFrom are facts that a client gets, judged by the world's root.
 func factsFrom(t testing.TB, w *world.World, client *oci.Client, options builtins.Options) *builtins.Facts {
 	t.Helper()
-	trusted, err := w.TrustedRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, err := trust.Parse(trusted)
-	if err != nil {
-		t.Fatal(err)
-	}
-	facts, err := builtins.New(client, func() trust.Roots { return trust.Roots{Default: root} }, options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return facts
+	return worldtest.Facts(t, w, client, options)
 }
 
 // answer evaluates one expression until nothing is asked that has no answer.

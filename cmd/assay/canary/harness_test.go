@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/assay-dev/assay/builtins"
-	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/cmd/assay/canary"
@@ -21,6 +20,7 @@ import (
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/world"
+	"github.com/assay-dev/assay/world/worldtest"
 )
 
 func TestMain(m *testing.M) {
@@ -72,22 +72,11 @@ type rig struct {
 	root     trust.Roots
 }
 
-func now() time.Time {
-	// The second after the world's signatures.
-	return time.Date(2026, 6, 1, 12, 0, 1, 0, time.UTC)
-}
+func now() time.Time { return worldtest.Now() }
 
 func open(t testing.TB, policies string, handlers ...func(http.Handler) http.Handler) *rig {
 	t.Helper()
-	d, err := world.Parse([]byte(description))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := world.New(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.Close() })
+	w := worldtest.Open(t, description)
 	r, inner := &rig{world: w}, w.Handler()
 	for _, h := range handlers {
 		inner = h(inner)
@@ -98,19 +87,8 @@ func open(t testing.TB, policies string, handlers ...func(http.Handler) http.Han
 	}))
 	t.Cleanup(front.Close)
 	r.host = strings.TrimPrefix(front.URL, "http://")
-	client, err := oci.New(oci.WithPrivateRegistries())
-	if err != nil {
-		t.Fatal(err)
-	}
-	trusted, err := w.TrustedRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, err := trust.Parse(trusted)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.root = trust.Roots{Default: root}
+	client := worldtest.Client(t)
+	r.root = worldtest.Roots(t, w)
 	r.fetch = &recording.Fetch{Registry: client, Tenants: func() tenant.Source { return nil }}
 	facts, err := builtins.New(client, func() trust.Roots { return r.root }, builtins.Options{Record: true, Now: now})
 	if err != nil {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
-	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/capsule"
 	"github.com/assay-dev/assay/cmd/assay/recording"
@@ -23,6 +22,7 @@ import (
 	"github.com/assay-dev/assay/rego/raw"
 	"github.com/assay-dev/assay/rego/resource"
 	"github.com/assay-dev/assay/world"
+	"github.com/assay-dev/assay/world/worldtest"
 )
 
 func TestMain(m *testing.M) {
@@ -77,15 +77,7 @@ type setup struct {
 
 func open(t testing.TB, s setup) *rig {
 	t.Helper()
-	d, err := world.Parse([]byte(cmp.Or(s.description, description)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := world.New(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.Close() })
+	w := worldtest.Open(t, cmp.Or(s.description, description))
 	r := &rig{world: w}
 	inner := w.Handler()
 	if s.handler != nil {
@@ -106,27 +98,8 @@ func open(t testing.TB, s setup) *rig {
 
 func compiled(t testing.TB, w *world.World, s setup) *rego.Set {
 	t.Helper()
-	client, err := oci.New(oci.WithPrivateRegistries())
-	if err != nil {
-		t.Fatal(err)
-	}
-	trusted, err := w.TrustedRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, err := trust.Parse(trusted)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The second after the world's signatures.
-	now := func() time.Time {
-		return time.Date(2026, 6, 1, 12, 0, 1, 0, time.FixedZone("elsewhere", 7200)).Add(2 * time.Hour)
-	}
-	facts, err := builtins.New(client, func() trust.Roots { return trust.Roots{Default: root} },
-		builtins.Options{Record: s.record, Tenants: s.tenants, Now: now})
-	if err != nil {
-		t.Fatal(err)
-	}
+	now := func() time.Time { return worldtest.Now().In(time.FixedZone("elsewhere", 7200)) }
+	facts := worldtest.Facts(t, w, worldtest.Client(t), builtins.Options{Record: s.record, Tenants: s.tenants, Now: now})
 	if s.policies == "" {
 		s.policies = signed
 	}

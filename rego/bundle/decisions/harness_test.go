@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/open-policy-agent/opa/v1/logging"
 	logtest "github.com/open-policy-agent/opa/v1/logging/test"
@@ -24,7 +23,6 @@ import (
 
 	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/oci"
-	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/bundle/decisions"
@@ -32,6 +30,7 @@ import (
 	"github.com/assay-dev/assay/rego/bundle/decisions/store"
 	"github.com/assay-dev/assay/rego/cip"
 	"github.com/assay-dev/assay/world"
+	"github.com/assay-dev/assay/world/worldtest"
 )
 
 func TestMain(m *testing.M) {
@@ -79,32 +78,8 @@ type engine struct {
 
 func newEngine(t testing.TB) *engine {
 	t.Helper()
-	d, err := world.Parse([]byte(description))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := world.New(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.Close() })
-	client, err := oci.New(oci.WithPrivateRegistries())
-	if err != nil {
-		t.Fatal(err)
-	}
-	trusted, err := w.TrustedRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, err := trust.Parse(trusted)
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := func() time.Time { return time.Date(2026, 6, 1, 12, 0, 1, 0, time.UTC) }
-	facts, err := builtins.New(client, func() trust.Roots { return trust.Roots{Default: root} }, builtins.Options{Now: now})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := worldtest.Open(t, description)
+	facts := worldtest.Facts(t, w, worldtest.Client(t), builtins.Options{Now: worldtest.Now})
 	documents, err := cip.Parse([]byte(signed))
 	if err != nil {
 		t.Fatal(err)
