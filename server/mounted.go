@@ -29,7 +29,7 @@ const mountedBody = 4 << 20
 func (c Config) checkMounted() error {
 	for _, m := range c.Mounted {
 		if !m.Open && c.Token == nil && !c.TLS.asksClients() {
-			return fmt.Errorf("server: %s %s is mounted: want a token, or a client CA", m.Method, m.Path)
+			return fmt.Errorf("server: %s %s is mounted: want a token, or a client CA: --api-token-file or --client-ca", m.Method, m.Path)
 		}
 	}
 	return nil

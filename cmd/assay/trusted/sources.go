@@ -138,6 +138,9 @@ func (s *Sources) Run(ctx context.Context) {
 	s.begin() //nolint:contextcheck // what runs has its own
 	s.mu.Unlock()
 	s.Policy.KeepFresh(ctx, s.Log)
+	s.mu.Lock()
+	s.ctx = nil // nothing is begun while its end is waited for
+	s.mu.Unlock()
 	s.work.Wait()
 }
 

@@ -135,3 +135,30 @@ func TestAReportNamesTheBundleThatIsTried(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// TestNobodyMayReadIt: without anybody who may, nothing is mounted that tells of decisions.
+func TestNobodyMayReadIt(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "opa.yaml")
+	if err := os.WriteFile(file, []byte(manual(t, "http://localhost", "main")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		change func(*bundled.Flags)
+		want   string
+	}{
+		"a candidate":  {func(f *bundled.Flags) { f.Canary, f.Try.Share, f.Try.Sample = map[string]string{"main": "next"}, 1, 1 }, "/canary"},
+		"the Data API": {func(f *bundled.Flags) { f.DataAPI = true }, "/v1/data"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			flags, from := wiring.Defaults(), bundled.Flags{Config: file}
+			flags.TUF.Cache = t.TempDir()
+			tt.change(&from)
+			err := opened(t, flags, from)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "want a token, or a client CA: --api-token-file or --client-ca") {
+				t.Errorf("got %v, want a refusal that names %s and the flags", err, tt.want)
+			}
+		})
+	}
+}
