@@ -122,7 +122,7 @@ func Open(options Options) (*Manager, error) {
 	if err := util.Unmarshal(options.Config, &boot); err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
-	hook := hooks.New(&sourcesHook{options.Sources, options.Persists, m.bounds, takeOverrides(boot)})
+	hook := hooks.New(&sourcesHook{see: options.Sources, persist: options.Persists, bounds: m.bounds, boot: takeOverrides(boot)})
 	runtime, err := info.NewWithOptions(info.Options{Config: options.Config}) // what opa.runtime says to discovery
 	if err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)

@@ -12,7 +12,6 @@ import (
 	"sync"
 
 	"github.com/open-policy-agent/opa/v1/plugins"
-	"github.com/open-policy-agent/opa/v1/plugins/rest"
 
 	"github.com/assay-dev/assay/rego/bundle/archive"
 	"github.com/assay-dev/assay/rego/bundle/image"
@@ -42,7 +41,7 @@ func (b *bounds) carried(of Source) (path string, by carrier, err error) {
 		if err != nil {
 			return "", nil, fmt.Errorf("%s: %w", of.place(), err)
 		}
-		return path, &imageCarrier{service: func() (image.Service, error) { return b.services.of(of.Service, of.Discovery) }, repository: repository}, nil
+		return path, &imageCarrier{services: &b.services, of: of.Service, repository: repository}, nil
 	case of.file():
 		at, err := url.Parse(of.Resource)
 		if err != nil {
@@ -107,19 +106,17 @@ func tagsIn(header string) (tags []string) {
 
 // imageCarrier brings a bundle out of a registry.
 type imageCarrier struct {
-	service func() (image.Service, error)
-
-	mu         sync.Mutex // OPA triggers beside its polling
+	services   *services
+	of         string // the name of the service
 	repository *image.Repository
 }
 
 func (c *imageCarrier) carry(ctx context.Context, known []string) ([]byte, string, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	service, err := c.service()
+	service, leave, err := c.services.ask(ctx, c.of)
 	if err != nil {
 		return nil, "", err
 	}
+	defer leave()
 	found, err := c.repository.Fetch(ctx, service, known)
 	return found.Content, found.Digest, err
 }
@@ -129,40 +126,47 @@ type services struct {
 	opa *plugins.Manager
 
 	mu   sync.Mutex
-	made map[string]asked
+	busy map[string]chan struct{} // full while one is asked, by name
 }
 
-// asked is how one is, as long as its configuration is the same.
-type asked struct {
-	config  *rest.Config
-	service image.Service
-}
-
-// of is a service as the configuration has it now. That of the discovery bundle is the one that
-// the program began with: what was discovered would choose who is asked next.
-func (s *services) of(name string, first bool) (image.Service, error) {
+// ask is how a service is asked, as the configuration has it now; leave ends that. One is asked by
+// one at a time: what OPA prepares a client with is one value for each service, and it is prepared
+// anew each time, which is how certificates that were renewed are read.
+func (s *services) ask(ctx context.Context, name string) (out image.Service, leave func(), err error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	key := name
-	if first {
-		key += "/" // which makes it one of its own
+	busy, ok := s.busy[name]
+	if !ok {
+		busy = make(chan struct{}, 1)
+		s.busy[name] = busy
 	}
+	s.mu.Unlock()
+	select {
+	case busy <- struct{}{}:
+	case <-ctx.Done():
+		return image.Service{}, nil, fmt.Errorf("services.%s: it is asked for another bundle: %w", name, context.Cause(ctx))
+	}
+	if out, err = s.prepared(name); err != nil {
+		<-busy
+		return image.Service{}, nil, fmt.Errorf("services.%s: %w", name, err)
+	}
+	return out, func() {
+		out.Client.CloseIdleConnections()
+		<-busy
+	}, nil
+}
+
+func (s *services) prepared(name string) (image.Service, error) {
 	client := s.opa.Client(name)
 	config := client.Config()
-	if before, ok := s.made[key]; ok && (first || before.config.Equal(config)) {
-		return before.service, nil
-	}
 	plugin, err := config.AuthPlugin(client.AuthPluginLookup())
 	if err != nil {
-		return image.Service{}, fmt.Errorf("services.%s.credentials: %w", name, err)
+		return image.Service{}, fmt.Errorf("credentials: %w", err)
 	}
 	asks, err := plugin.NewClient(*config)
 	if err != nil {
-		return image.Service{}, fmt.Errorf("services.%s: %w", name, err)
+		return image.Service{}, err
 	}
-	made := asked{config, image.Service{URL: config.URL, Client: asks, Prepare: plugin.Prepare}}
-	s.made[key] = made
-	return made.service, nil
+	return image.Service{URL: config.URL, Client: asks, Prepare: plugin.Prepare}, nil
 }
 
 // shaped holds a body to the bounds and to the shape of a bundle, and notes it.
@@ -203,6 +207,7 @@ func (h *sourcesHook) carry(sources []Source, feeds map[string]Feed, blocks map[
 			carrying(blocks[of.Name], path)
 			continue
 		}
+		h.discovers = of.Service
 		var block map[string]any
 		if err := json.Unmarshal(*discovery, &block); err != nil {
 			return nil, fmt.Errorf("discovery: %w", err)

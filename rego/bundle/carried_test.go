@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/plugins/discovery"
 
@@ -37,6 +38,26 @@ func TestRegistriesWithCredentialsOfServices(t *testing.T) {
 	}
 	if err := m.Trigger(t.Context()); err != nil || m.Statuses()["a"].Revision != "1" {
 		t.Errorf("got %v, %+v, want revision 1", err, m.Statuses()["a"])
+	}
+}
+
+// TestBundlesOfOneRegistryComeOneAfterTheOther: what OPA prepares requests with is of the service.
+func TestBundlesOfOneRegistryComeOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	r, served := newRegistry(t), &side{}
+	var config strings.Builder
+	config.WriteString("services: {s: {url: '" + r.URL + "', type: oci, credentials: {bearer: {scheme: Basic, token: 'a:b'}}}}\nbundles:\n")
+	names := []string{"a", "b", "c", "d"}
+	for _, name := range names {
+		r.push(t, tarball(t, "1", []string{name}, map[string]string{"/" + name + "/data.json": `{"x": 1}`}))
+		r.pushManifest(name, r.bodies["/v2/p/manifests/prod"])
+		config.WriteString("  " + name + ": {service: s, resource: 'r/p:" + name + "'}\n")
+	}
+	m := open(t, config.String(), served, nil)
+	for deadline := time.Now().Add(time.Minute); m.Waiting(served.deciding()) != ""; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("got %+v, want all bundles", m.Statuses())
+		}
 	}
 }
 
@@ -139,6 +160,11 @@ func TestDiscoveryFromARegistry(t *testing.T) {
 	}
 	if got := seen[len(seen)-1]; len(got) != 2 || got[0].Name != "a" || got[0].Resource != "r/p:prod" || !got[0].OCI || !got[1].OCI {
 		t.Errorf("got %+v, want the bundle of the file as it has it, and that which was discovered", got)
+	}
+	r.push(t, tarball(t, "2", []string{""}, map[string]string{"/found/data.json": `{"services": {"found": {"allow_insecure_tls": true}}}`}))
+	discover(t, m)
+	if got := m.Statuses()["discovery bundle"]; got.Revision != "1" || !strings.Contains(got.Error, "services.found: got another one") {
+		t.Errorf("another service of discovery: got %+v, want revision 1 and the cause", got)
 	}
 	r.pushManifest("prod", []byte("<html>"))
 	_ = discovery.Lookup(m.OPA()).Trigger(t.Context()) // what becomes of it, the status says

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/open-policy-agent/opa/v1/config"
@@ -22,6 +23,8 @@ type sourcesHook struct {
 	bounds  *bounds
 	// boot is what the file says of bundles and services, which discovery does not override.
 	boot overrides
+	// discovers is the service that the discovery bundle is brought from, "" where OPA asks itself.
+	discovers string
 }
 
 // overrides are parts of the configuration of the file. OPA would put them over what was discovered
@@ -84,7 +87,24 @@ func (h *sourcesHook) OnConfigDiscovery(_ context.Context, c *config.Config) (*c
 	if len(c.Bundles) == 0 { // OPA goes on with those that there are
 		c.Bundles = h.bounds.texts()
 	}
+	if err := h.sameService(c.Services); err != nil {
+		return nil, err
+	}
 	return h.seen(c)
+}
+
+// sameService refuses what was discovered and changes whom discovery asks: it would choose what is
+// discovered next. OPA does so for services that it asks itself.
+func (h *sourcesHook) sameService(services json.RawMessage) error {
+	var now map[string]any
+	file, is := h.boot.services.(map[string]any)
+	if err := util.Unmarshal(services, &now); err != nil || !is || h.discovers == "" {
+		return nil //nolint:nilerr // a list is that of the file, and nothing is put over it
+	}
+	if !reflect.DeepEqual(now[h.discovers], file[h.discovers]) {
+		return fmt.Errorf("services.%s: got another one than that of the file: updates to the discovery service are not allowed", h.discovers)
+	}
+	return nil
 }
 
 func (h *sourcesHook) seen(c *config.Config) (*config.Config, error) {

@@ -59,7 +59,7 @@ type bounds struct {
 
 func newBounds(limits archive.Limits, directory string) *bounds {
 	return &bounds{
-		limits: limits, directory: directory, services: services{made: map[string]asked{}}, active: &routes{},
+		limits: limits, directory: directory, active: &routes{}, services: services{busy: map[string]chan struct{}{}},
 		fetched: map[string]bool{}, came: map[string]came{}, looked: map[string]bool{},
 	}
 }
