@@ -178,10 +178,21 @@ func contenders(lots []*lot) map[string][]contender {
 	return out
 }
 
+// inFiles are the paths of what has the policy, where that is no object.
+func (c contender) inFiles() (paths []string) {
+	if c.object != "" {
+		return nil
+	}
+	for _, f := range c.own {
+		paths = append(paths, f.path)
+	}
+	return paths
+}
+
 // policy makes the policy of the one lot that has it, and notes the paths of what it
 // consists of.
 func (c contender) policy(ctx context.Context, name string, library []file, source Source, asked map[string]bool) *Policy {
-	p := &Policy{Name: name, objects: []string{c.object}, allow: source.Allow}
+	p := &Policy{Name: name, objects: []string{c.object}, files: c.inFiles(), allow: source.Allow}
 	if c.refused != nil {
 		p.failure = &apart.Failure{Code: Unresolved, Message: cause(c.refused)}
 		return p
@@ -222,7 +233,7 @@ func contested(name string, of []contender) *Policy {
 		}
 		where = append(where, at)
 		out.warns = out.warns && warns(c.own)
-		out.objects = append(out.objects, c.object)
+		out.objects, out.files = append(out.objects, c.object), append(out.files, c.inFiles()...)
 	}
 	slices.Sort(where)
 	out.failure = &apart.Failure{Code: Unresolved, Message: apart.Shortened(fmt.Sprintf(

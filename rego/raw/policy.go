@@ -37,6 +37,7 @@ type Policy struct {
 	Metadata Metadata
 
 	objects []string // see Objects
+	files   []string // see Files
 	warns   bool     // mode := "warn", whatever is judged
 	asks    bool
 	places  bool
@@ -53,6 +54,9 @@ func (p *Policy) Failure() *apart.Failure { return p.failure }
 
 // Place is where the failure is.
 func (p *Policy) Place() (file string, line int) { return p.file, p.line }
+
+// Files are those that have the policy, without the libraries that it refers to: none of an object.
+func (p *Policy) Files() []string { return slices.Clone(p.files) }
 
 // Warns says whether the text makes the policy warn whatever it judges, so that it does
 // where it cannot say.

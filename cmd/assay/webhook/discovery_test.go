@@ -48,6 +48,52 @@ func TestAnActivationDoesNotHideThatFilesAreGone(t *testing.T) {
 	}
 }
 
+// inRego is a bundle with a policy in Rego, or one that has it no more.
+func inRego(t testing.TB, revision string, some bool) []byte {
+	t.Helper()
+	files := map[string]string{"data.json": `{"teams": {}}`}
+	if some {
+		files["y.rego"] = "package policies.y\n\ndeny contains \"rego of a bundle\" if input.request\n"
+	}
+	return bundleOf(t, fmt.Sprintf(`{"revision": %q, "roots": ["policies/y", "teams"]}`, revision), files)
+}
+
+// TestTheLastRegoOfABundleMayGo: its author took it out, which is no mount that is gone for a moment.
+func TestTheLastRegoOfABundleMayGo(t *testing.T) {
+	t.Parallel()
+	files := newBucket(t, map[string][]byte{"main": inRego(t, "1", true)})
+	f := withBundles(t, manual(t, files.URL, "main"), func(flags *wiring.Flags, _ *bundled.Flags) { flags.NoMatch = "allow" })
+	f.fetch()
+	if got := f.says("a.io/x" + digest); !strings.Contains(got, "rego of a bundle") {
+		t.Fatalf("got %q, want its denial", got)
+	}
+	files.put("main", inRego(t, "2", false))
+	f.fetch()
+	if got := f.says("a.io/x" + digest); got != "" {
+		t.Errorf("got %q, want no denial", got)
+	}
+}
+
+// TestRegoOfABundleIsNotThatOfFiles: where that of files is gone at once, it is no replacement.
+func TestRegoOfABundleIsNotThatOfFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{"x.rego": "package policies.x\n\ndeny contains \"rego of a file\" if input.request\n"})
+	files := newBucket(t, map[string][]byte{"main": inRego(t, "1", true)})
+	f := withBundles(t, manual(t, files.URL, "main"), func(flags *wiring.Flags, _ *bundled.Flags) { flags.Policies = []string{dir} })
+	f.fetch()
+	if err := os.Remove(filepath.Join(dir, "x.rego")); err != nil {
+		t.Fatal(err)
+	}
+	f.reloader.reload(t.Context())
+	if got := f.says("a.io/x" + digest); !strings.Contains(got, "rego of a file") {
+		t.Errorf("got %q, want the Rego of the file to serve", got)
+	}
+	if got := f.ready(); !strings.Contains(got, "got no policies in Rego, and 1 serve") {
+		t.Errorf("got %q, want the cause", got)
+	}
+}
+
 // TestABundleThatTakesTheirPlaceIsWaitedFor: one that discovery names in the place of another, or
 // of none. One that it adds is not: what served serves on.
 func TestABundleThatTakesTheirPlaceIsWaitedFor(t *testing.T) {

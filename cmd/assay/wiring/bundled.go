@@ -70,11 +70,10 @@ func (d *Documents) addWithoutSecrets(place string, text []byte) error {
 	return nil
 }
 
-// RegoInFiles counts the policies in Rego of a set that files have.
+// RegoInFiles counts the policies in Rego of a set that files have, and no bundle has alone.
 func (d *Documents) RegoInFiles(set *rego.Set) (n int) {
 	for _, policy := range set.Raw() {
-		file, _ := policy.Place()
-		if _, ofBundle := d.fromBundles[file]; !ofBundle && slices.Contains(policy.Objects(), "") {
+		if slices.ContainsFunc(policy.Files(), func(file string) bool { _, ofBundle := d.fromBundles[file]; return !ofBundle }) {
 			n++
 		}
 	}
