@@ -1,6 +1,6 @@
 // Package nginx runs Debian's nginx for a test, as a process of the test on loopback: a static
-// server with TLS and ETags and, if asked, a bearer token or client certificates. It can be told
-// to fail in the ways in which servers do.
+// server with TLS and ETags and, if asked, a bearer token or client certificates, which keeps what is
+// posted to /logs and /status. It can be told to fail in the ways in which servers do.
 package nginx
 
 import (
@@ -47,10 +47,16 @@ const (
 	None Fault = ""
 	// Broken answers 500.
 	Broken Fault = "500"
+	// Flapping answers 500 to half of the requests, by chance.
+	Flapping Fault = "flap"
 	// Stalled sends a byte in a second.
 	Stalled Fault = "stall"
 	// Redirecting leads to [Server.Elsewhere], which has the same files.
 	Redirecting Fault = "redirect"
+	// Looping leads back to where it was asked.
+	Looping Fault = "loop"
+	// Downgrading leads to the same place without TLS.
+	Downgrading Fault = "downgrade"
 )
 
 // Server is one that runs.
@@ -143,7 +149,12 @@ func (s *Server) prepare() error {
 	s.client = &http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12},
 	}}
-	return os.Mkdir(s.path("www"), 0o755)
+	for _, name := range append(kept(), "www") {
+		if err := os.Mkdir(s.path(name), 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Down ends it, and the connections that it has.
@@ -195,6 +206,28 @@ func (s *Server) Publish(name string, content []byte) {
 	}
 }
 
+// kept are the paths whose bodies are.
+func kept() []string { return []string{"logs", "status"} }
+
+// Kept are the bodies that were posted to /logs or /status, in no order. One whose sender got no
+// answer, as from a stalled server, is among them, and so is what it sends again.
+func (s *Server) Kept(path string) [][]byte {
+	s.t.Helper()
+	files, err := filepath.Glob(filepath.Join(s.dir, path, "*"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var out [][]byte
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		out = append(out, body)
+	}
+	return out
+}
+
 // Asked is how many requests so far match in the log: lines of METHOD URL STATUS, where the URL
 // has the host.
 func (s *Server) Asked(pattern *regexp.Regexp) int {
@@ -237,6 +270,7 @@ func (s *Server) configure(fault Fault) error {
 	err = parsed.Execute(&out, map[string]any{
 		"Root": os.Geteuid() == 0, "Dir": s.dir, "Host": s.URL[len("https://"):], "Elsewhere": s.Elsewhere[len("https://"):],
 		"Token": s.options.Token, "Certificates": s.options.Certificates, "Fault": string(fault),
+		"Kept": kept(),
 	})
 	if err != nil {
 		return err

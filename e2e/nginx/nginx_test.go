@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +135,22 @@ func TestFaults(t *testing.T) {
 	if response, err := get(t, client, s.Elsewhere+"/file", nil); err != nil || response.StatusCode != http.StatusOK {
 		t.Errorf("elsewhere: got %v and %v, want the file", response, err)
 	}
+	s.Fail(nginx.Looping)
+	if response, err := get(t, client, s.URL+"/file", nil); err != nil || response.Header.Get("Location") != s.URL+"/file" {
+		t.Errorf("looping: got %v and %v, want a redirect to itself", response, err)
+	}
+	s.Fail(nginx.Downgrading)
+	if response, err := get(t, client, s.URL+"/file", nil); err != nil || response.Header.Get("Location") != "http"+s.URL[len("https"):]+"/file" {
+		t.Errorf("downgrading: got %v and %v, want a redirect to http", response, err)
+	}
+	s.Fail(nginx.Flapping)
+	for seen := map[int]bool{}; !seen[http.StatusOK] || !seen[http.StatusInternalServerError]; {
+		response, err := get(t, client, s.URL+"/file", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[response.StatusCode] = true
+	}
 	s.Fail(nginx.Stalled)
 	client.Timeout = 100 * time.Millisecond
 	response, err = get(t, client, s.URL+"/file", nil)
@@ -151,5 +168,46 @@ func TestFaults(t *testing.T) {
 	s.Fail(nginx.None)
 	if response, err := get(t, client, s.URL+"/file", nil); err != nil || response.StatusCode != http.StatusOK {
 		t.Errorf("up: got %v and %v, want the file", response, err)
+	}
+}
+
+func TestItKeepsWhatIsPosted(t *testing.T) {
+	t.Parallel()
+	s := nginx.Start(t, nginx.Options{Token: "s3cret", Certificates: true})
+	client := reader(t, s, true)
+	post := func(token, body string) int {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/logs", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		return response.StatusCode
+	}
+	if got := post("s3cret", "first"); got != http.StatusNoContent {
+		t.Errorf("got %d, want 204", got)
+	}
+	if got := post("guess", "stranger"); got != http.StatusUnauthorized {
+		t.Errorf("a wrong token: got %d, want 401", got)
+	}
+	s.Fail(nginx.Broken)
+	if got := post("s3cret", "lost"); got != http.StatusInternalServerError {
+		t.Errorf("broken: got %d, want 500", got)
+	}
+	s.Fail(nginx.None)
+	if got := post("s3cret", "second"); got != http.StatusNoContent {
+		t.Errorf("well again: got %d, want 204", got)
+	}
+	var got []string
+	for _, body := range s.Kept("logs") {
+		got = append(got, string(body))
+	}
+	slices.Sort(got)
+	if want := []string{"first", "second"}; !slices.Equal(got, want) || len(s.Kept("status")) > 0 {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -124,6 +125,29 @@ func (s *Server) Put(ctx context.Context, name string, content []byte) error {
 // Get reads one.
 func (s *Server) Get(ctx context.Context, name string) ([]byte, error) {
 	return s.do(ctx, http.MethodGet, "/"+name, nil)
+}
+
+// List gives the keys of a bucket, which has a page of them at most.
+func (s *Server) List(ctx context.Context, bucket string) ([]string, error) {
+	answer, err := s.do(ctx, http.MethodGet, "/"+bucket+"?list-type=2", nil)
+	if err != nil {
+		return nil, err
+	}
+	var page struct {
+		IsTruncated bool
+		Contents    []struct{ Key string }
+	}
+	if err := xml.Unmarshal(answer, &page); err != nil {
+		return nil, err
+	}
+	if page.IsTruncated {
+		return nil, fmt.Errorf("bucket %s: got more than %d keys, want a page of them", bucket, len(page.Contents))
+	}
+	var keys []string
+	for _, object := range page.Contents {
+		keys = append(keys, object.Key)
+	}
+	return keys, nil
 }
 
 // do sends a signed request, and wants 200.

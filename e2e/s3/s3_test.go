@@ -1,6 +1,7 @@
 package s3_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,6 +19,9 @@ func TestItsAccountAlone(t *testing.T) {
 	}
 	if got, err := s.Get(t.Context(), "bundles/a/b"); err != nil || string(got) != "content" {
 		t.Errorf("got %q and %v, want what was put", got, err)
+	}
+	if got, err := s.List(t.Context(), "bundles"); err != nil || !slices.Equal(got, []string{"a/b"}) {
+		t.Errorf("got keys %q and %v, want the one that was put", got, err)
 	}
 	stranger := *s
 	stranger.SecretKey = "guess"
