@@ -9,10 +9,12 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -75,6 +77,50 @@ func corrupt(ts *testscript.TestScript, _ *story, args []string) {
 func halve(ts *testscript.TestScript, _ *story, args []string) {
 	text := ts.ReadFile(args[0])
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text[:len(text)/2]), 0o600))
+}
+
+// hostile makes what no builder does.
+func hostile(ts *testscript.TestScript, _ *story, args []string) {
+	file, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	compressed := gzip.NewWriter(file)
+	archive := tar.NewWriter(compressed)
+	add := func(header tar.Header, content io.Reader) {
+		header.Mode = 0o644
+		ts.Check(archive.WriteHeader(&header))
+		_, err := io.Copy(archive, content)
+		ts.Check(err)
+	}
+	plain := func(name string, size int64, content io.Reader) {
+		add(tar.Header{Name: name, Size: size}, io.LimitReader(content, size))
+	}
+	const manifest = `{"revision": "99", "roots": ["a"]}`
+	plain(".manifest", int64(len(manifest)), strings.NewReader(manifest))
+	switch args[1] {
+	case "large": // packed, within what a file may have
+		for _, name := range []string{"a", "b", "c"} {
+			plain("a/"+name+"/data.json", 15<<20, rand.Reader)
+		}
+	case "bomb":
+		for n := range 5 {
+			plain(fmt.Sprintf("a/%d/data.json", n), 15<<20, zeros{})
+		}
+	case "path":
+		plain("../../a/data.json", 2, strings.NewReader("{}"))
+	case "link":
+		add(tar.Header{Name: "a/data.json", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}, strings.NewReader(""))
+	default:
+		ts.Fatalf("got %q, want large, bomb, path or link", args[1])
+	}
+	ts.Check(errors.Join(archive.Close(), compressed.Close(), file.Close()))
+}
+
+// zeros have no end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 func mintKey(ts *testscript.TestScript, _ *story, args []string) {

@@ -12,9 +12,12 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"sigs.k8s.io/yaml"
 
 	"github.com/assay-dev/assay/e2e/loopback"
 	"github.com/assay-dev/assay/e2e/process"
@@ -116,20 +119,30 @@ const digest = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef01234567
 
 type object = map[string]any
 
-// review says what becomes of a Pod with an image: allowed, or why not.
-func (s *server) review(ctx context.Context, image string) (string, error) {
-	if !strings.Contains(image, "@") {
-		image += digest
-	}
-	pod := object{
-		"apiVersion": "v1", "kind": "Pod", "metadata": object{"name": "pod", "namespace": "default"},
-		"spec": object{"containers": []object{{"name": "main", "image": image}}},
-	}
-	body, err := json.Marshal(object{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": object{
-		"uid": "story", "operation": "CREATE", "namespace": "default", "name": "pod", "object": pod,
+// request is that of a review: of a Pod with an image, or of the object of a file.
+func request(ts *testscript.TestScript, of string) object {
+	out := object{
+		"uid": "story", "operation": "CREATE", "namespace": "default", "name": "pod",
 		"kind":     object{"group": "", "version": "v1", "kind": "Pod"},
 		"resource": object{"group": "", "version": "v1", "resource": "pods"},
-	}})
+	}
+	if strings.HasSuffix(of, ".yaml") {
+		ts.Check(yaml.Unmarshal([]byte(ts.ReadFile(of)), &out))
+		return out
+	}
+	if !strings.Contains(of, "@") {
+		of += digest
+	}
+	out["object"] = object{
+		"apiVersion": "v1", "kind": "Pod", "metadata": object{"name": "pod", "namespace": "default"},
+		"spec": object{"containers": []object{{"name": "main", "image": of}}},
+	}
+	return out
+}
+
+// review says what becomes of a request: allowed, or why not.
+func (s *server) review(ctx context.Context, request object) (string, error) {
+	body, err := json.Marshal(object{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request})
 	if err != nil {
 		return "", err
 	}
@@ -163,7 +176,7 @@ func still(ts *testscript.TestScript, s *story, args []string) { ts.Check(s.deci
 func (s *story) decides(ts *testscript.TestScript, args []string) error {
 	pattern, err := regexp.Compile(args[2])
 	ts.Check(err)
-	got, err := s.named(ts, args[0]).review(s.t.Context(), args[1])
+	got, err := s.named(ts, args[0]).review(s.t.Context(), request(ts, args[1]))
 	if err == nil && !pattern.MatchString(got) {
 		err = fmt.Errorf("%s about %s: got %q, want %s", args[0], args[1], got, pattern)
 	}
@@ -184,6 +197,45 @@ func get(ts *testscript.TestScript, s *story, args []string) {
 			return nil
 		}
 		return errors.Join(err, fmt.Errorf("%s%s: got no %s in:\n%s", args[0], args[1], pattern, runtime.ReplaceAll(page, nil)))
+	})
+}
+
+// said is what a page of metrics says of a series.
+func said(ts *testscript.TestScript, s *story, name, series string) string {
+	page, err := s.named(ts, name).read(s.t.Context(), http.MethodGet, "/metrics", "", nil)
+	ts.Check(err)
+	for line := range strings.Lines(string(page)) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), series+" "); ok {
+			return value
+		}
+	}
+	ts.Fatalf("%s: got no metric %s in:\n%s", name, series, runtime.ReplaceAll(page, nil))
+	return ""
+}
+
+func metric(ts *testscript.TestScript, s *story, args []string) {
+	ts.Setenv(args[0], regexp.QuoteMeta(said(ts, s, args[1], args[2])))
+}
+
+func moved(ts *testscript.TestScript, s *story, args []string) {
+	until(ts, func() error {
+		if got := said(ts, s, args[0], args[1]); regexp.QuoteMeta(got) == args[2] {
+			return fmt.Errorf("%s: got %s %s, want another", args[0], args[1], got)
+		}
+		return nil
+	})
+}
+
+func ago(ts *testscript.TestScript, s *story, args []string) {
+	want, err := strconv.ParseFloat(args[2], 64)
+	ts.Check(err)
+	until(ts, func() error {
+		at, err := strconv.ParseFloat(said(ts, s, args[0], args[1]), 64)
+		ts.Check(err)
+		if got := float64(time.Now().UnixNano())/1e9 - at; at == 0 || got < want {
+			return fmt.Errorf("%s: got %s %.1f s ago, want %v", args[0], args[1], got, want)
+		}
+		return nil
 	})
 }
 

@@ -6,13 +6,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -33,13 +33,16 @@ import (
 //	nginx [token=TOKEN] [certificates]  start nginx: $nginx and $elsewhere are URLs, $nginx_cert and
 //	                        $nginx_key files of a client that it accepts
 //	publish FILE NAME       let it serve a file
-//	fault KIND              let nginx fail: 500, stall, redirect or down; none ends that
+//	fault KIND              let nginx fail: 500, flap, stall, redirect, loop, downgrade or down; none ends that
+//	kept PATH REGEXP        wait until a line of JSON that it was sent to PATH, logs or status, matches
+//	keep PATH FILE          write all such lines to a file
 //	asked N REGEXP          wait for N more lines METHOD URL STATUS of its log
 //	unasked REGEXP          want no such line
-//	stalled N               wait until it is sending N answers
-//	s3 BUCKET               start an S3: $s3 is the URL of the bucket, AWS_ACCESS_KEY_ID,
-//	                        AWS_SECRET_ACCESS_KEY and AWS_REGION are its account
+//	stalled N               wait until it is sending N answers or more
+//	s3 BUCKET               start an S3: $s3 is the URL of the bucket, $store its name for assay,
+//	                        AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION are its account
 //	put FILE KEY            write a file to the bucket
+//	objects FILE            write names and contents of all its objects to a file, unpacked
 //	registry [down]         start docker-registry, $registry, or end it
 //	sigstore                start a Sigstore: $issuer, $fulcio, $rekor, $timestamps, trusted_root.json,
 //	                        signing_config.json, and in trustroot.yaml the same as TrustRoot sigstore
@@ -50,16 +53,22 @@ import (
 //	unpack FILE DIR         write the files of one
 //	corrupt FILE            change a byte in the middle
 //	halve FILE              cut it in the middle
+//	hostile FILE KIND       make a bundle that is a bomb or too large, leads out or has a link
 //	key NAME                write NAME.pem and NAME.pub
 //	expand FILE…            put variables into files
 //	server NAME [KEY=VALUE…] ARG…  start assay serve with an environment, wait until it answers
 //	peer NAME FILE          start opa with the configuration of a file, wait until its bundles are active
 //	crash NAME              send one SIGKILL
-//	says NAME IMAGE REGEXP  review a Pod with an image until the answer matches: allowed, or why not
+//	says NAME IMAGE REGEXP  review a Pod with an image, or the request of a file *.yaml, until the
+//	                        answer matches: allowed, or why not
 //	still NAME IMAGE REGEXP review it once
 //	get NAME PATH REGEXP    read a page until it matches
+//	metric VARIABLE NAME SERIES    what a metric says, as part of a REGEXP
+//	moved NAME SERIES VALUE wait until it says another
+//	ago NAME SERIES SECONDS wait until a metric that is a time is so long ago
 //	logged NAME REGEXP      wait for a line of its log
 //	ask NAME PATH FILE      send an input to the Data API, print the answer
+//	until REGEXP ARG…       run assay until it succeeds, and a line of what it prints matches
 //	assay ARG…, opa ARG…    run one of them
 func TestStories(t *testing.T) {
 	t.Parallel()
@@ -89,11 +98,14 @@ func TestStories(t *testing.T) {
 			"nginx":    told("[token=TOKEN] [certificates]", 0, startNginx),
 			"publish":  told("FILE NAME", 2, publish),
 			"fault":    told("KIND", 1, fault),
+			"kept":     told("PATH REGEXP", 2, kept),
+			"keep":     told("PATH FILE", 2, keep),
 			"asked":    told("N REGEXP", 2, asked),
 			"unasked":  told("REGEXP", 1, unasked),
 			"stalled":  told("N", 1, stalled),
 			"s3":       told("BUCKET", 1, startS3),
 			"put":      told("FILE KEY", 2, put),
+			"objects":  told("FILE", 1, objects),
 			"registry": told("[down]", 0, startRegistry),
 			"sigstore": told("", 0, startSigstore),
 			"login":    told("VARIABLE EMAIL", 2, login),
@@ -104,6 +116,7 @@ func TestStories(t *testing.T) {
 			"unpack":   told("FILE DIR", 2, unpack),
 			"corrupt":  told("FILE", 1, corrupt),
 			"halve":    told("FILE", 1, halve),
+			"hostile":  told("FILE KIND", 2, hostile),
 			"key":      told("NAME", 1, mintKey),
 			"expand":   told("FILE…", 1, expand),
 			"server":   told("NAME [KEY=VALUE…] ARG…", 2, startServer),
@@ -112,8 +125,12 @@ func TestStories(t *testing.T) {
 			"says":     told("NAME IMAGE REGEXP", 3, says),
 			"still":    told("NAME IMAGE REGEXP", 3, still),
 			"get":      told("NAME PATH REGEXP", 3, get),
+			"metric":   told("VARIABLE NAME SERIES", 3, metric),
+			"moved":    told("NAME SERIES VALUE", 3, moved),
+			"ago":      told("NAME SERIES SECONDS", 3, ago),
 			"logged":   told("NAME REGEXP", 2, logged),
 			"ask":      told("NAME PATH FILE", 3, ask),
+			"until":    told("REGEXP ARG…", 2, untilPrinted),
 			"assay":    program(func(context.Context) (string, error) { return assay, nil }),
 			"opa":      program(opa),
 		},
@@ -161,6 +178,22 @@ func program(build func(context.Context) (string, error)) func(*testscript.TestS
 			ts.Fatalf("got success, want a failure")
 		}
 	}
+}
+
+// untilPrinted asks a program that prints what is so, until it prints what should be.
+func untilPrinted(ts *testscript.TestScript, s *story, args []string) {
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	until(ts, func() error {
+		command := exec.CommandContext(s.t.Context(), s.assay, args[1:]...)
+		command.Dir, command.Env = ts.MkAbs("."), s.env.Vars
+		out, err := command.Output()
+		if err == nil && pattern.Match(out) {
+			_, err = ts.Stdout().Write(out)
+			return err
+		}
+		return errors.Join(err, fmt.Errorf("assay %s: got no %s in:\n%s", strings.Join(args[1:], " "), pattern, out))
+	})
 }
 
 // build builds the binary as it ships, and not at all where it is up to date.
@@ -224,43 +257,6 @@ func expand(ts *testscript.TestScript, _ *story, files []string) {
 	}
 }
 
-func startNginx(ts *testscript.TestScript, s *story, args []string) {
-	var options nginx.Options
-	for _, arg := range args {
-		if token, ok := strings.CutPrefix(arg, "token="); ok {
-			options.Token = token
-		} else if arg == "certificates" {
-			options.Certificates = true
-		} else {
-			ts.Fatalf("got %q, want token=TOKEN or certificates", arg)
-		}
-	}
-	s.nginx = nginx.Start(s.t, options)
-	for name, value := range map[string]string{
-		"nginx": s.nginx.URL, "elsewhere": s.nginx.Elsewhere, "nginx_cert": s.nginx.Client, "nginx_key": s.nginx.ClientKey,
-	} {
-		s.set(ts, name, value)
-	}
-	s.believe(ts, s.nginx.Roots)
-}
-
-func publish(ts *testscript.TestScript, s *story, args []string) {
-	s.nginx.Publish(args[1], []byte(ts.ReadFile(args[0])))
-}
-
-func fault(ts *testscript.TestScript, s *story, args []string) {
-	switch args[0] {
-	case "500", "stall", "redirect":
-		s.nginx.Fail(nginx.Fault(args[0]))
-	case "down":
-		s.nginx.Down()
-	case "none":
-		s.nginx.Fail(nginx.None)
-	default:
-		ts.Fatalf("got %q, want 500, stall, redirect, down or none", args[0])
-	}
-}
-
 // patience is how long a story waits for what must happen. Nothing waits for it when all is well.
 const patience = 2 * time.Minute
 
@@ -276,55 +272,6 @@ func until(ts *testscript.TestScript, ask func() error) {
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-}
-
-func asked(ts *testscript.TestScript, s *story, args []string) {
-	more, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	pattern, err := regexp.Compile("(?m)" + args[1])
-	ts.Check(err)
-	want := s.nginx.Asked(pattern) + more
-	until(ts, func() error {
-		if got := s.nginx.Asked(pattern); got < want {
-			return fmt.Errorf("nginx: got %d requests %s, want %d", got, pattern, want)
-		}
-		return nil
-	})
-}
-
-func stalled(ts *testscript.TestScript, s *story, args []string) {
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	until(ts, func() error {
-		got, err := s.nginx.Answering(s.t.Context())
-		if err == nil && got != want {
-			err = fmt.Errorf("nginx: got %d answers that it is sending, want %d", got, want)
-		}
-		return err
-	})
-}
-
-func unasked(ts *testscript.TestScript, s *story, args []string) {
-	pattern, err := regexp.Compile("(?m)" + args[0])
-	ts.Check(err)
-	if got := s.nginx.Asked(pattern); got > 0 {
-		ts.Fatalf("nginx: got %d requests %s, want none", got, pattern)
-	}
-}
-
-func startS3(ts *testscript.TestScript, s *story, args []string) {
-	s.s3, s.bucket = s3.Start(s.t), args[0]
-	ts.Check(s.s3.Bucket(s.t.Context(), s.bucket))
-	for name, value := range map[string]string{
-		"s3": s.s3.URL + "/" + s.bucket, "AWS_ACCESS_KEY_ID": s.s3.AccessKey, "AWS_SECRET_ACCESS_KEY": s.s3.SecretKey, "AWS_REGION": s.s3.Region,
-	} {
-		s.set(ts, name, value)
-	}
-	s.believe(ts, s.s3.Roots)
-}
-
-func put(ts *testscript.TestScript, s *story, args []string) {
-	ts.Check(s.s3.Put(s.t.Context(), s.bucket+"/"+args[1], []byte(ts.ReadFile(args[0]))))
 }
 
 // compact prints JSON as one line, with its keys in order.
