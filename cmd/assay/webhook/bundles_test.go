@@ -75,6 +75,9 @@ func TestBundlesThatCannotServe(t *testing.T) {
 		"Rego that does not compile": {bundleOf(t, roots("policies/x"), map[string]string{
 			"policies/x.rego": "package policies.x\n\ndeny contains nowhere if true\n",
 		}), "nowhere"},
+		"Rego that does not go with a library of files": {bundleOf(t, roots("policies/x", "lib/names"), map[string]string{
+			"policies/x.rego": "package policies.x\n\ndeny contains \"x\" if data.lib.names.same == 2\n", "lib/names.rego": "package lib.names\n\nsame := 1\n",
+		}), "lib/names.rego"},
 		"Rego that calls what nobody allowed": {bundleOf(t, roots("policies/x"), map[string]string{
 			"policies/x.rego": "package policies.x\n\ndeny contains \"x\" if http.send({\"url\": \"http://a\", \"method\": \"get\"}).status_code == 200\n",
 		}), "http.send"},
@@ -98,6 +101,7 @@ func TestBundlesThatCannotServe(t *testing.T) {
 				t.Fatal(err)
 			}
 			writeFiles(t, dir, map[string]string{
+				"lib.rego":         "package lib.names\n\nsame(x) := x\n",
 				"file.yaml":        strings.Replace(denying("c.io/**", ""), `"name": "p"`, `"name": "file"`, 1),
 				"limits/data.json": `{"most": 1}`,
 			})

@@ -138,8 +138,13 @@ func (d *Documents) Broken(sets Sets, modules map[string]string, settled func(pl
 	}
 	for _, policy := range sets.Next.Raw() {
 		file, _ := policy.Place()
-		_, ofBundle := modules[file]
-		if failure := policy.Failure(); failure != nil && (ofBundle || sound[policy.Name]) && slices.Contains(policy.Objects(), "") {
+		failure := policy.Failure()
+		if failure == nil || !slices.Contains(policy.Objects(), "") {
+			continue
+		}
+		// Wherever the failure of one of theirs is: a library of files may be what does not go with it.
+		ofBundle := slices.ContainsFunc(append(policy.Files(), file), func(of string) bool { return modules[of] != "" })
+		if ofBundle || sound[policy.Name] {
 			errs = append(errs, fmt.Errorf("policy %s: %s", policy.Name, failure.Message))
 		}
 	}
