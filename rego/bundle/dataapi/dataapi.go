@@ -31,7 +31,7 @@ func New(ctx context.Context, manager *plugins.Manager) (http.Handler, error) {
 	server, err := opa.New().WithManager(manager).WithStore(manager.Store).
 		WithDecisionLoggerWithErr(func(ctx context.Context, info *opa.Info) error {
 			if to := logs.Lookup(manager); to != nil {
-				return to.Log(ctx, info)
+				return to.Log(ctx, readable(info))
 			}
 			return nil
 		}).Init(ctx)
@@ -39,6 +39,21 @@ func New(ctx context.Context, manager *plugins.Manager) (http.Handler, error) {
 		return nil, fmt.Errorf("data API: %w", err)
 	}
 	return only{server}, nil
+}
+
+// readable is what is logged of an answer. Why there is none is among what is our own: OPA's upload
+// reads its entries back to split them, cannot read an error, and would lose all others with it.
+func readable(info *opa.Info) *opa.Info {
+	if info.Error == nil {
+		return info
+	}
+	out := *info
+	out.Custom = maps.Clone(info.Custom)
+	if out.Custom == nil {
+		out.Custom = map[string]any{}
+	}
+	out.Custom["error"], out.Error = info.Error.Error(), nil
+	return &out
 }
 
 // only lets through what OPA's server has besides writing.
