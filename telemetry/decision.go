@@ -108,6 +108,16 @@ func (d *Decision) spend(stage observe.Stage, took time.Duration) {
 	}
 }
 
+// Traced are the trace and the span of the decision that a context is of, "" where no trace is
+// exported.
+func Traced(ctx context.Context) (trace, span string) {
+	d := decisionOf(ctx)
+	if d == nil || d.span == nil {
+		return "", ""
+	}
+	return d.trace, d.span.SpanContext().SpanID().String()
+}
+
 // traceID is that of a trace that is exported.
 func (d *Decision) traceID() string {
 	if d == nil {

@@ -103,8 +103,15 @@ func TestATrace(t *testing.T) {
 	answered("timeout")
 	decision.Passes[1].Began = time.Now()
 	seen.Decided(ctx, decision)
+	trace, span := Traced(ctx)
 	account := decided("denied")
 	end()
+	if trace != account.Trace || len(span) != 16 {
+		t.Errorf("got trace %q and span %q for logs, want %q and one of 16 digits", trace, span, account.Trace)
+	}
+	if trace, span := Traced(t.Context()); trace != "" || span != "" {
+		t.Errorf("got trace %q and span %q of no decision, want none", trace, span)
+	}
 
 	if diff := cmp.Diff([]string{
 		"decide validate", "  evaluate", "  fact cosign.verify", "    registry signatures", "  evaluate",

@@ -72,6 +72,9 @@ type Options struct {
 	Applied    func(archive.Discovery)
 	// Persists is asked before OPA persists anything, and may refuse the configuration. Nil does not.
 	Persists func() error
+	// About is what OPA's status carries of the program besides, see [decisions.Carry]. Nil is
+	// nothing.
+	About func() any
 }
 
 // Manager is OPA's plugin manager with a gate.
@@ -137,7 +140,7 @@ func Open(options Options) (*Manager, error) {
 	}
 	m.bounds.services.opa = m.opa
 	m.bounds.commit() // a program that did not take it does not begin
-	found, err := discovery.New(m.opa, discovery.Factories(options.Factories), discovery.Hooks(hook), discovery.BootConfig(boot), discovery.Metrics(m.counts))
+	found, err := discovery.New(m.opa, discovery.Factories(options.Factories), discovery.Hooks(hook), discovery.BootConfig(boot), discovery.Metrics(decisions.Carry(m.counts, "assay", options.About)))
 	if err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}

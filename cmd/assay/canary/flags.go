@@ -2,6 +2,7 @@ package canary
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -39,3 +40,19 @@ func (f *Flags) Check(tried bool) error {
 
 // Set sets what the flags say of options.
 func (f *Flags) Set(o *Options) { o.Share, o.Skip, o.FetchPerMinute = f.Share, 1-f.Sample, f.Fetch }
+
+// Add adds the flags of a rule, see [RuleFlags].
+func (r *Rule) Add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.Int64Var(&r.MinDecisions, "min-decisions", 1000, "decisions of known outcome that the candidate is to have")
+	flags.DurationVar(&r.MinTime, "min-time", time.Hour, "time for which it is to have been tried, by each replica")
+	flags.Int64Var(&r.MaxUnknown, "max-unknown", 0, "decisions of unknown outcome that it may have")
+	flags.Int64Var(&r.MaxDifferences, "max-differences", 0, "decisions that it may answer differently, besides those that are accepted")
+	flags.Int64Var(&r.MaxDropped, "max-dropped", -1, "decisions that it may not have judged, -1 for as many as it did")
+	flags.StringArrayVar(&r.Accepted, "accept", nil, "`difference` that is meant, as assay canary prints it (repeatable)")
+}
+
+// RuleFlags are the names of the flags of a rule.
+func RuleFlags() []string {
+	return []string{"min-decisions", "min-time", "max-unknown", "max-differences", "max-dropped", "accept"}
+}

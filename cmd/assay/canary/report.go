@@ -2,10 +2,12 @@ package canary
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -51,7 +53,8 @@ type Difference struct {
 	Count     int64     `json:"count"`
 	First     time.Time `json:"first"`
 	Last      time.Time `json:"last"`
-	Example   Example   `json:"example"`
+	// Example is left out of a brief report.
+	Example Example `json:"example,omitzero"`
 }
 
 // Key names the difference, for [Rule.Accepted].
@@ -106,6 +109,58 @@ func (r Report) Judged() int64 {
 // Differing is how many decisions the candidate answers differently.
 func (r Report) Differing() int64 {
 	return r.Decisions[NewlyDenied] + r.Decisions[NewlyAllowed] + r.Decisions[Messages]
+}
+
+// The bounds of a brief report: some 50 kilobytes.
+const (
+	briefDifferences = 32
+	briefPolicies    = 32
+)
+
+// Brief is the report for places where it is kept, and read by more than those who may read
+// examples: it has none. Of differences and policies it has those with the most decisions, and
+// counts the others.
+func (r Report) Brief() Report {
+	out := r
+	out.Name, out.Revision, out.Digest = cut(r.Name, longestName), cut(r.Revision, longestName), cut(r.Digest, longestName)
+	out.Content, out.Set, out.Error = cut(r.Content, longestName), cut(r.Set, longestName), cut(r.Error, longestText)
+	out.Decisions, out.Differences = maps.Clone(r.Decisions), make([]Difference, 0, min(len(r.Differences), briefDifferences))
+	for _, d := range r.Differences {
+		if len(out.Differences) == briefDifferences {
+			out.More += d.Count
+			continue
+		}
+		out.Differences = append(out.Differences, Difference{
+			Outcome: d.Outcome, Namespace: cut(d.Namespace, longestName), Kind: cut(d.Kind, longestName), Image: cut(d.Image, longestName),
+			Count: d.Count, First: d.First, Last: d.Last,
+		})
+	}
+	names := slices.SortedFunc(maps.Keys(r.Policies), func(a, b string) int {
+		return cmp.Or(cmp.Compare(sum(r.Policies[b]), sum(r.Policies[a])), strings.Compare(a, b))
+	})
+	out.Policies = map[string]map[Outcome]int64{}
+	for i, name := range names {
+		as := cut(name, longestName)
+		if i >= briefPolicies {
+			as = Others
+		}
+		if out.Policies[as] == nil {
+			out.Policies[as] = map[Outcome]int64{}
+		}
+		for _, outcome := range Outcomes() {
+			if n := r.Policies[name][outcome]; n > 0 {
+				out.Policies[as][outcome] += n
+			}
+		}
+	}
+	return out
+}
+
+func sum(counts map[Outcome]int64) (all int64) {
+	for _, n := range counts {
+		all += n
+	}
+	return all
 }
 
 // report is the state of a trial.

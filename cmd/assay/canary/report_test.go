@@ -215,3 +215,42 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestABriefReportHasNoExamples, a bounded number of names, and counts the rest.
+func TestABriefReportHasNoExamples(t *testing.T) {
+	t.Parallel()
+	whole := canary.Report{
+		Name: "main", Since: now(), At: now().Add(time.Hour), More: 5, Decisions: map[canary.Outcome]int64{canary.NewlyDenied: 300}, Policies: map[string]map[canary.Outcome]int64{},
+	}
+	for i := range 100 {
+		whole.Policies[fmt.Sprintf("p-%03d", i)] = map[canary.Outcome]int64{canary.NewlyDenied: int64(100 - i)}
+		whole.Differences = append(whole.Differences, canary.Difference{
+			Outcome: canary.NewlyDenied, Namespace: fmt.Sprint(i), Kind: "Pod", Image: strings.Repeat("x", 5000), Count: 2,
+			Example: canary.Example{Name: "web", Images: []string{"ghcr.io/acme/app"}, Live: canary.Said{Reasons: []string{"secret"}}},
+		})
+	}
+	brief := whole.Brief()
+	if len(brief.Differences) != 32 || brief.More != 5+68*2 {
+		t.Errorf("got %d differences and %d more, want 32 and 141", len(brief.Differences), brief.More)
+	}
+	if got := brief.Policies[canary.Others][canary.NewlyDenied]; len(brief.Policies) != 33 || brief.Policies["p-000"][canary.NewlyDenied] != 100 || got != 68*69/2 {
+		t.Errorf("got %d policies and %d of others, want 33 and %d", len(brief.Policies), got, 68*69/2)
+	}
+	text, err := json.Marshal(brief)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(text, []byte("example")) || bytes.Contains(text, []byte("secret")) || len(text) > 64<<10 {
+		t.Errorf("got %d bytes, want at most 64 KiB without examples: %.2000s", len(text), text)
+	}
+	if got, err := canary.Read(text); err != nil || got.Decisions[canary.NewlyDenied] != 300 {
+		t.Errorf("got %v, %v, want a report", got, err)
+	}
+	// What is not named is not accepted.
+	if verdict, _ := brief.Verdict(canary.Rule{Accepted: []string{whole.Differences[99].Key()}}); verdict != canary.Drop {
+		t.Errorf("got %s, want drop", verdict)
+	}
+	if len(whole.Differences) != 100 || whole.Differences[0].Example.Name != "web" {
+		t.Error("got another whole report, want it left as it is")
+	}
+}

@@ -83,7 +83,11 @@ func (r *reloader) take(set *rego.Set, documents *wiring.Documents) {
 	changed := generation != r.generation
 	r.inFiles, r.regoInFiles = documents.InFiles(), documents.RegoInFiles(set)
 	if r.bundles != nil {
-		r.bundles.Publish(r.content) // of which this set is
+		serving := set
+		if !changed {
+			serving = r.engine.Set()
+		}
+		r.bundles.Publish(r.content, serving) // of which this set is
 	}
 	// A KMS that stops to answer changes no policy, and is worth a line.
 	warnings := slices.Concat(documents.Warnings, set.Warnings())

@@ -37,10 +37,11 @@ type Options struct {
 	// Log has a line when entries begin to be lost on the way to OPA, and one when they
 	// no longer are. Nil is nowhere.
 	Log *slog.Logger
-	// Asked says of the context of a decision who asked. Nil is nobody known.
-	Asked func(context.Context) Asked
-	// Bundles are the revisions of the bundles that a set is made of, by name. Nil reads
-	// those that the manager's store has when the entry is made.
+	// Traced says of the context of a decision in which trace and span it was made, "" for
+	// none. Nil is none.
+	Traced func(context.Context) (trace, span string)
+	// Bundles are the revisions of the bundles that a set is made of, by name: by the time
+	// that the entry is made, others may be active. Nil is none.
 	Bundles func(*rego.Set) map[string]string
 	// Entries and Bytes bound what waits, 1,024 and 64 MiB when zero.
 	Entries int
@@ -51,18 +52,15 @@ type Options struct {
 	Drain time.Duration
 }
 
-// Asked is who asked for a decision.
-type Asked struct{ RemoteAddr, TraceID, SpanID string }
-
 // evaluating bounds the policies that mask and drop, for one entry.
 const evaluating = 2 * time.Second
 
 // waiting is a decision that waits to be logged.
 type waiting struct {
-	made    rego.Made // without its answers
-	answers []asked
-	asked   Asked
-	at      time.Time
+	made        rego.Made // without its answers
+	answers     []asked
+	trace, span string
+	at          time.Time
 }
 
 // Logger logs decisions. Build it with [New], let [Logger.Run] run, and give
@@ -122,8 +120,8 @@ func (l *Logger) Take(ctx context.Context, made rego.Made) {
 	if made.Answers != nil {
 		next.at = made.Answers.Now()
 	}
-	if l.options.Asked != nil {
-		next.asked = l.options.Asked(ctx)
+	if l.options.Traced != nil {
+		next.trace, next.span = l.options.Traced(ctx)
 	}
 	var bytes int64
 	next.answers, bytes = l.takeAnswers(made.Answers)
@@ -182,9 +180,6 @@ func (l *Logger) log(next waiting) (result outcome.Result, err error) {
 		return outcome.Failed, err
 	}
 	defer l.manager.Store.Abort(ctx, info.Txn)
-	if info.Bundles, err = l.bundles(ctx, next.made.Set, info.Txn); err != nil {
-		return outcome.Failed, err
-	}
 	l.ear.forget()
 	if err := plugin.Log(ctx, info); err != nil {
 		return outcome.Failed, err

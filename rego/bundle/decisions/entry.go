@@ -2,14 +2,11 @@ package decisions
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 
 	"github.com/google/uuid"
-	"github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/server"
-	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/util"
 
 	"github.com/assay-dev/assay/rego"
@@ -28,7 +25,7 @@ func (l *Logger) info(next waiting) (*server.Info, error) {
 	review := l.reviewOf(made)
 	out := &server.Info{
 		DecisionID: uuid.NewString(), Path: pathAdmission, Timestamp: next.at.UTC(), Metrics: measured(made),
-		RemoteAddr: next.asked.RemoteAddr, TraceID: next.asked.TraceID, SpanID: next.asked.SpanID, Custom: review.custom(made),
+		TraceID: next.trace, SpanID: next.span, Custom: review.custom(made), Bundles: l.bundles(made.Set),
 	}
 	if made.Mutation {
 		out.Path = pathMutation
@@ -68,26 +65,14 @@ func resultOf(decision rego.Decision, review *review) (result any, err error) {
 }
 
 // bundles are those of the set, with their revisions.
-func (l *Logger) bundles(ctx context.Context, set *rego.Set, txn storage.Transaction) (map[string]server.BundleInfo, error) {
+func (l *Logger) bundles(set *rego.Set) map[string]server.BundleInfo {
 	out := map[string]server.BundleInfo{}
 	if l.options.Bundles != nil {
 		for name, revision := range l.options.Bundles(set) {
 			out[name] = server.BundleInfo{Revision: revision}
 		}
-		return out, nil
 	}
-	names, err := bundle.ReadBundleNamesFromStore(ctx, l.manager.Store, txn)
-	if err != nil && !storage.IsNotFound(err) {
-		return nil, err
-	}
-	for _, name := range names {
-		revision, err := bundle.ReadBundleRevisionFromStore(ctx, l.manager.Store, txn, name)
-		if err != nil && !storage.IsNotFound(err) {
-			return nil, err
-		}
-		out[name] = server.BundleInfo{Revision: revision}
-	}
-	return out, nil
+	return out
 }
 
 // measures are what a decision took.

@@ -41,11 +41,9 @@ func TestEntryHasTheDecision(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	made := e.decide(t, "bare")
-	asked := func(context.Context) decisions.Asked {
-		return decisions.Asked{RemoteAddr: "192.0.2.1:1", TraceID: "t", SpanID: "s"}
-	}
+	traced := func(context.Context) (trace, span string) { return "t", "s" }
 	revisions := func(set *rego.Set) map[string]string { return map[string]string{"main": set.Hash()[:8]} }
-	_, event := one(t, setup{options: decisions.Options{Asked: asked, Bundles: revisions}}, made)
+	_, event := one(t, setup{options: decisions.Options{Traced: traced, Bundles: revisions}}, made)
 
 	var result rego.Decision
 	into(t, event.Result, &result)
@@ -69,9 +67,9 @@ func TestEntryHasTheDecision(t *testing.T) {
 	if event.Metrics["timer_rego_query_eval_ns"] == nil || event.Metrics["counter_assay_evaluations"] != float64(len(made.Passes)) {
 		t.Errorf("got %v, want how long it took and how often", event.Metrics)
 	}
-	got := []any{event.Path, event.RequestedBy, event.TraceID, event.SpanID, event.Labels["cluster"], event.Bundles["main"].Revision, event.Timestamp.String(), event.Custom}
+	got := []any{event.Path, event.TraceID, event.SpanID, event.Labels["cluster"], event.Bundles["main"].Revision, event.Timestamp.String(), event.Custom}
 	if diff := cmp.Diff([]any{
-		"assay/admission/decision", "192.0.2.1:1", "t", "s", "north", made.Set.Hash()[:8], "2026-06-01 12:00:01 +0000 UTC", map[string]any{
+		"assay/admission/decision", "t", "s", "north", made.Set.Hash()[:8], "2026-06-01 12:00:01 +0000 UTC", map[string]any{
 			"call": "validate", "policy_set": made.Set.Hash(), "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
 			"masked": []any{"input.request.object.spec.containers[0].env[0].value"},
 		},

@@ -42,7 +42,7 @@ func Promote() *cobra.Command {
 			"    ghcr.io/acme/policies:candidate ghcr.io/acme/policies:live",
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			for _, name := range ruled() {
+			for _, name := range canary.RuleFlags() {
 				if len(p.reports) == 0 && cmd.Flags().Changed(name) {
 					return fmt.Errorf("--%s: got it without --report, want the report that it is about", name)
 				}
@@ -53,7 +53,7 @@ func Promote() *cobra.Command {
 	p.registry.AddRegistry(cmd, true)
 	cmd.Flags().StringArrayVar(&p.reports, "report", nil, "`URL` or file of a report that has to satisfy the rule (repeatable, one for each replica)")
 	p.from.add(cmd)
-	addRule(cmd, &p.rule)
+	p.rule.Add(cmd)
 	return cmd
 }
 

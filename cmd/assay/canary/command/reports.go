@@ -124,19 +124,3 @@ func (r *reports) client() (*http.Client, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
 }
-
-// addRule adds the flags of a rule.
-func addRule(cmd *cobra.Command, rule *canary.Rule) {
-	flags := cmd.Flags()
-	flags.Int64Var(&rule.MinDecisions, "min-decisions", 1000, "decisions of known outcome that the candidate is to have")
-	flags.DurationVar(&rule.MinTime, "min-time", time.Hour, "time for which it is to have been tried, by each replica")
-	flags.Int64Var(&rule.MaxUnknown, "max-unknown", 0, "decisions of unknown outcome that it may have")
-	flags.Int64Var(&rule.MaxDifferences, "max-differences", 0, "decisions that it may answer differently, besides those that are accepted")
-	flags.Int64Var(&rule.MaxDropped, "max-dropped", -1, "decisions that it may not have judged, -1 for as many as it did")
-	flags.StringArrayVar(&rule.Accepted, "accept", nil, "`difference` that is meant, as assay canary prints it (repeatable)")
-}
-
-// ruled are the names of those flags.
-func ruled() []string {
-	return []string{"min-decisions", "min-time", "max-unknown", "max-differences", "max-dropped", "accept"}
-}

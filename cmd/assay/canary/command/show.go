@@ -51,7 +51,7 @@ func Canary() *cobra.Command {
 	cmd.Flags().StringArrayVar(&urls, "url", nil, "`URL` or file of a report (repeatable, one for each replica)")
 	cmd.Flags().StringVarP(&output, "output", "o", output, "how to print the report: text or json")
 	from.add(cmd)
-	addRule(cmd, &rule)
+	rule.Add(cmd)
 	return cmd
 }
 

@@ -40,7 +40,9 @@ type Bundles struct {
 	// candidate is tried beside what serves; nil where there is none.
 	candidate *Candidate
 
-	logs *decisions.Logger
+	logs   *decisions.Logger
+	sets   sets
+	stands stands
 
 	started  chan struct{} // closed once what was persisted was looked at
 	complete atomic.Bool   // all bundles of the configuration were active at once
@@ -137,8 +139,9 @@ func (b *Bundles) Count(err error) {
 	}
 }
 
-// Publish notes what is active now.
-func (b *Bundles) Publish(content bundle.Content) {
+// Publish notes what is active now, and which set is of it.
+func (b *Bundles) Publish(content bundle.Content, serving *rego.Set) {
+	b.sets.serves(serving, content)
 	b.mu.Lock()
 	b.active = content.Bundles
 	b.mu.Unlock()
@@ -184,15 +187,8 @@ func (b *Bundles) deciding() (names []string) {
 func (b *Bundles) Lost() { b.complete.Store(false) }
 
 func (b *Bundles) expired(now time.Time) string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := fresh.Expired(b.found.Expires, now); err != nil {
-		return fmt.Sprintf("%s: %s", bundle.DiscoveryName, err)
-	}
-	for _, of := range b.active {
-		if err := ended(of, now); err != nil {
-			return err.Error()
-		}
+	if causes := b.past(now); len(causes) > 0 {
+		return causes[0]
 	}
 	return ""
 }
@@ -286,7 +282,9 @@ func (b *Bundles) Run(ctx context.Context) {
 	if b.trust != nil {
 		beside.Go(func() { b.trust.Run(ctx) })
 	}
+	beside.Go(func() { b.keepTelling(ctx) })
 	b.logs.Run(ctx)
+	b.lastWord() //nolint:contextcheck // ctx has ended
 	b.manager.Stop(context.WithoutCancel(ctx))
 	beside.Wait()
 	b.mu.Lock()

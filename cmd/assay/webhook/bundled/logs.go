@@ -24,10 +24,12 @@ func (b *Bundles) logged(ctx context.Context, in Installation, options *bundle.O
 		counts.Became(string(lost.Place), string(lost.Result), 0)
 	}
 	observe := func(place outcome.Place, result outcome.Result, entries int) {
+		b.stands.became(place, result, entries)
 		if result != outcome.Unasked {
 			counts.Became(string(place), string(result), entries)
 		}
 	}
+	options.About = b.stands.about
 	options.Factories = decisions.Factories(decisions.Sinks{
 		Observe: observe,
 		Open:    func(url string) (store.Store, error) { return stores.Open(ctx, url, stores.Options{}) },
@@ -37,7 +39,7 @@ func (b *Bundles) logged(ctx context.Context, in Installation, options *bundle.O
 
 // logger makes who logs decisions through a manager.
 func (b *Bundles) logger(observe outcome.Observe, log *slog.Logger) (*decisions.Logger, error) {
-	return decisions.New(b.manager.OPA(), decisions.Options{Observe: observe, Log: log})
+	return decisions.New(b.manager.OPA(), decisions.Options{Observe: observe, Log: log, Traced: telemetry.Traced, Bundles: b.sets.revisions})
 }
 
 // Log has a decision logged, if anybody configured that. It never waits.
