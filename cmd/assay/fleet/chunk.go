@@ -26,7 +26,8 @@ const (
 	pathMutation  = "assay/mutation/decision"
 )
 
-// event is what of an entry of OPA's decision log (EventV1) is counted.
+// event is what of an entry of OPA's decision log (EventV1) is counted. OPA's own type is of no
+// use: what it writes as error it cannot read.
 type event struct {
 	Path      string    `json:"path"`
 	Timestamp time.Time `json:"timestamp"`
@@ -35,18 +36,25 @@ type event struct {
 			Namespace string `json:"namespace"`
 		} `json:"request"`
 	} `json:"input"`
-	Result *result         `json:"result"`
-	Error  json.RawMessage `json:"error"`
+	Result *result `json:"result"`
 }
 
 // result is what is counted of a decision of ours.
 type result struct {
-	Allowed *bool `json:"allowed"`
+	Allowed json.RawMessage `json:"allowed"` // a pointer would be set by what is no bool, too
 	Images  []struct {
 		Image    string   `json:"image"`
 		Policies []policy `json:"policies"`
 	} `json:"images"`
 	Rego []policy `json:"rego"`
+}
+
+// verdict is what was decided: "true" or "false" that it is allowed, "" where nothing was.
+func (r *result) verdict() string {
+	if r == nil || string(r.Allowed) == "null" {
+		return ""
+	}
+	return string(r.Allowed)
 }
 
 type policy struct {
@@ -91,7 +99,7 @@ func readChunk(data []byte, since time.Time, into *tally) error {
 // line counts one entry.
 func (t *tally) line(text []byte, since time.Time) error {
 	var e event
-	if err := json.Unmarshal(text, &e); err != nil {
+	if err := e.read(text); err != nil {
 		t.Unreadable++
 		return err
 	}
@@ -99,14 +107,14 @@ func (t *tally) line(text []byte, since time.Time) error {
 		return nil
 	}
 	t.newest = later(t.newest, e.Timestamp)
-	switch {
-	case e.Path != pathAdmission && e.Path != pathMutation:
+	switch verdict := e.Result.verdict(); {
+	case !e.ours():
 		t.Others++
-	case e.Result == nil || e.Result.Allowed == nil:
+	case verdict == "":
 		t.Decisions++
 		t.Undecided++
-	case *e.Result.Allowed && e.Path == pathMutation: // the same review is asked about again, and counted then
-	case *e.Result.Allowed:
+	case verdict == "true" && e.Path == pathMutation: // the same review is asked about again, and counted then
+	case verdict == "true":
 		t.Decisions++
 	default:
 		t.Decisions++
@@ -115,3 +123,25 @@ func (t *tally) line(text []byte, since time.Time) error {
 	}
 	return nil
 }
+
+// read reads an entry. What is not of the form that we write is left out of it where that leaves
+// what is counted: a mask writes anything in the place of an image or a name, and policies that are
+// asked over the Data API answer anything.
+func (e *event) read(text []byte) error {
+	err := json.Unmarshal(text, e)
+	var form *json.UnmarshalTypeError // after which the rest was read
+	if err != nil && (!errors.As(err, &form) || e.Path == "" || e.Timestamp.IsZero()) {
+		return err
+	}
+	verdict := e.Result.verdict()
+	switch {
+	case !e.ours(), verdict == "true", verdict == "false", verdict == "" && err == nil:
+		return nil
+	case err == nil:
+		return fmt.Errorf("result.allowed: got %.40q, want true or false", verdict)
+	}
+	return err
+}
+
+// ours says that an entry is a decision of ours.
+func (e *event) ours() bool { return e.Path == pathAdmission || e.Path == pathMutation }

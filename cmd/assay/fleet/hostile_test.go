@@ -197,18 +197,27 @@ func TestTheListingGoesPastWhatIsTooOld(t *testing.T) {
 }
 
 func FuzzStatus(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"labels":{"a":"b"},"bundles":{"x":null}}`, `{"bundle":{"name":"x","errors":["e",{"message":"m"}]}}`, `{"decision_logs":{"metrics":{"counter_decision_logs_dropped_x":1e308}}}`} {
+	for _, seed := range []string{`{}`, `{"labels":{"a":"b"},"bundles":{"x":null}}`, `{"bundle":{"name":"x","errors":["e",{"message":"m"}]}}`, `{"decision_logs":{"metrics":{"counter_decision_logs_dropped_x":1e308}}}`,
+		`{"labels":{"a":"b"},"bundles":{"x":{"active_revision":"1"}},"plugins":{"assay":{"state":"ERROR","message":"m"}},"metrics":{"<built-in>":{"counter_decision_logs_dropped_x":3,
+		"assay":{"bundles":{"x":{"expires":"2026-11-26T11:00:00Z","source":{"confirmed":"2026-11-26T11:00:00Z","error":"e"}}},"entries":{"queue":{"dropped":3}},
+		"canary":{"name":"x","since":"2026-11-26T11:00:00Z","at":"2026-11-26T12:00:00Z","decisions":{"same":1099511627776},"differences":[{"outcome":"unknown","count":1}]}}}}}`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		u, err := parseStatus(data)
-		if err != nil {
+		u, _ := parseStatus(data)
+		if u == nil {
 			return
 		}
 		k := known{held: &held{place: place{"c", "r"}}, update: u, tally: newTally()}
-		r := k.replica(noon(), time.Minute)
+		q := question{now: noon(), stale: 1 << 60, soon: time.Hour, canary: true}
+		r := k.replica(q)
 		compare([]Replica{r, r})
-		report := &Report{At: noon(), Replicas: []Replica{r}}
+		report := &Report{
+			At: noon(), Replicas: []Replica{r}, Clusters: clusters([]Replica{r, r}), Candidates: candidates([]*known{&k, &k}, []Replica{r, r}, q), top: 10,
+		}
+		if report.lost() < 0 {
+			t.Errorf("got %d decisions lost, want none or more", report.lost())
+		}
 		for _, form := range []string{"table", "json"} {
 			if err := report.print(io.Discard, form, true); err != nil {
 				t.Errorf("%s: %v", form, err)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/assay-dev/assay/cmd/assay/fleet/standing"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
 )
 
@@ -16,7 +17,8 @@ type known struct {
 }
 
 // replica says how a replica is, by itself.
-func (k known) replica(now time.Time, stale time.Duration) Replica {
+func (k known) replica(q question) Replica {
+	now := q.now
 	out := Replica{Cluster: k.cluster, Name: k.place.replica, Bundles: []Bundle{}, States: []State{}, tally: *k.tally}
 	seen := past(now, k.tally.newest)
 	if k.status != nil {
@@ -26,33 +28,53 @@ func (k known) replica(now time.Time, stale time.Duration) Replica {
 		out.States = append(out.States, Unknown)
 	} else {
 		seen = later(seen, k.update.newest(now))
-		out.Losses, out.Failures = k.update.losses(), k.update.failures()
+		out.Losses, out.Failures = k.update.losses, k.update.failures
+		bundles, expired := k.update.bundles(), false
+		for _, name := range slices.Sorted(maps.Keys(bundles)) {
+			b := bundles[name].bundle(name, k.update.more(name), seen, q)
+			expired = expired || slices.Contains(b.States, Expired)
+			out.Bundles = append(out.Bundles, b)
+		}
+		if k.update.denies != "" && !expired { // else the bundle says it
+			out.Failures = append(slices.Clip(out.Failures), k.update.denies)
+		}
 		if len(out.Failures) > 0 {
 			out.States = append(out.States, Failing)
 		}
-		bundles := k.update.bundles()
-		for _, name := range slices.Sorted(maps.Keys(bundles)) {
-			out.Bundles = append(out.Bundles, bundles[name].bundle(name, now, seen, stale))
-		}
 	}
-	if out.Seen = at(seen); seen.IsZero() || now.Sub(seen) > stale {
+	if out.Seen = at(seen); seen.IsZero() || now.Sub(seen) > q.stale {
 		out.States = append(out.States, Stale)
 	}
 	return out
 }
 
-// bundle says how a bundle is. Where its server was never reached, as with a file that does not say so, how old it is
-// is how long ago the replica was seen.
-func (b *bundleStatus) bundle(name string, now, seen time.Time, stale time.Duration) Bundle {
+// more is what the replica says of a bundle beside OPA.
+func (u *update) more(name string) standing.Bundle {
+	if u.standing == nil {
+		return standing.Bundle{}
+	}
+	return u.standing.Bundles[name]
+}
+
+// bundle says how a bundle is. Where its server was never reached, as with a file that does not
+// say so, how old it is is how long ago the replica was seen. Where it is fetched in OPA's place,
+// what OPA reached is the replica itself, which is no news of the source.
+func (b *bundleStatus) bundle(name string, more standing.Bundle, seen time.Time, q question) Bundle {
 	out := Bundle{
-		Name: brief(name), Revision: brief(b.ActiveRevision), Activated: at(b.Activated), Reached: at(b.Reached),
+		Name: brief(name), Revision: b.ActiveRevision, Activated: at(b.Activated), Reached: at(b.Reached),
 		States: []State{}, Failure: b.failure(), Age: -1,
 	}
-	if reached := past(now, b.Reached); !reached.IsZero() {
+	if reached := past(q.now, b.Reached); !reached.IsZero() {
 		seen = reached
 	}
+	if from := more.Source; from != nil {
+		out.Reached, seen = at(from.Confirmed), past(q.now, from.Confirmed)
+		if out.Failure == "" {
+			out.Failure = from.Error
+		}
+	}
 	if !seen.IsZero() {
-		out.Age = int64(max(now.Sub(seen), 0).Seconds())
+		out.Age = int64(max(q.now.Sub(seen), 0).Seconds())
 	}
 	if out.Failure == "" && b.Activated.IsZero() {
 		out.Failure = "no revision is active"
@@ -60,8 +82,16 @@ func (b *bundleStatus) bundle(name string, now, seen time.Time, stale time.Durat
 	if out.Failure != "" {
 		out.States = append(out.States, Failing)
 	}
-	if seen.IsZero() || now.Sub(seen) > stale {
+	if seen.IsZero() || q.now.Sub(seen) > q.stale {
 		out.States = append(out.States, Stale)
+	}
+	out.Expires = at(more.Expires)
+	switch left := more.Expires.Sub(q.now); {
+	case out.Expires == nil:
+	case left <= 0:
+		out.States = append(out.States, Expired)
+	case left <= q.soon:
+		out.States = append(out.States, Expiring)
 	}
 	return out
 }

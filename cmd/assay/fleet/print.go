@@ -24,6 +24,7 @@ func (r *Report) print(w io.Writer, form string, denials bool) error {
 	var out strings.Builder
 	r.table(&out)
 	r.failures(&out)
+	r.candidates(&out)
 	if denials {
 		list(&out, "denied by policy", r.Denied.Policies)
 		list(&out, "denied images", r.Denied.Images)
@@ -60,14 +61,6 @@ func (r *Report) table(out *strings.Builder) {
 		}
 	}
 	_ = t.Flush() // into memory
-}
-
-func (r Replica) lost() int64 {
-	var sum int64
-	for _, n := range r.Losses {
-		sum += n
-	}
-	return sum
 }
 
 func (r *Report) ago(t *time.Time) string {
@@ -117,9 +110,21 @@ func (r *Report) failures(out *strings.Builder) {
 			if b.Failure != "" {
 				fmt.Fprintf(out, "%s: bundle %s: %s\n", where, plain.Line(b.Name), plain.Line(b.Failure))
 			}
+			switch {
+			case slices.Contains(b.States, Expired):
+				fmt.Fprintf(out, "%s: bundle %s: it expired at %s, and all is denied\n", where, plain.Line(b.Name), b.Expires.Format(time.RFC3339))
+			case slices.Contains(b.States, Expiring):
+				fmt.Fprintf(out, "%s: bundle %s: it expires at %s\n", where, plain.Line(b.Name), b.Expires.Format(time.RFC3339))
+			}
 		}
 		for _, cause := range slices.Sorted(maps.Keys(replica.Losses)) {
 			fmt.Fprintf(out, "%s: lost: %s: %d\n", where, plain.Line(cause), replica.Losses[cause])
+		}
+	}
+	for _, c := range r.Clusters {
+		if c.Lost > 0 {
+			fmt.Fprintf(out, "%s: %d of %d decisions denied; at least %d more are in no log\n",
+				plain.Line(c.Name), c.Denials+c.Undecided, c.Decisions, c.Lost)
 		}
 	}
 }
@@ -146,6 +151,10 @@ func (r *Report) headline() string {
 			wrong++
 		}
 	}
-	return fmt.Sprintf("%d replicas of %d clusters, %d not as they should be; %d decisions in %s, %d denied, %d of them without a decision",
+	text := fmt.Sprintf("%d replicas of %d clusters, %d not as they should be; %d decisions in %s, %d denied, %d of them without a decision",
 		len(r.Replicas), len(clusters), wrong, r.Decisions, seconds(int64(r.At.Sub(r.Since).Seconds())), r.Denials+r.Undecided, r.Undecided)
+	if lost := r.lost(); lost > 0 {
+		text += fmt.Sprintf("; at least %d lost", lost)
+	}
+	return text
 }

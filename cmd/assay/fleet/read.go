@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/assay-dev/assay/cmd/assay/canary"
 	"github.com/assay-dev/assay/rego/bundle/stores"
 )
 
@@ -21,6 +22,9 @@ const (
 	// maxChunks and maxBytes bound what is read of decision logs, the newest first.
 	maxChunks = 50_000
 	maxBytes  = 2 << 30
+	// maxKnown bounds what is read of statuses, and so what is kept of them: 25 KiB of each of as
+	// many replicas as are looked at.
+	maxKnown = 512 << 20
 )
 
 // question is what is asked of a store.
@@ -29,7 +33,10 @@ type question struct {
 	since   time.Time
 	now     time.Time
 	stale   time.Duration
+	soon    time.Duration // what expires within it is told of
 	top     int
+	canary  bool        // candidates are asked for
+	rule    canary.Rule // of which it says whether they may serve
 }
 
 // read answers the question.
@@ -38,7 +45,7 @@ func read(ctx context.Context, store stores.Store, q question) (*Report, error) 
 	if err != nil {
 		return nil, err
 	}
-	r := reading{store: store, q: q, report: &Report{At: q.now, Since: q.since, NotRead: []NotRead{}}}
+	r := reading{store: store, q: q, report: &Report{At: q.now, Since: q.since, NotRead: []NotRead{}, top: q.top}}
 	if stopped {
 		r.report.notRead("*", fmt.Sprintf("got more than %d replicas or %d names, want fewer: ask by --cluster", maxReplicas, maxScanned))
 	}
@@ -66,7 +73,8 @@ type reading struct {
 
 	mu     sync.Mutex
 	report *Report
-	bytes  int64
+	bytes  int64 // of chunks
+	known  int64 // bytes of statuses
 }
 
 // failed notes what could not be read.
@@ -92,8 +100,18 @@ func many[T any](ctx context.Context, things []T, of func(ctx context.Context, t
 }
 
 func (r *reading) statuses(ctx context.Context, all []*known) error {
-	return many(ctx, all, func(ctx context.Context, k *known) {
+	left := 0
+	err := many(ctx, all, func(ctx context.Context, k *known) {
 		if k.status == nil {
+			return
+		}
+		r.mu.Lock()
+		full := r.known > maxKnown
+		if full {
+			left++
+		}
+		r.mu.Unlock()
+		if full {
 			return
 		}
 		data, err := r.store.Get(ctx, k.status.Name, maxStatus)
@@ -103,7 +121,17 @@ func (r *reading) statuses(ctx context.Context, all []*known) error {
 		if err != nil {
 			r.failed(k.status.Name, err)
 		}
+		if k.update != nil && k.update.standing != nil && !r.q.canary {
+			k.update.standing.Canary = nil
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.known += int64(len(data))
 	})
+	if left > 0 {
+		r.report.notRead("*/status.json", fmt.Sprintf("got more than %d bytes of statuses, left %d: ask by --cluster", maxKnown, left))
+	}
+	return err
 }
 
 // chunk is a chunk of a replica.
@@ -166,14 +194,18 @@ func (r *reading) sum(all []*known) *Report {
 	out := r.report
 	total := newTally()
 	for _, k := range all {
-		out.Replicas = append(out.Replicas, k.replica(r.q.now, r.q.stale))
+		out.Replicas = append(out.Replicas, k.replica(r.q))
 		total.join(k.tally)
+	}
+	if r.q.canary {
+		out.Candidates = candidates(all, out.Replicas, r.q)
 	}
 	slices.SortFunc(out.Replicas, func(a, b Replica) int {
 		return cmp.Or(strings.Compare(a.Cluster, b.Cluster), strings.Compare(a.Name, b.Name))
 	})
 	slices.SortFunc(out.NotRead, func(a, b NotRead) int { return strings.Compare(a.Object, b.Object) })
 	out.Revisions = compare(out.Replicas)
+	out.Clusters = clusters(out.Replicas)
 	out.tally = *total
 	out.Denied = Denied{top(total.policies, r.q.top), top(total.images, r.q.top), top(total.namespaces, r.q.top)}
 	return out

@@ -11,6 +11,10 @@ type Report struct {
 	// At is when the store was asked, and Since from when on decisions are counted.
 	At    time.Time `json:"at"`
 	Since time.Time `json:"since"`
+	// Clusters are those of the replicas, by name.
+	Clusters []Cluster `json:"clusters"`
+	// Candidates are those that clusters try, where they are asked for.
+	Candidates []Candidate `json:"candidates,omitzero"`
 	// Replicas are all that wrote, by cluster and name.
 	Replicas []Replica `json:"replicas"`
 	// Revisions are those that run, by bundle.
@@ -21,6 +25,18 @@ type Report struct {
 	// NotRead is what could not be read, and why, and More how much of it is not named.
 	NotRead []NotRead `json:"not_read"`
 	More    int       `json:"more_not_read,omitempty"`
+
+	top int // how many names are printed
+}
+
+// Cluster is what the replicas of a cluster decided.
+type Cluster struct {
+	Name     string `json:"cluster"`
+	Replicas int    `json:"replicas"`
+	// Lost are the decisions that no log has and nobody counts, at least, since the replicas
+	// started.
+	Lost int64 `json:"lost"`
+	tally
 }
 
 // Replica is one server.
@@ -45,6 +61,8 @@ type Bundle struct {
 	// Activated is since when, and Reached when its server was last reached.
 	Activated *time.Time `json:"activated,omitempty"`
 	Reached   *time.Time `json:"reached,omitempty"`
+	// Expires is when it denies, nil where it never does or nothing says so.
+	Expires *time.Time `json:"expires,omitempty"`
 	// Age is how long ago that was, in seconds, -1 where it never was.
 	Age     int64   `json:"age_seconds"`
 	States  []State `json:"states"`
@@ -64,9 +82,42 @@ const (
 	Behind State = "behind"
 	// Differs: most other replicas run another revision, and the two have no order.
 	Differs State = "differs"
+	// Expired: it is past its time, and everything is denied. Expiring: it soon will be.
+	Expired  State = "expired"
+	Expiring State = "expiring"
 	// Unknown: there is no status that can be read.
 	Unknown State = "unknown"
 )
+
+// clusters adds up the replicas, which are in the order of their clusters.
+func clusters(replicas []Replica) []Cluster {
+	out := []Cluster{}
+	for _, r := range replicas {
+		if len(out) == 0 || out[len(out)-1].Name != r.Cluster {
+			out = append(out, Cluster{Name: r.Cluster})
+		}
+		c := &out[len(out)-1]
+		c.Replicas++
+		c.Lost += r.lost()
+		c.add(r.tally)
+	}
+	return out
+}
+
+// lost is at least how many decisions of a replica no log has.
+func (r Replica) lost() (sum int64) {
+	for _, n := range r.Losses {
+		sum += n
+	}
+	return sum
+}
+
+func (r *Report) lost() (sum int64) {
+	for _, c := range r.Clusters {
+		sum += c.Lost
+	}
+	return sum
+}
 
 // Denied is what was denied, by name.
 type Denied struct {

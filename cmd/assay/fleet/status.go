@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/assay-dev/assay/cmd/assay/fleet/standing"
 )
 
 const (
@@ -15,6 +17,10 @@ const (
 	maxStatus = 4 << 20
 	// mostCounted is what no counter reaches, so that sums of what strangers wrote stay sums.
 	mostCounted = 1 << 40
+	// mostBundles, mostFailures and mostLosses bound what of them is told of one replica.
+	mostBundles  = 1000
+	mostFailures = 20
+	mostLosses   = 32
 )
 
 // update is what of the status of OPA's plugin (UpdateRequestV1) says how a replica is. Members that it does not name
@@ -33,6 +39,20 @@ type update struct {
 		State   string `json:"state"`
 		Message string `json:"message"`
 	} `json:"plugins"`
+	// Metrics are those of OPA's plugins by who provides them, with our own standing among them.
+	Metrics json.RawMessage `json:"metrics"`
+
+	said
+}
+
+// said is what a status says in the end: the rest of it is let go, of which strangers may have
+// written megabytes.
+type said struct {
+	standing *standing.Standing // nil where it has none
+	losses   map[string]int64
+	failures []string
+	// denies says that the plugin that is our standing is in error, which a bundle is that expired.
+	denies string
 }
 
 type bundleStatus struct {
@@ -56,7 +76,49 @@ func parseStatus(data []byte) (*update, error) {
 	if len(u.Labels) == 0 && u.Bundle == nil && u.Bundles == nil && u.Discovery == nil && u.Plugins == nil {
 		return nil, errors.New("status: got neither labels nor bundles nor plugins, want a status of OPA's")
 	}
-	return &u, nil
+	if len(u.Bundles) > mostBundles {
+		return nil, fmt.Errorf("status: got %d bundles, want at most %d", len(u.Bundles), mostBundles)
+	}
+	return &u, u.keep()
+}
+
+// keep makes of a status what is asked of it, and lets the rest go. An error is that it has no
+// standing that can be read, beside all else.
+func (u *update) keep() error {
+	var all map[string]map[string]json.RawMessage // of another form they are somebody else's
+	var err error
+	u.losses = map[string]int64{}
+	if json.Unmarshal(u.Metrics, &all) == nil {
+		for _, provider := range slices.Sorted(maps.Keys(all)) {
+			if text, has := all[provider][standing.Key]; has && u.standing == nil && err == nil {
+				u.standing, err = standing.Read(text)
+			}
+			for name, text := range all[provider] {
+				var value any
+				if json.Unmarshal(text, &value) == nil {
+					u.lost(name, value)
+				}
+			}
+		}
+	}
+	if u.DecisionLogs != nil {
+		for name, value := range u.DecisionLogs.Metrics {
+			u.lost(name, value)
+		}
+	}
+	if u.standing != nil {
+		maps.Copy(u.losses, u.standing.Lost())
+	}
+	u.failures = u.wrong()
+	for _, b := range u.bundles() {
+		b.Message, b.Errors = b.failure(), nil
+		b.Code, b.Name, b.ActiveRevision = "", brief(b.Name), brief(b.ActiveRevision)
+	}
+	if d := u.Discovery; d != nil {
+		d.Name, d.ActiveRevision, d.Code, d.Message, d.Errors = "", "", "", "", nil
+	}
+	u.Labels, u.Metrics, u.DecisionLogs, u.Plugins = nil, nil, nil, nil
+	return err
 }
 
 // bundles are those that the status tells of, by name.
@@ -100,7 +162,7 @@ func (b *bundleStatus) failure() string {
 	if b.Code == "" && b.Message == "" && len(b.Errors) == 0 {
 		return ""
 	}
-	parts := []string{b.Code + ": " + b.Message}
+	parts := []string{strings.TrimPrefix(b.Code+": "+b.Message, ": ")}
 	for _, one := range b.Errors[:min(len(b.Errors), 3)] {
 		var as struct {
 			Message string `json:"message"`
@@ -114,47 +176,46 @@ func (b *bundleStatus) failure() string {
 	return brief(strings.Join(parts, "; "))
 }
 
-// failures are what is wrong with a replica beside its bundles.
-func (u *update) failures() []string {
+// wrong is what is wrong with a replica beside its bundles.
+func (u *update) wrong() []string {
 	var out []string
 	if u.Discovery != nil && u.Discovery.failure() != "" {
-		out = append(out, "discovery: "+u.Discovery.failure())
+		out = append(out, brief("discovery: "+u.Discovery.failure()))
 	}
 	if logs := u.DecisionLogs; logs != nil && (logs.Code != "" || logs.Message != "") {
 		out = append(out, brief("decision logs: "+logs.Code+": "+logs.Message))
 	}
 	for _, name := range slices.Sorted(maps.Keys(u.Plugins)) {
 		// NOT_READY alone is a plugin that is off, or a bundle that did not come: which its own status tells.
-		if p := u.Plugins[name]; p != nil && p.State == "ERROR" {
+		p := u.Plugins[name]
+		switch {
+		case p == nil || p.State != "ERROR":
+		case name == standing.Key:
+			u.denies = brief("plugin " + name + ": " + p.State + ": " + p.Message)
+		default:
 			out = append(out, brief("plugin "+name+": "+p.State+": "+p.Message))
 		}
 	}
+	if len(out) > mostFailures {
+		out = append(out[:mostFailures], fmt.Sprintf("%d failures more", len(out)-mostFailures))
+	}
 	return out
 }
 
-// losses are what OPA's plugin for decision logs says that it lost, by the names of its counters.
-func (u *update) losses() map[string]int64 {
-	out := map[string]int64{}
-	if u.DecisionLogs == nil {
-		return out
+// lost notes a counter of what OPA's plugin for decision logs lost, of which a status may have two.
+func (u *update) lost(name string, value any) {
+	counter, ok := strings.CutPrefix(name, "counter_decision_logs_")
+	count, number := value.(float64)
+	if !ok || !number || !(count > 0) || !strings.HasPrefix(counter, "dropped") && counter != "encoding_failure" {
+		return
 	}
-	for name, value := range u.DecisionLogs.Metrics {
-		counter, ok := strings.CutPrefix(name, "counter_decision_logs_")
-		count, number := value.(float64)
-		if ok && number && count > 0 && (strings.HasPrefix(counter, "dropped") || counter == "encoding_failure") {
-			out[counter] = int64(min(count, mostCounted))
-		}
+	if counter = brief(counter); len(u.losses) < mostLosses || u.losses[counter] > 0 {
+		u.losses[counter] = max(u.losses[counter], int64(min(count, mostCounted)))
 	}
-	return out
 }
 
 // mostText bounds a text of others in a report.
-const mostText = 400
+const mostText = standing.MostText
 
 // brief is the beginning of a text, as valid UTF-8.
-func brief(text string) string {
-	if len(text) > mostText {
-		text = strings.ToValidUTF8(text[:mostText], "") + "..."
-	}
-	return text
-}
+func brief(text string) string { return standing.Brief(text) }

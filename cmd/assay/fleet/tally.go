@@ -60,13 +60,13 @@ func (t *tally) denial(e event) {
 		policies[none] = true
 	}
 	for name := range policies {
-		add(t.policies, name, 1)
+		count(t.policies, name, 1)
 	}
 	for name := range images {
-		add(t.images, name, 1)
+		count(t.images, name, 1)
 	}
 	if namespace := e.Input.Request.Namespace; namespace != "" {
-		add(t.namespaces, namespace, 1)
+		count(t.namespaces, namespace, 1)
 	}
 }
 
@@ -79,27 +79,32 @@ func repository(image string) string {
 	return image
 }
 
-// add counts a name, which is bounded, among as many as there may be.
-func add(counts map[string]int64, name string, n int64) {
+// count counts a name, which is bounded, among as many as there may be.
+func count(counts map[string]int64, name string, n int64) {
 	if name = brief(name); counts[name] == 0 && len(counts) >= maxNames {
 		name = others
 	}
 	counts[name] += n
 }
 
-// join adds what another counted.
-func (t *tally) join(other *tally) {
+// add adds the numbers of another, and not its names.
+func (t *tally) add(other tally) {
 	t.Decisions += other.Decisions
 	t.Denials += other.Denials
 	t.Undecided += other.Undecided
 	t.Others += other.Others
 	t.Unreadable += other.Unreadable
 	t.newest = later(t.newest, other.newest)
+}
+
+// join adds what another counted.
+func (t *tally) join(other *tally) {
+	t.add(*other)
 	for _, pair := range []struct{ to, from map[string]int64 }{
 		{t.policies, other.policies}, {t.images, other.images}, {t.namespaces, other.namespaces},
 	} {
 		for _, name := range slices.Sorted(maps.Keys(pair.from)) {
-			add(pair.to, name, pair.from[name])
+			count(pair.to, name, pair.from[name])
 		}
 	}
 }
