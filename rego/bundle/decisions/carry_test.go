@@ -122,6 +122,41 @@ func TestEachSinkHasWhatIsCarried(t *testing.T) {
 	}
 }
 
+// TestASinkThatHangsHoldsUpNobody but who sends: reviews ask for the states of plugins.
+func TestASinkThatHangsHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	hang, came := make(chan bool), make(chan bool, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { came <- true; <-hang }))
+	t.Cleanup(server.Close)
+	m, err := plugins.New([]byte("services: {s: {url: '"+server.URL+"', response_header_timeout_seconds: 600}}\nstatus: {service: s}"), "id", inmem.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := discovery.New(m, discovery.Metrics(metrics.New()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Register(discovery.Name, found)
+	if err := m.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	<-came
+	sent := make(chan error, 3)
+	for range cap(sent) {
+		go func() { sent <- decisions.Send(m) }()
+	}
+	if got := m.PluginStatus()["discovery"]; got == nil {
+		t.Errorf("got %v, want the states of plugins", m.PluginStatus())
+	}
+	close(hang)
+	for range cap(sent) {
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+	}
+	m.Stop(t.Context())
+}
+
 func TestNobodyIsSentAStatusWhereThereIsNoSink(t *testing.T) {
 	t.Parallel()
 	m, err := plugins.New(nil, "id", inmem.New())

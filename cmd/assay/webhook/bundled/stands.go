@@ -101,22 +101,23 @@ func (b *Bundles) keepTelling(ctx context.Context) {
 	}
 }
 
-// look sees how we are, and has OPA send a status where that is news.
+// look sees how we are, and has OPA send a status where that is news. Nothing is said of a plugin
+// before one is wrong: while a program starts, over a sink that hangs, others need that channel.
 func (b *Bundles) look(now time.Time) {
 	s, next := &b.stands, b.standing()
 	s.latest.Store(next)
 	wrong := strings.Join(b.past(now), "; ")
-	said, lasting, counted := "said "+wrong, lastingOf(*next), countedOf(*next)
+	lasting, counted := lastingOf(*next), countedOf(*next)
 	tell := func() { _ = decisions.Send(b.manager.OPA()) }
 	switch quiet := now.Sub(s.at); {
-	case said != s.said: // a new state of a plugin has OPA send one
+	case wrong != s.said: // a new state of a plugin has OPA send one
 		tell = func() { decisions.Say(b.manager.OPA(), standing.Key, wrong != "", wrong) }
 	case lasting != s.lasting, counted != s.counted && quiet >= countEvery, quiet >= tellEvery:
 	default:
 		return
 	}
 	if s.tell(tell) {
-		s.at, s.said, s.lasting, s.counted = now, said, lasting, counted
+		s.at, s.said, s.lasting, s.counted = now, wrong, lasting, counted
 	}
 }
 

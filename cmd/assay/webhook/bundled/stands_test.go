@@ -167,13 +167,12 @@ func TestAnExpiredBundleIsAnErrorOfThePlugin(t *testing.T) {
 		at             time.Time
 		state, message string
 	}{
-		{expires.Add(-time.Hour), "OK", ""},
+		{expires.Add(-time.Hour), "", ""}, // of which nobody says anything
 		{expires, "ERROR", "bundle main: it expired at 2026-11-26T12:00:00Z"},
 		{expires.Add(-time.Second), "OK", ""}, // by a clock that is set right
 	} {
-		for b.stands.said == "" || b.stands.said != "said "+step.message {
-			b.look(step.at) // until whoever tells has told of what was before
-			runtime.Gosched()
+		for b.look(step.at); b.stands.said != step.message || b.stands.lasting == ""; b.look(step.at) {
+			runtime.Gosched() // until OPA was told of what was before
 		}
 		for {
 			got := <-statuses
