@@ -36,6 +36,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/assay-dev/assay/rego/bundle/archive"
+	"github.com/assay-dev/assay/rego/bundle/configured"
 	"github.com/assay-dev/assay/rego/bundle/decisions"
 )
 
@@ -65,7 +66,7 @@ type Options struct {
 	// discovery brought, and may refuse them. What it returns by name is what a bundle comes
 	// from in place of its source, and apply is called once OPA has taken the configuration,
 	// which it may refuse. Nil leaves all as they are.
-	Sources func([]Source) (feeds map[string]Feed, apply func(), err error)
+	Sources func([]configured.Source) (feeds map[string]Feed, apply func(), err error)
 	// Discovered sees each discovery bundle before OPA evaluates it, and may refuse it. Applied
 	// is told when its configuration is in force. Nil is nobody.
 	Discovered func(archive.Discovery) error
@@ -114,7 +115,7 @@ func Open(options Options) (*Manager, error) {
 	if options.ID == "" {
 		options.ID = uuid.NewString() // which is what OPA has
 	}
-	directory, err := PersistenceDirectory(options.Config)
+	directory, err := configured.PersistenceDirectory(options.Config)
 	if err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
@@ -125,7 +126,7 @@ func Open(options Options) (*Manager, error) {
 	if err := util.Unmarshal(options.Config, &boot); err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
-	hook := hooks.New(&sourcesHook{see: options.Sources, persist: options.Persists, bounds: m.bounds, boot: takeOverrides(boot)})
+	hook := hooks.New(&sourcesHook{see: options.Sources, persist: options.Persists, bounds: m.bounds, boot: configured.TakeOverrides(boot)})
 	runtime, err := info.NewWithOptions(info.Options{Config: options.Config}) // what opa.runtime says to discovery
 	if err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
@@ -274,7 +275,7 @@ func (m *Manager) Statuses() map[string]Status {
 		}
 	}
 	if m.discovery != nil {
-		out[DiscoveryName] = *m.discovery
+		out[configured.DiscoveryName] = *m.discovery
 	}
 	return out
 }

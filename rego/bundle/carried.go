@@ -14,6 +14,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/plugins"
 
 	"github.com/assay-dev/assay/rego/bundle/archive"
+	"github.com/assay-dev/assay/rego/bundle/configured"
 	"github.com/assay-dev/assay/rego/bundle/image"
 )
 
@@ -29,7 +30,7 @@ type carrier interface {
 const ofDiscovery = "discovery"
 
 // carried is what carries a source, and where OPA asks for it; nil where OPA may ask itself.
-func (b *bounds) carried(of Source) (path string, by carrier, err error) {
+func (b *bounds) carried(of configured.Source) (path string, by carrier, err error) {
 	kind := "bundles"
 	if of.Discovery {
 		kind = ofDiscovery
@@ -39,30 +40,19 @@ func (b *bounds) carried(of Source) (path string, by carrier, err error) {
 	case of.OCI:
 		repository, err := image.New(of.Resource, b.limits.Compressed)
 		if err != nil {
-			return "", nil, fmt.Errorf("%s: %w", of.place(), err)
+			return "", nil, fmt.Errorf("%s: %w", of.Place(), err)
 		}
 		return path, &imageCarrier{services: &b.services, of: of.Service, repository: repository}, nil
-	case of.file():
+	case of.File():
 		at, err := url.Parse(of.Resource)
 		if err != nil {
-			return "", nil, fmt.Errorf("%s.resource: %w", of.place(), err)
+			return "", nil, fmt.Errorf("%s.resource: %w", of.Place(), err)
 		}
 		return path, fileCarrier{at.Path, b.limits}, nil
 	default:
 		return "", nil, nil
 	}
 }
-
-// place is where a configuration has the source.
-func (s Source) place() string {
-	if s.Discovery {
-		return "discovery"
-	}
-	return "bundles." + s.Name
-}
-
-// file says that the source is one. The discovery bundle of OPA never is.
-func (s Source) file() bool { return !s.Discovery && strings.HasPrefix(s.Resource, "file://") }
 
 // carrying is the block of a source that is carried. All that OPA does beside stays: when it
 // polls, what it verifies, what it persists.
@@ -190,7 +180,7 @@ func (b *bounds) shaped(request *http.Request, body []byte, tag string) error {
 }
 
 // carry has what OPA would read itself brought to it, of all sources that nobody else feeds.
-func (h *sourcesHook) carry(sources []Source, feeds map[string]Feed, blocks map[string]map[string]any, discovery *json.RawMessage) (map[string]carrier, error) {
+func (h *sourcesHook) carry(sources []configured.Source, feeds map[string]Feed, blocks map[string]map[string]any, discovery *json.RawMessage) (map[string]carrier, error) {
 	out := map[string]carrier{}
 	for _, of := range sources {
 		if _, fed := feeds[of.Name]; fed && !of.Discovery {

@@ -11,6 +11,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/plugins/discovery"
 
 	"github.com/assay-dev/assay/rego/bundle"
+	"github.com/assay-dev/assay/rego/bundle/configured"
 )
 
 // TestRegistriesWithCredentialsOfServices: they are sent as OPA sends them.
@@ -140,11 +141,11 @@ func TestDiscoveryFromARegistry(t *testing.T) {
 		"services": {"more": {"url": "` + discovered.URL + `", "type": "oci"}, "first": {"url": "http://127.0.0.1:1"}},
 		"bundles": {"b": {"service": "more", "resource": "r/p:prod", "trigger": "manual"}, "a": {"resource": "r/other:prod"}},
 		"persistence_directory": "/nowhere"}`}))
-	var seen [][]bundle.Source
+	var seen [][]configured.Source
 	m := open(t, "services: {found: {url: '"+r.URL+"', type: oci}, first: {url: '"+first.URL+"', type: oci}}\n"+
 		"discovery: {service: found, resource: 'r/p:prod', decision: found, trigger: manual}\n"+
 		"bundles: {a: {service: first, resource: 'r/p:prod', trigger: manual}}\n", served, func(o *bundle.Options) {
-		o.Sources = func(all []bundle.Source) (map[string]bundle.Feed, func(), error) {
+		o.Sources = func(all []configured.Source) (map[string]bundle.Feed, func(), error) {
 			seen = append(seen, all)
 			return nil, nil, nil
 		}
@@ -183,7 +184,7 @@ func TestDiscoveryDoesNotUndoFeeds(t *testing.T) {
 	fed.set(tarball(t, "1", []string{"policies/one"}, map[string]string{"/policies/one.rego": policyRego}), "sha256:1")
 	m := open(t, "services: {s: {url: '"+s.URL+"'}}\ndiscovery: {service: s, resource: found.tar.gz, decision: found, trigger: manual}\n"+
 		"bundles: {a: {service: s, resource: a.tar.gz, trigger: manual}}\n", served, func(o *bundle.Options) {
-		o.Sources = func(all []bundle.Source) (map[string]bundle.Feed, func(), error) {
+		o.Sources = func(all []configured.Source) (map[string]bundle.Feed, func(), error) {
 			feeds := map[string]bundle.Feed{}
 			for _, of := range all {
 				if of.Name == "a" {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/assay-dev/assay/rego/bundle"
 	"github.com/assay-dev/assay/rego/bundle/archive"
+	"github.com/assay-dev/assay/rego/bundle/configured"
 )
 
 // found is a discovery bundle with that configuration.
@@ -51,7 +52,7 @@ func (f *fedBy) forget() {
 	f.applied = nil
 }
 
-func (f *fedBy) see(all []bundle.Source) (map[string]bundle.Feed, func(), error) {
+func (f *fedBy) see(all []configured.Source) (map[string]bundle.Feed, func(), error) {
 	out := map[string]bundle.Feed{}
 	var resources []string
 	for _, of := range all {

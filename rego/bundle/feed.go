@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/util"
+
+	"github.com/assay-dev/assay/rego/bundle/configured"
 )
 
 // Feed has the bytes of a bundle that somebody else fetched, and vouches for. OPA gets them
@@ -35,7 +37,7 @@ const (
 
 // feeding is the configuration of a bundle that comes from a feed. What OPA is to check of it
 // beside stays. Another source has another path, so that OPA asks for it anew.
-func feeding(bundle map[string]any, of Source) (path string) {
+func feeding(bundle map[string]any, of configured.Source) (path string) {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%+v", of))
 	path = fmt.Sprintf("fed/%s/%x", url.PathEscape(of.Name), sum[:8])
 	for _, key := range []string{"trigger", "persist"} {

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/assay-dev/assay/rego/bundle/archive"
+	"github.com/assay-dev/assay/rego/bundle/configured"
 )
 
 // OPA saves a bundle after it is active, and goes on where that fails. Whoever remembers that it
@@ -26,14 +27,14 @@ type came struct {
 }
 
 // persisted are the bundles that OPA persists, by name, with the URL that each is asked for at.
-func (h *sourcesHook) persisted(sources []Source, feeds map[string]Feed, services map[string]service) (map[string]string, error) {
+func (h *sourcesHook) persisted(sources []configured.Source, feeds map[string]Feed, services map[string]configured.Service) (map[string]string, error) {
 	out, directories := map[string]string{}, map[string]string{}
 	for _, of := range sources {
 		if _, fed := feeds[of.Name]; of.Persisted == "" || fed && !of.Discovery {
 			continue
 		}
 		if directories[of.Name] = of.Persisted; !filepath.IsLocal(of.Persisted) {
-			return nil, fmt.Errorf("%s: got persist, want a name that a directory may have", of.place())
+			return nil, fmt.Errorf("%s: got persist, want a name that a directory may have", of.Place())
 		}
 		if of.Discovery {
 			continue // which nobody else remembers before OPA saves it
@@ -57,7 +58,7 @@ func (h *sourcesHook) persisted(sources []Source, feeds map[string]Feed, service
 }
 
 // askedAt is the URL at which OPA asks for a source that nobody feeds.
-func (b *bounds) askedAt(of Source, services map[string]service) (string, error) {
+func (b *bounds) askedAt(of configured.Source, services map[string]configured.Service) (string, error) {
 	base, resource := services[of.Service].URL, of.Resource
 	path, by, err := b.carried(of)
 	if err != nil {
@@ -68,7 +69,7 @@ func (b *bounds) askedAt(of Source, services map[string]service) (string, error)
 	}
 	at, err := url.Parse(strings.TrimRight(base, "/") + "/" + strings.Trim(resource, "/"))
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", of.place(), err)
+		return "", fmt.Errorf("%s: %w", of.Place(), err)
 	}
 	return at.String(), nil
 }
@@ -196,7 +197,7 @@ func (b *bounds) look(directories map[string]string) {
 			_, err := archive.Read(body, b.limits)
 			return err
 		}
-		if name == DiscoveryName { // which OPA evaluates
+		if name == configured.DiscoveryName { // which OPA evaluates
 			show = b.discovered
 		}
 		if err := at.kept(show); err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/assay-dev/assay/rego/bundle"
+	"github.com/assay-dev/assay/rego/bundle/configured"
 	"github.com/assay-dev/assay/world/tuf"
 )
 
@@ -44,7 +45,7 @@ func TestAMirrorThatIsDownAtTheStart(t *testing.T) {
 	m.Down.Store(true)
 	s := l.sourcesOf(t, l.mirrored(t, m, t.TempDir()))
 	l.run(t, s)
-	feeds, err := s.takes([]bundle.Source{l.registry("prod", "latest")})
+	feeds, err := s.takes([]configured.Source{l.registry("prod", "latest")})
 	if err != nil {
 		t.Fatal(err)
 	}

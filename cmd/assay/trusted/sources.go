@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/assay-dev/assay/rego/bundle"
+	"github.com/assay-dev/assay/rego/bundle/configured"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
 )
 
@@ -38,7 +39,7 @@ type Sources struct {
 // source is one bundle of a registry.
 type source struct {
 	*Fetcher
-	of   bundle.Source
+	of   configured.Source
 	stop context.CancelFunc // nil as long as it is not asked for
 
 	mu        sync.Mutex // held over neither
@@ -50,7 +51,7 @@ type source struct {
 // See takes the sources of a configuration, and gives what bundles come from in place of
 // registries. It refuses what nobody would vouch for. Nothing that runs is changed until apply is
 // called, which it need not be: OPA may refuse the rest. What was kept of new sources is verified here.
-func (s *Sources) See(all []bundle.Source) (feeds map[string]bundle.Feed, apply func(), err error) {
+func (s *Sources) See(all []configured.Source) (feeds map[string]bundle.Feed, apply func(), err error) {
 	s.mu.Lock()
 	before := s.sources // which is replaced, and never changed
 	s.mu.Unlock()
@@ -75,7 +76,7 @@ func (s *Sources) See(all []bundle.Source) (feeds map[string]bundle.Feed, apply 
 }
 
 // source is a new one, with what was kept of it.
-func (s *Sources) source(of bundle.Source) (*source, error) {
+func (s *Sources) source(of configured.Source) (*source, error) {
 	if !named().MatchString(of.Name) {
 		return nil, fmt.Errorf("bundles.%s: want a name of letters, digits, dots, dashes and underscores that begins with none of the latter three: a directory has it", of.Name)
 	}
@@ -110,7 +111,7 @@ func named() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.
 
 // signed wants a bundle that is not from a registry to have a signature of OPA's over all
 // of its files.
-func signed(of bundle.Source) error {
+func signed(of configured.Source) error {
 	switch {
 	case of.Discovery && of.OCI:
 		return errors.New("discovery: got a service of type oci, want another with --bundle-trust: who signed an image is asked of bundles alone")
@@ -172,7 +173,7 @@ func (s *Sources) begin() {
 }
 
 // polling is OPA's, with its defaults.
-func polling(of bundle.Source) Polling {
+func polling(of configured.Source) Polling {
 	out := Polling{Min: time.Minute, Max: 2 * time.Minute}
 	if of.MinDelay > 0 {
 		out.Min = time.Duration(of.MinDelay) * time.Second

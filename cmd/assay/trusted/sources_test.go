@@ -17,6 +17,7 @@ import (
 
 	"github.com/assay-dev/assay/rego/bundle"
 	"github.com/assay-dev/assay/rego/bundle/archive"
+	"github.com/assay-dev/assay/rego/bundle/configured"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
 )
 
@@ -37,8 +38,8 @@ func (l *lab) sourcesOf(t testing.TB, policy *Policy) *Sources {
 }
 
 // registry is the source of a bundle in the registry.
-func (l *lab) registry(name, tag string) bundle.Source {
-	return bundle.Source{Name: name, Service: "reg", Resource: l.host + "/acme/policies:" + tag, OCI: true}
+func (l *lab) registry(name, tag string) configured.Source {
+	return configured.Source{Name: name, Service: "reg", Resource: l.host + "/acme/policies:" + tag, OCI: true}
 }
 
 // answers has what probes, scrapes and loads of policies ask answered, which must wait for nobody.
@@ -71,7 +72,7 @@ func TestAStalledRegistryIsWaitedForByNobody(t *testing.T) {
 		<-over
 	})
 	s := l.sources(t, t.TempDir())
-	if _, err := s.takes([]bundle.Source{l.registry("prod", "latest")}); err != nil {
+	if _, err := s.takes([]configured.Source{l.registry("prod", "latest")}); err != nil {
 		t.Fatal(err)
 	}
 	fetched := make(chan struct{})
@@ -94,7 +95,7 @@ func TestASlowDiskIsWaitedForByNoProbe(t *testing.T) {
 	l, own := newLab(t), t.TempDir()
 	s := l.sources(t, own)
 	prod := l.registry("prod", "latest")
-	if _, err := s.takes([]bundle.Source{prod}); err != nil {
+	if _, err := s.takes([]configured.Source{prod}); err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(own, "bundles", "next")
@@ -108,7 +109,7 @@ func TestASlowDiskIsWaitedForByNoProbe(t *testing.T) {
 	}
 	seen := make(chan error, 1)
 	go func() {
-		_, err := s.takes([]bundle.Source{prod, l.registry("next", "next")})
+		_, err := s.takes([]configured.Source{prod, l.registry("next", "next")})
 		seen <- err
 	}()
 	fifo, err := os.OpenFile(slow, os.O_WRONLY, 0) // which waits until it is read
@@ -135,7 +136,7 @@ func TestASlowDiskIsWaitedForByWhoKeeps(t *testing.T) {
 	l := newLab(t)
 	l.sign(t, l.push(t, "latest", "1"), "ci")
 	s := l.sources(t, t.TempDir())
-	if _, err := s.takes([]bundle.Source{l.registry("prod", "latest")}); err != nil {
+	if _, err := s.takes([]configured.Source{l.registry("prod", "latest")}); err != nil {
 		t.Fatal(err)
 	}
 	prod := s.sources["prod"]
@@ -188,18 +189,18 @@ func TestStagedSourcesChangeNothing(t *testing.T) {
 	s := l.sources(t, t.TempDir())
 	l.run(t, s)
 	first, second := l.registry("first", "first"), l.registry("second", "second")
-	feeds, err := s.takes([]bundle.Source{first})
+	feeds, err := s.takes([]configured.Source{first})
 	if err != nil {
 		t.Fatal(err)
 	}
 	body(t, feeds["first"])
 	l.requests()
 	polled := s.sources["first"]
-	staged, apply, err := s.See([]bundle.Source{second})
+	staged, apply, err := s.See([]configured.Source{second})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := s.See([]bundle.Source{second, {Name: "web", Service: "web"}}); err == nil {
+	if _, _, err := s.See([]configured.Source{second, {Name: "web", Service: "web"}}); err == nil {
 		t.Error("got a source that nobody signs, want it refused")
 	}
 	if diff := cmp.Diff([]string{"first"}, slices.Collect(maps.Keys(s.sources))); diff != "" || polled.stop == nil || s.sources["first"] != polled {
@@ -237,12 +238,12 @@ func TestAChangedSourceWaitsForTheOneBefore(t *testing.T) {
 	asked, over := make(chan struct{}, 1), make(chan struct{})
 	t.Cleanup(func() { close(over) }) // what is shared has a time of its own
 	l.on("/manifests/latest", func(http.ResponseWriter, *http.Request) { asked <- struct{}{}; <-over })
-	if _, err := s.takes([]bundle.Source{l.registry("prod", "latest")}); err != nil {
+	if _, err := s.takes([]configured.Source{l.registry("prod", "latest")}); err != nil {
 		t.Fatal(err)
 	}
 	<-asked
 	before := s.ended["prod"]
-	feeds, err := s.takes([]bundle.Source{l.registry("prod", "next")})
+	feeds, err := s.takes([]configured.Source{l.registry("prod", "next")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +266,7 @@ func ended(t *testing.T) context.Context {
 }
 
 // takes has OPA take the configuration with those sources.
-func (s *Sources) takes(all []bundle.Source) (map[string]bundle.Feed, error) {
+func (s *Sources) takes(all []configured.Source) (map[string]bundle.Feed, error) {
 	feeds, apply, err := s.See(all)
 	if err == nil {
 		apply()

@@ -139,10 +139,6 @@ func TestAReportNamesTheBundleThatIsTried(t *testing.T) {
 // TestNobodyMayReadIt: without anybody who may, nothing is mounted that tells of decisions.
 func TestNobodyMayReadIt(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join(t.TempDir(), "opa.yaml")
-	if err := os.WriteFile(file, []byte(manual(t, "http://localhost", "main")), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for name, tt := range map[string]struct {
 		change func(*bundled.Flags)
 		want   string
@@ -152,6 +148,10 @@ func TestNobodyMayReadIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			file := filepath.Join(t.TempDir(), "opa.yaml")
+			if err := os.WriteFile(file, []byte(manual(t, "http://localhost", "main")), 0o600); err != nil {
+				t.Fatal(err)
+			}
 			flags, from := wiring.Defaults(), bundled.Flags{Config: file}
 			flags.TUF.Cache = t.TempDir()
 			tt.change(&from)

@@ -20,6 +20,7 @@ import (
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/bundle"
 	"github.com/assay-dev/assay/rego/bundle/archive"
+	"github.com/assay-dev/assay/rego/bundle/configured"
 	"github.com/assay-dev/assay/rego/bundle/dataapi"
 	"github.com/assay-dev/assay/rego/bundle/decisions"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
@@ -240,7 +241,7 @@ func (b *Bundles) statuses() map[string]bundle.Status {
 // states are those of the bundles, for the metrics.
 func (b *Bundles) states() (out []telemetry.Bundle) {
 	b.mu.Lock()
-	expires := map[string]time.Time{bundle.DiscoveryName: b.found.Expires}
+	expires := map[string]time.Time{configured.DiscoveryName: b.found.Expires}
 	for _, of := range b.active {
 		expires[of.Name] = of.About.Expires
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/recording"
 	"github.com/assay-dev/assay/cmd/assay/trusted"
 	"github.com/assay-dev/assay/rego/bundle"
+	"github.com/assay-dev/assay/rego/bundle/configured"
 	"github.com/assay-dev/assay/server"
 )
 
@@ -59,7 +60,7 @@ func (b *Bundles) openCandidate(in Installation, config *server.Config, text []b
 	var resource string
 	for out.name, resource = range b.flags.Canary {
 	}
-	text, err := bundle.Candidate(text, out.name, resource)
+	text, err := configured.Candidate(text, out.name, resource)
 	if err != nil {
 		return nil, err
 	}

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/assay-dev/assay/rego/bundle"
 	"github.com/assay-dev/assay/rego/bundle/archive"
+	"github.com/assay-dev/assay/rego/bundle/configured"
 	"github.com/assay-dev/assay/rego/bundle/dataapi"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
 	"github.com/assay-dev/assay/rego/raw"
@@ -21,9 +21,9 @@ import (
 func (b *Bundles) discovered(of archive.Discovery) error {
 	// The labels of a replica, which a configuration may depend on, are in what opa.runtime says.
 	off := slices.DeleteFunc(raw.Off(), func(name string) bool { return name == "opa.runtime" })
-	errs := []error{dataapi.Check(of.Modules, true, off), of.About.As(bundle.DiscoveryName)}
-	if b.ordered(bundle.DiscoveryName) {
-		errs = append(errs, b.floors.Check(bundle.DiscoveryName, of.Revision, b.flags.Minimum[bundle.DiscoveryName], of.Set))
+	errs := []error{dataapi.Check(of.Modules, true, off), of.About.As(configured.DiscoveryName)}
+	if b.ordered(configured.DiscoveryName) {
+		errs = append(errs, b.floors.Check(configured.DiscoveryName, of.Revision, b.flags.Minimum[configured.DiscoveryName], of.Set))
 	}
 	errs = append(errs, fresh.Expired(of.About.Expires, time.Now()))
 	return errors.Join(errs...)
@@ -40,14 +40,14 @@ func (b *Bundles) applied(of archive.Discovery) {
 }
 
 func (b *Bundles) raiseDiscovery(of archive.Discovery) error {
-	if !b.ordered(bundle.DiscoveryName) {
+	if !b.ordered(configured.DiscoveryName) {
 		return nil
 	}
 	if err := os.MkdirAll(b.own, 0o700); err != nil {
 		return err
 	}
-	if err := b.floors.Raise(bundle.DiscoveryName, of.Revision, of.Set); err != nil {
-		return fmt.Errorf("%s: %w", bundle.DiscoveryName, err)
+	if err := b.floors.Raise(configured.DiscoveryName, of.Revision, of.Set); err != nil {
+		return fmt.Errorf("%s: %w", configured.DiscoveryName, err)
 	}
 	return nil
 }

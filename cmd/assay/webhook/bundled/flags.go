@@ -18,6 +18,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/trusted"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego/bundle"
+	"github.com/assay-dev/assay/rego/bundle/configured"
 	"github.com/assay-dev/assay/rego/bundle/dataapi"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
 	"github.com/assay-dev/assay/rego/bundle/lock"
@@ -82,15 +83,15 @@ func (f *Flags) Check() error {
 
 // Open makes the manager. Nothing is fetched before it is started.
 func (f *Flags) Open(ctx context.Context, in Installation, config *server.Config) (*Bundles, error) {
-	text, err := bundle.ReadConfig(f.Config, os.Getenv)
+	text, err := configured.Read(f.Config, os.Getenv)
 	if err != nil {
 		return nil, fmt.Errorf("--config-file: %w", err)
 	}
-	for _, key := range bundle.Ignored(text) {
+	for _, key := range configured.Ignored(text) {
 		config.Logger.Warn("configuration of OPA's server has no effect here", "key", key)
 	}
 	out := &Bundles{flags: *f, log: config.Logger, started: make(chan struct{})}
-	persistence, err := bundle.PersistenceDirectory(text)
+	persistence, err := configured.PersistenceDirectory(text)
 	if err != nil {
 		return nil, fmt.Errorf("--config-file: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/assay-dev/assay/cmd/assay/fleet/standing"
 	"github.com/assay-dev/assay/rego/bundle"
+	"github.com/assay-dev/assay/rego/bundle/configured"
 	"github.com/assay-dev/assay/rego/bundle/decisions"
 	"github.com/assay-dev/assay/rego/bundle/decisions/outcome"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
@@ -142,7 +143,7 @@ func (b *Bundles) past(now time.Time) (causes []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := fresh.Expired(b.found.Expires, now); err != nil {
-		causes = append(causes, fmt.Sprintf("%s: %s", bundle.DiscoveryName, err))
+		causes = append(causes, fmt.Sprintf("%s: %s", configured.DiscoveryName, err))
 	}
 	for _, of := range b.active {
 		if err := ended(of, now); err != nil {

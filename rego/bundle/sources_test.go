@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,58 +14,21 @@ import (
 
 	"github.com/assay-dev/assay/rego/bundle"
 	"github.com/assay-dev/assay/rego/bundle/archive"
+	"github.com/assay-dev/assay/rego/bundle/configured"
 )
-
-func TestReadConfig(t *testing.T) {
-	t.Parallel()
-	env := func(name string) string { return map[string]string{"TOKEN": "t0", "A B": "c"}[name] }
-	for name, tt := range map[string]struct{ text, want, err string }{
-		"variables of the environment": {"services: {s: {url: x, credentials: {bearer: {token: '${TOKEN}'}}}}", "services: {s: {url: x, credentials: {bearer: {token: 't0'}}}}", ""},
-		"one that is not there":        {"a: '${NOBODY}'", "a: ''", ""},
-		"a dollar of its own":          {"a: '$TOKEN ${'", "a: '$TOKEN ${'", ""},
-		"JSON":                         {`{"a": 1}`, `{"a": 1}`, ""},
-		"no YAML":                      {"a: [", "", "opa.yaml: "},
-		"a list":                       {"[a]", "", "opa.yaml: "},
-		"the form for one bundle":      {"bundle: {name: x}", "", "bundle: got the form for one bundle"},
-		"more than anybody writes":     {"a: " + strings.Repeat("x", 1<<20), "", "got more than 1048576 bytes"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			file := filepath.Join(t.TempDir(), "opa.yaml")
-			if err := os.WriteFile(file, []byte(tt.text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			got, err := bundle.ReadConfig(file, env)
-			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
-				t.Fatalf("got %v, want %q", err, tt.err)
-			}
-			if string(got) != tt.want {
-				t.Errorf("got %q, want %q", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestKeysOfOPAsServerAreIgnored(t *testing.T) {
-	t.Parallel()
-	got := bundle.Ignored([]byte("server: {}\nbundles: {}\ndistributed_tracing: {}\n"))
-	if diff := cmp.Diff([]string{"distributed_tracing", "server"}, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
 
 func TestSourcesOfAConfiguration(t *testing.T) {
 	t.Parallel()
 	const services = "services: {web: {url: 'http://w'}, reg: {url: 'http://r', type: OCI}}\nkeys: {k: {algorithm: HS256, key: secret}}\n"
 	for name, tt := range map[string]struct {
 		config string
-		want   []bundle.Source
+		want   []configured.Source
 		err    string
 	}{
 		"of all kinds": {
 			services + "bundles:\n  a: {service: web, resource: a.tar.gz, signing: {keyid: k}, polling: {min_delay_seconds: 5, max_delay_seconds: 7}}\n" +
 				"  b: {service: reg, resource: 'r/p:prod'}\n  c: {resource: 'file:///x'}\n",
-			[]bundle.Source{
+			[]configured.Source{
 				{Name: "a", Service: "web", Resource: "a.tar.gz", Signed: true, KeyID: "k", MinDelay: 5, MaxDelay: 7},
 				{Name: "b", Service: "reg", Resource: "r/p:prod", OCI: true},
 				{Name: "c", Resource: "file:///x"},
@@ -75,26 +36,26 @@ func TestSourcesOfAConfiguration(t *testing.T) {
 		},
 		"files that no signature is for": {
 			services + "bundles:\n  a: {service: web, signing: {keyid: k, exclude_files: ['*']}}\n",
-			[]bundle.Source{{Name: "a", Service: "web", Resource: "bundles/a", Signed: true, KeyID: "k", Loose: "exclude_files"}}, "",
+			[]configured.Source{{Name: "a", Service: "web", Resource: "bundles/a", Signed: true, KeyID: "k", Loose: "exclude_files"}}, "",
 		},
 		"deltas that no signature is for": {
 			services + "bundles:\n  a: {service: web, signing: {keyid: k, allow_unsigned_delta_bundles: true}}\n",
-			[]bundle.Source{{Name: "a", Service: "web", Resource: "bundles/a", Signed: true, KeyID: "k", Loose: "allow_unsigned_delta_bundles"}}, "",
+			[]configured.Source{{Name: "a", Service: "web", Resource: "bundles/a", Signed: true, KeyID: "k", Loose: "allow_unsigned_delta_bundles"}}, "",
 		},
 		"a list of services": {
 			"services: [{name: only, url: 'http://w'}]\nbundles: {a: {resource: x}}\n",
-			[]bundle.Source{{Name: "a", Service: "only", Resource: "x"}}, "",
+			[]configured.Source{{Name: "a", Service: "only", Resource: "x"}}, "",
 		},
 		"discovery": {
 			services + "discovery: {service: reg, resource: 'r/d:1'}\n",
-			[]bundle.Source{{Name: "discovery bundle", Service: "reg", Resource: "r/d:1", OCI: true, Discovery: true}}, "",
+			[]configured.Source{{Name: "discovery bundle", Service: "reg", Resource: "r/d:1", OCI: true, Discovery: true}}, "",
 		},
 		"any of several services": {services + "bundles: {a: {resource: x}}\n", nil, "bundles.a.service: got none of 2 services"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var got []bundle.Source
-			_, err := bundle.Open(bundle.Options{Config: []byte(tt.config), Prepare: (&side{}).prepare, Removed: (&side{}).removed, Sources: func(all []bundle.Source) (map[string]bundle.Feed, func(), error) {
+			var got []configured.Source
+			_, err := bundle.Open(bundle.Options{Config: []byte(tt.config), Prepare: (&side{}).prepare, Removed: (&side{}).removed, Sources: func(all []configured.Source) (map[string]bundle.Feed, func(), error) {
 				got = all
 				return nil, nil, nil
 			}})
@@ -114,14 +75,14 @@ func TestSourcesThatSomebodyVouchesFor(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	_, err := bundle.Open(bundle.Options{Config: []byte(manually(s.URL, "a")), Prepare: (&side{}).prepare, Removed: (&side{}).removed,
-		Sources: func([]bundle.Source) (map[string]bundle.Feed, func(), error) { return nil, nil, errRefused }})
+		Sources: func([]configured.Source) (map[string]bundle.Feed, func(), error) { return nil, nil, errRefused }})
 	if !errors.Is(err, errRefused) {
 		t.Errorf("got %v, want the refusal", err)
 	}
 	served, fed := &side{}, &feed{changed: make(chan struct{})}
 	config := strings.ReplaceAll(manually(s.URL, "a"), "trigger: manual", "trigger: manual, signing: {keyid: k}") + "keys: {k: {algorithm: HS256, key: secret}}\n"
 	m := open(t, config, served, func(o *bundle.Options) {
-		o.Sources = func([]bundle.Source) (map[string]bundle.Feed, func(), error) {
+		o.Sources = func([]configured.Source) (map[string]bundle.Feed, func(), error) {
 			return map[string]bundle.Feed{"a": fed}, nil, nil
 		}
 	})

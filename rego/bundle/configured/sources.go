@@ -1,102 +1,15 @@
-package bundle
+package configured
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/config"
 	"github.com/open-policy-agent/opa/v1/util"
 )
-
-// mostConfig bounds a configuration file.
-const mostConfig = 1 << 20
-
-// ReadConfig reads an OPA configuration file, in which ${NAME} stands for a variable of the
-// environment, as it does for OPA.
-func ReadConfig(file string, env func(string) string) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, mostConfig+1))
-	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, err
-	}
-	if len(text) > mostConfig {
-		return nil, fmt.Errorf("%s: got more than %d bytes", file, mostConfig)
-	}
-	text = regexp.MustCompile(`\$\{[^{}]+\}`).ReplaceAllFunc(text, func(name []byte) []byte {
-		return []byte(env(strings.TrimSpace(string(name[2 : len(name)-1]))))
-	})
-	var tree map[string]any
-	if err := util.Unmarshal(text, &tree); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	if _, legacy := tree["bundle"]; legacy {
-		return nil, fmt.Errorf("%s: bundle: got the form for one bundle, which OPA deprecates, want bundles", file)
-	}
-	return text, nil
-}
-
-// Ignored are the keys of a configuration that are for OPA's own server, and have no effect.
-func Ignored(text []byte) (out []string) {
-	var tree map[string]any
-	if util.Unmarshal(text, &tree) != nil {
-		return nil
-	}
-	for _, name := range []string{"default_authorization_decision", "distributed_tracing", "server", "storage"} {
-		if _, has := tree[name]; has {
-			out = append(out, name)
-		}
-	}
-	return out
-}
-
-// Candidate is a configuration with one bundle from another resource, and nothing but bundles:
-// what it brings is tried, and told to nobody.
-func Candidate(text []byte, name, resource string) ([]byte, error) {
-	var tree map[string]any
-	if err := util.Unmarshal(text, &tree); err != nil {
-		return nil, err
-	}
-	bundles, _ := tree["bundles"].(map[string]any)
-	of, ok := bundles[name].(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("bundles.%s: got none, want the bundle that there is a candidate for", name)
-	}
-	of["resource"] = resource
-	for _, bundle := range bundles {
-		if block, ok := bundle.(map[string]any); ok {
-			delete(block, "persist")
-		}
-	}
-	for _, key := range []string{"discovery", "decision_logs", "status", "plugins"} {
-		delete(tree, key)
-	}
-	return json.Marshal(tree)
-}
-
-// PersistenceDirectory is where a configuration has what outlives the process. It is absolute:
-// the URL of a file has no place for another.
-func PersistenceDirectory(text []byte) (string, error) {
-	parsed, err := config.ParseConfig(text, "")
-	if err != nil {
-		return "", err
-	}
-	directory, err := parsed.GetPersistenceDirectory()
-	if err != nil {
-		return "", err
-	}
-	return filepath.Abs(directory)
-}
 
 // Source is where the configuration has a bundle from.
 type Source struct {
@@ -120,26 +33,26 @@ type Source struct {
 	MinDelay, MaxDelay int64
 }
 
-// service is what of a service is for us to know.
-type service struct {
+// Service is what of a service is for us to know.
+type Service struct {
 	Name string `json:"name"`
 	URL  string `json:"url"`
 	Type string `json:"type"`
 }
 
-func (s service) kind() string { return strings.ToLower(s.Type) }
+func (s Service) kind() string { return strings.ToLower(s.Type) }
 
-// servicesOf are the services by name: OPA takes them as a list, too.
-func servicesOf(text json.RawMessage) (map[string]service, error) {
-	var list []service
+// Services are the services by name: OPA takes them as a list, too.
+func Services(text json.RawMessage) (map[string]Service, error) {
+	var list []Service
 	if err := util.Unmarshal(text, &list); err == nil {
-		out := map[string]service{}
+		out := map[string]Service{}
 		for _, s := range list {
 			out[s.Name] = s
 		}
 		return out, nil
 	}
-	byName := map[string]service{}
+	byName := map[string]Service{}
 	if err := util.Unmarshal(text, &byName); err != nil && len(text) > 0 {
 		return nil, fmt.Errorf("services: %w", err)
 	}
@@ -147,7 +60,7 @@ func servicesOf(text json.RawMessage) (map[string]service, error) {
 }
 
 // sourceOf completes a source, of which the name is known.
-func sourceOf(out Source, bundle map[string]any, services map[string]service) (Source, error) {
+func sourceOf(out Source, bundle map[string]any, services map[string]Service) (Source, error) {
 	out.Service, _ = bundle["service"].(string)
 	out.Resource, _ = bundle["resource"].(string)
 	if out.Resource == "" {
@@ -158,14 +71,14 @@ func sourceOf(out Source, bundle map[string]any, services map[string]service) (S
 	} else if out.Service == "" {
 		// OPA takes any of them: which, is nobody's decision.
 		if len(services) != 1 {
-			return Source{}, fmt.Errorf("%s.service: got none of %d services, want its name", out.place(), len(services))
+			return Source{}, fmt.Errorf("%s.service: got none of %d services, want its name", out.Place(), len(services))
 		}
 		for only := range services {
 			out.Service = only
 		}
 	}
 	if _, known := services[out.Service]; !known && out.Service != "" {
-		return Source{}, fmt.Errorf("%s.service: got %q, want one of services", out.place(), out.Service)
+		return Source{}, fmt.Errorf("%s.service: got %q, want one of services", out.Place(), out.Service)
 	}
 	if persist, _ := bundle["persist"].(bool); persist {
 		out.Persisted = out.Name
@@ -193,7 +106,7 @@ func signing(block any) (required bool, key, loose string) {
 const DiscoveryName = "discovery bundle"
 
 // discoveryOf is the discovery bundle of a configuration: who writes it chooses the bundles.
-func discoveryOf(c *config.Config, services map[string]service) ([]Source, error) {
+func discoveryOf(c *config.Config, services map[string]Service) ([]Source, error) {
 	if len(c.Discovery) == 0 {
 		return nil, nil
 	}
@@ -236,3 +149,37 @@ func seconds(value any) int64 {
 	}
 	return n
 }
+
+// Sources are those of a configuration. Each block has the name of its service from now on: OPA
+// looks for it only where there is one service.
+func Sources(c *config.Config, bundles map[string]map[string]any, services map[string]Service) (sources []Source, err error) {
+	for _, name := range slices.Sorted(maps.Keys(bundles)) {
+		if bundles[name] == nil {
+			continue // which is none to OPA
+		}
+		source, err := sourceOf(Source{Name: name}, bundles[name], services)
+		if err != nil {
+			return nil, err
+		}
+		if source.Service != "" {
+			bundles[name]["service"] = source.Service
+		}
+		sources = append(sources, source)
+	}
+	found, err := discoveryOf(c, services)
+	if err != nil {
+		return nil, err
+	}
+	return append(sources, found...), nil
+}
+
+// Place is where a configuration has the source.
+func (s Source) Place() string {
+	if s.Discovery {
+		return "discovery"
+	}
+	return "bundles." + s.Name
+}
+
+// File says that the source is one. The discovery bundle of OPA never is.
+func (s Source) File() bool { return !s.Discovery && strings.HasPrefix(s.Resource, "file://") }
