@@ -2,18 +2,17 @@ package builtins
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/assay-dev/assay/builtins/declare"
-	"github.com/assay-dev/assay/builtins/keep"
 	"github.com/assay-dev/assay/builtins/observe"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore"
 	"github.com/assay-dev/assay/builtins/sigstore/miss"
+	"github.com/assay-dev/assay/builtins/verdicts"
 	"github.com/assay-dev/assay/rego/cip"
 )
 
@@ -39,15 +38,14 @@ func (f *Facts) verified(ctx context.Context, s *Session, o origin, a cip.Author
 	if err != nil {
 		return nil, seen, problemOf(err)
 	}
-	key, err := verdictKey(s, o, a, check, attestations, seen.digests)
-	if err != nil {
-		return nil, seen, problemOf(err)
+	about := verdicts.Question{
+		Credentials: o.credentials.ID, Image: o.image.Name, Place: o.place, Trust: check.TrustHash(), Evidence: seen.digests,
+		Attestations: attestations, Anchored: f.options.AnchoredIdentities, Authority: a,
 	}
-	if known, ok := f.verdicts.Get(key, s.now); ok {
-		seen.misses = known.misses
-		return known.found, seen, nil
+	if known, ok := f.verdicts.Get(about, s.now); ok {
+		seen.misses = known.Misses
+		return known.Found, seen, nil
 	}
-	f.options.Looked.Verdicts.Miss()
 	_, end = observe.Begin(ctx, f.options.Observer, observe.Work{Stage: observe.Verify})
 	// Verification waits for nothing, so it has no context.
 	if attestations {
@@ -64,30 +62,8 @@ func (f *Facts) verified(ctx context.Context, s *Session, o origin, a cip.Author
 		}
 		return nil, seen, p
 	}
-	kept := keep.Lasting[verdict]{Value: verdict{found, seen.misses}, Until: sigstore.ValidUntil(found)}
-	for _, signature := range found {
-		kept.Cost += int64(len(signature.Statement)) + 1<<10
-	}
-	kept.Cost += int64(len(seen.misses)) * miss.MostBytes
-	f.verdicts.Put(key, kept)
+	f.verdicts.Put(about, verdicts.Verdict{Found: found, Misses: seen.misses})
 	return found, seen, nil
-}
-
-// verdict is what was accepted, and what was refused beside it.
-type verdict struct {
-	found  []sigstore.Signature
-	misses []miss.Miss
-}
-
-// verdictKey names everything that a verdict depends on, so that a verdict about
-// one image, tenant, policy or root never serves another.
-func verdictKey(s *Session, o origin, a cip.Authority, check *sigstore.Check, attestations bool, digests []string) (string, error) {
-	encoded, err := json.Marshal(a)
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%q %q %q %q %q %v %v %s", o.credentials.ID, o.image.Name, o.place, check.TrustHash(), digests, attestations,
-		s.facts.options.AnchoredIdentities, encoded), nil
 }
 
 // evidence is what was fetched about an image.

@@ -17,17 +17,17 @@ import (
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/builtins/tenant"
+	"github.com/assay-dev/assay/builtins/verdicts"
 )
 
 // Registry is what the builtins want of registries; [oci.Client] has it.
 type Registry = exchange.Registry
 
-// The bounds of the caches, in bytes. A small answer takes a few kilobytes; one
+// The bound of the answers, in bytes. A small one takes a few kilobytes; one
 // with a statement takes about ten times its JSON as a term of OPA.
 const (
-	mostAnswerBytes  = 64 << 20
-	mostVerdictBytes = 64 << 20
-	termOverhead     = 10
+	mostAnswerBytes = 64 << 20
+	termOverhead    = 10
 )
 
 // Options are the settings of an installation.
@@ -88,7 +88,7 @@ type Facts struct {
 
 	flights  singleflight.Group
 	answers  *keep.Cache[answered]
-	verdicts *keep.Cache[verdict]
+	verdicts *verdicts.Store
 	admitted *admitted.Store[answered]
 }
 
@@ -124,7 +124,7 @@ func New(registry Registry, roots func() trust.Roots, options Options) (*Facts, 
 	out := &Facts{
 		registry: registry, roots: roots, options: options,
 		answers:  keep.New[answered](mostAnswerBytes).Counted(&options.Looked.Answers),
-		verdicts: keep.New[verdict](mostVerdictBytes).Counted(&options.Looked.Verdicts),
+		verdicts: verdicts.New(&options.Looked.Verdicts),
 		admitted: admitted.New(&options.Looked.Admitted, answered.same),
 	}
 	if options.Verified != nil {
