@@ -86,7 +86,7 @@ type Facts struct {
 	roots    func() trust.Roots
 	options  Options
 
-	flights  singleflight.Group
+	flights  *singleflight.Group
 	answers  *keep.Cache[answered]
 	verdicts *verdicts.Store
 	admitted *admitted.Store[answered]
@@ -101,9 +101,6 @@ func New(registry Registry, roots func() trust.Roots, options Options) (*Facts, 
 	}
 	if options.Now == nil {
 		options.Now = time.Now
-	}
-	if options.Tenants == nil {
-		options.Tenants = tenant.Given(nil)
 	}
 	if options.FetchTimeout == 0 {
 		options.FetchTimeout = 10 * time.Second
@@ -122,15 +119,28 @@ func New(registry Registry, roots func() trust.Roots, options Options) (*Facts, 
 		registry = exchange.Recording(registry)
 	}
 	out := &Facts{
-		registry: registry, roots: roots, options: options,
+		registry: registry, options: options, flights: &singleflight.Group{},
 		answers:  keep.New[answered](mostAnswerBytes).Counted(&options.Looked.Answers),
 		verdicts: verdicts.New(&options.Looked.Verdicts),
-		admitted: admitted.New(&options.Looked.Admitted, answered.same),
 	}
 	if options.Verified != nil {
 		out.verdicts = options.Verified.verdicts
 	}
-	return out, nil
+	return out.For(roots, options.Tenants), nil
+}
+
+// For makes the facts of another policy set, of the same registry and with the same options.
+// What decisions of one were answered, and what was verified, serves those of all: it is kept
+// under the credentials and the trust roots, and nothing else of a set has a part in it. What
+// was answered about admitted images stays with the set that admitted them.
+func (f *Facts) For(roots func() trust.Roots, tenants tenant.Source) *Facts {
+	if tenants == nil {
+		tenants = tenant.Given(nil)
+	}
+	out := *f
+	out.roots, out.options.Tenants = roots, tenants
+	out.admitted = admitted.New(&f.options.Looked.Admitted, answered.same)
+	return &out
 }
 
 // Open starts the answers of one decision about a workload. installation are the

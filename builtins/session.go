@@ -268,9 +268,14 @@ func (s *Session) answer(ctx context.Context, q question) answered {
 }
 
 // shared names a question among all decisions: answers serve others with the
-// same credentials and the same trust material only.
+// same credentials and the same trust material only. What a digest names is the
+// same whatever is trusted.
 func (s *Session) shared(q question, as oci.Credentials) string {
-	return fmt.Sprintf("%q\x00%s\x00%s", as.ID, s.generation, q.name)
+	generation := s.generation
+	if q.lives == digestLives {
+		generation = ""
+	}
+	return fmt.Sprintf("%q\x00%s\x00%s", as.ID, generation, q.name)
 }
 
 // Judge implements [policies.Judge], see [budget.Budget.Judge].

@@ -14,10 +14,15 @@ type learning struct{ image, question string }
 func (s *Session) Reuse(set string, images []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.scope, s.unmoved = admitted.Scope{Set: set, Namespace: s.tenants.Namespace()}, map[string]bool{}
+	s.scope, s.unmoved = s.scopeOf(set), map[string]bool{}
 	for _, image := range images {
 		s.unmoved[image] = true
 	}
+}
+
+// scopeOf is who is admitted here by a policy set, and by the trust roots of now.
+func (s *Session) scopeOf(set string) admitted.Scope {
+	return admitted.Scope{Set: set + " " + s.generation, Namespace: s.tenants.Namespace()}
 }
 
 // recalled is the answer to a question that may be reused. shared is its name among all
@@ -43,7 +48,7 @@ func (s *Session) Decided(set string, allowed bool, images []string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	scope, now := admitted.Scope{Set: set, Namespace: s.tenants.Namespace()}, s.facts.options.Now()
+	scope, now := s.scopeOf(set), s.facts.options.Now()
 	for name, about := range s.learns {
 		answer, ok := s.answers[name]
 		if !ok || !judged[about.image] {

@@ -12,14 +12,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/assay-dev/assay/builtins"
 	"github.com/assay-dev/assay/builtins/cue"
 	"github.com/assay-dev/assay/builtins/keys"
-	"github.com/assay-dev/assay/builtins/observe"
 	"github.com/assay-dev/assay/builtins/oci"
 	"github.com/assay-dev/assay/builtins/oci/edge"
 	"github.com/assay-dev/assay/builtins/oci/registries"
-	"github.com/assay-dev/assay/builtins/sigstore/trust"
 	"github.com/assay-dev/assay/builtins/tenant"
 	"github.com/assay-dev/assay/cmd/assay/allow"
 	"github.com/assay-dev/assay/cmd/assay/recording"
@@ -129,7 +126,8 @@ func (f *Flags) registry(config *registries.Config, timeout time.Duration, heard
 }
 
 // Wiring holds what outlives a policy set: the registry client with its caches,
-// the evaluator of CUE policies with its own, and the default trust root.
+// what is known of images, the evaluator of CUE policies with its own, and the
+// default trust root.
 type Wiring struct {
 	Flags Flags
 	// Credentials are those of whoever runs the program: one tenant. [Wiring.AskWith] sets them.
@@ -165,6 +163,7 @@ type Wiring struct {
 	clouds   oci.Credentials
 	outgoing func(*http.Transport) http.RoundTripper // of http.send, where that is on
 	named    NamedRoots                              // those that serve, see Took
+	known    *lasting
 }
 
 // New makes the parts that do not depend on policies. tags is what becomes of
@@ -177,7 +176,7 @@ func New(flags Flags, tags string, timeout time.Duration) (*Wiring, error) {
 	if timeout == 0 {
 		timeout = Timeout
 	}
-	w := &Wiring{Flags: flags, tags: tags, timeout: timeout}
+	w := &Wiring{Flags: flags, tags: tags, timeout: timeout, known: &lasting{}}
 	config, err := flags.listed()
 	if err != nil {
 		return nil, err
@@ -252,16 +251,7 @@ func (w *Wiring) Compile(ctx context.Context, d *Documents) (*rego.Set, error) {
 
 // CompileAfter is Compile where a set serves: what says the same is not compiled anew.
 func (w *Wiring) CompileAfter(ctx context.Context, d *Documents, before *rego.Set) (*rego.Set, error) {
-	roots := func() trust.Roots {
-		roots := d.Named.Roots()
-		roots.Default, roots.DefaultCause = w.Root.Serving()
-		return roots
-	}
-	facts, err := builtins.New(observe.Asking(w.registry, w.Watched.Observer), roots, builtins.Options{
-		AnchoredIdentities: w.Flags.IdentityRegexp == "anchored", FetchTimeout: w.timeout, CUE: w.CUE,
-		Tenants: w.Watched.tenants(w.tenants(d)), Observer: w.Watched.Observer, Looked: w.Watched.Looked,
-		Record: w.Flags.Record.Dir != "" || w.Noted,
-	})
+	facts, err := w.facts(d)
 	if err != nil {
 		return nil, err
 	}
