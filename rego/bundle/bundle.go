@@ -86,8 +86,10 @@ type Manager struct {
 	bounds  *bounds
 	counts  metrics.Metrics // of OPA's plugins
 
-	mu       sync.Mutex
+	watching sync.Mutex
 	watched  *opabundle.Plugin // whose statuses are heard
+
+	mu       sync.Mutex
 	statuses map[string]Status
 	// discovery is the status of the discovery bundle, nil where there is none.
 	discovery *Status
@@ -120,7 +122,8 @@ func Open(options Options) (*Manager, error) {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
 	m := &Manager{options: options, statuses: map[string]Status{}, counts: metrics.New(), bounds: newBounds(options.Limits, directory)}
-	m.bounds.admits = options.Discovered
+	m.bounds.watch = m.watch
+	m.bounds.admits, m.bounds.applied = options.Discovered, options.Applied
 	m.gate = newGate(m.keeping, options.Removed)
 	var boot map[string]any // what discovery does not override
 	if err := util.Unmarshal(options.Config, &boot); err != nil {
@@ -165,7 +168,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	m.opa.RegisterPluginStatusListener("assay", func(states map[string]*plugins.Status) {
 		// The first configuration that was discovered may be from the disk, of which nothing else tells.
 		if of := states[discovery.Name]; of != nil && of.State == plugins.StateOK {
-			once.Do(m.applied)
+			once.Do(func() { m.bounds.said(false) })
 		}
 		go m.watch()
 	})
@@ -201,34 +204,21 @@ func (m *Manager) Trigger(ctx context.Context) error {
 
 // watch hears of statuses. OPA makes the plugin when it wants to: discovery may be first.
 func (m *Manager) watch() {
-	plugin := opabundle.Lookup(m.opa)
-	m.mu.Lock()
-	known := plugin == nil || plugin == m.watched
-	m.watched = plugin
-	m.mu.Unlock()
-	if !known {
+	m.watching.Lock()
+	defer m.watching.Unlock()
+	if plugin := opabundle.Lookup(m.opa); plugin != nil && plugin != m.watched {
 		plugin.RegisterBulkListener("assay", m.heard) // which waits for an activation under way
+		m.watched = plugin
 	}
 }
 
 // discovered hears of the discovery bundle: its name is that among sources.
 func (m *Manager) discovered(of opabundle.Status) {
 	status := statusOf(&of)
-	if status.Error == "" {
-		m.applied()
-	} else {
-		m.bounds.drop()
-	}
+	m.bounds.said(status.Error != "")
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.discovery = &status
-}
-
-// applied has what was discovered be in force.
-func (m *Manager) applied() {
-	if latest := m.bounds.latest(); m.bounds.commit() && latest != nil && m.options.Applied != nil {
-		m.options.Applied(*latest)
-	}
 }
 
 func (m *Manager) heard(all map[string]*opabundle.Status) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/open-policy-agent/opa/plugins/rest"
 	"github.com/open-policy-agent/opa/v1/plugins"
 
 	"github.com/assay-dev/assay/rego/bundle/archive"
@@ -115,11 +117,25 @@ func (c *imageCarrier) carry(ctx context.Context, known []string) ([]byte, strin
 type services struct {
 	opa *plugins.Manager
 
-	mu   sync.Mutex
-	busy map[string]chan struct{} // full while one is asked, by name
+	mu     sync.Mutex
+	busy   map[string]chan struct{} // full while one is asked, by name
+	client map[string]rest.Client   // of the configuration that is in force, by name
 }
 
-// ask is how a service is asked, as the configuration has it now; leave ends that. One is asked by
+// take has services be asked as the configuration has them that is in force from now on. OPA has
+// those of a configuration at hand that it then refuses.
+func (s *services) take(carriers map[string]carrier) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.client = map[string]rest.Client{}
+	for _, by := range carriers {
+		if of, ok := by.(*imageCarrier); ok {
+			s.client[of.of] = s.opa.Client(of.of)
+		}
+	}
+}
+
+// ask is how a service is asked, as the configuration in force has it; leave ends that. One is asked by
 // one at a time: what OPA prepares a client with is one value for each service, and it is prepared
 // anew each time, which is how certificates that were renewed are read.
 func (s *services) ask(ctx context.Context, name string) (out image.Service, leave func(), err error) {
@@ -146,7 +162,12 @@ func (s *services) ask(ctx context.Context, name string) (out image.Service, lea
 }
 
 func (s *services) prepared(name string) (image.Service, error) {
-	client := s.opa.Client(name)
+	s.mu.Lock()
+	client, ok := s.client[name]
+	s.mu.Unlock()
+	if !ok {
+		return image.Service{}, errors.New("got none of that name, want one of services")
+	}
 	config := client.Config()
 	plugin, err := config.AuthPlugin(client.AuthPluginLookup())
 	if err != nil {

@@ -3,6 +3,8 @@ package bundle_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -194,5 +196,59 @@ func TestARemarkIsNoError(t *testing.T) {
 	discover(t, m)
 	if got := m.Statuses()["discovery bundle"]; got.Revision != "1" || got.Error != "" {
 		t.Errorf("got %+v, want revision 1 and no error", got)
+	}
+}
+
+// TestWhatOPATakesIsInForceThoughItCannotBeKept: OPA says that something failed, after it took the
+// configuration. What it asks for then has to be there.
+func TestWhatOPATakesIsInForceThoughItCannotBeKept(t *testing.T) {
+	t.Parallel()
+	s, directory, served := newService(t), t.TempDir(), &side{}
+	if err := os.WriteFile(filepath.Join(directory, "bundles"), []byte("in the way"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	one := &feed{changed: make(chan struct{})}
+	one.set(tarball(t, "1", []string{"policies/one"}, map[string]string{"/policies/one.rego": policyRego}), "sha256:1")
+	fed := &fedBy{feeds: map[string]*feed{"one": one}}
+	s.put("/found.tar.gz", found(t, "1", `{"bundles": {"a": {"resource": "one"}}}`))
+	m := open(t, discovering(s.URL, ", persist: true, polling: {min_delay_seconds: 1, max_delay_seconds: 1}")+fmt.Sprintf("persistence_directory: %q\n", directory),
+		served, func(o *bundle.Options) { o.Sources = fed.see })
+	for deadline := time.Now().Add(time.Minute); m.Statuses()["a"].Revision != "1"; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("got %+v, want the bundle", m.Statuses())
+		}
+	}
+	if got := m.Waiting(served.deciding()); got != "" && !strings.Contains(got, "discovery") {
+		t.Errorf("got %q, want no bundle to be waited for", got)
+	}
+}
+
+// TestARefusedConfigurationDoesNotSayWhoIsAsked: OPA has its services at hand when it refuses it.
+func TestARefusedConfigurationDoesNotSayWhoIsAsked(t *testing.T) {
+	t.Parallel()
+	s, served := newService(t), &side{}
+	good, other := newRegistry(t), newRegistry(t)
+	good.push(t, tarball(t, "1", []string{"policies/one"}, map[string]string{"/policies/one.rego": policyRego}))
+	other.push(t, tarball(t, "2", []string{"policies/one"}, map[string]string{"/policies/one.rego": policyRego}))
+	config := func(url, more string) string {
+		return fmt.Sprintf(`{"services": {"reg": {"url": %q, "type": "oci"}}, "bundles": {"a": {"service": "reg", "resource": "r/p:prod", "trigger": "manual"}}%s}`, url, more)
+	}
+	s.put("/found.tar.gz", found(t, "1", config(good.URL, "")))
+	m := open(t, discovering(s.URL, onDemand), served, nil)
+	discover(t, m)
+	if err := m.Trigger(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.put("/found.tar.gz", found(t, "2", config(other.URL, `, "decision_logs": {"plugin": "nowhere"}`)))
+	_ = discovery.Lookup(m.OPA()).Trigger(t.Context()) // what becomes of it, the status says
+	if got := m.Statuses()["discovery bundle"]; got.Revision != "1" || got.Error == "" {
+		t.Fatalf("got %+v, want revision 1 and a refusal", got)
+	}
+	good.push(t, tarball(t, "3", []string{"policies/one"}, map[string]string{"/policies/one.rego": policyRego}))
+	if err := m.Trigger(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Statuses()["a"].Revision; got != "3" {
+		t.Errorf("got revision %s, want that of the service which is in force", got)
 	}
 }

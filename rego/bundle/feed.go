@@ -73,7 +73,7 @@ func withFeeds(services json.RawMessage) (json.RawMessage, error) {
 // feed answers OPA's request for a bundle of a feed, and for one that is carried.
 func (b *bounds) feed(request *http.Request) (*http.Response, error) {
 	path := strings.TrimPrefix(request.URL.EscapedPath(), "/")
-	feed, by := b.route(request.Context(), path)
+	feed, by := b.route(path)
 	if by != nil {
 		return b.bring(request, by)
 	}

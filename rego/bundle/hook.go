@@ -28,7 +28,7 @@ type sourcesHook struct {
 
 // OnConfig implements hooks.ConfigHook.
 func (h *sourcesHook) OnConfig(_ context.Context, c *config.Config) (*config.Config, error) {
-	return h.seen(c)
+	return h.seen(c, nil)
 }
 
 // OnConfigDiscovery implements hooks.ConfigDiscoveryHook. OPA keeps to the discovery bundle that it
@@ -44,10 +44,11 @@ func (h *sourcesHook) OnConfigDiscovery(_ context.Context, c *config.Config) (*c
 	if err := h.boot.SameService(h.discovers, c.Services); err != nil {
 		return nil, err
 	}
-	return h.seen(c)
+	return h.seen(c, h.bounds.latest())
 }
 
-func (h *sourcesHook) seen(c *config.Config) (*config.Config, error) {
+// seen takes a configuration, which is of that discovery bundle, nil where it is that of the file.
+func (h *sourcesHook) seen(c *config.Config, of *archive.Discovery) (*config.Config, error) {
 	if len(c.Bundle) > 0 {
 		return nil, errors.New("bundle: got the form for one bundle, which OPA deprecates, want bundles")
 	}
@@ -67,7 +68,8 @@ func (h *sourcesHook) seen(c *config.Config) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	next := &routes{feeds: map[string]Feed{}, bundles: written}
+	h.boot.Brought(sources)
+	next := &routes{feeds: map[string]Feed{}, asked: map[string]bool{}, bundles: written, of: of}
 	var feeds map[string]Feed
 	if h.see != nil {
 		if feeds, next.apply, err = h.see(sources); err != nil {
@@ -84,7 +86,13 @@ func (h *sourcesHook) seen(c *config.Config) (*config.Config, error) {
 		next.names = append(next.names, of.Name)
 		if feed, fed := feeds[of.Name]; fed {
 			next.feeds[feeding(bundles[of.Name], of)] = feed
+			continue
 		}
+		at, err := h.bounds.askedAt(of, services)
+		if err != nil {
+			return nil, err
+		}
+		next.asked[at] = true
 	}
 	if next.carriers, err = h.carry(sources, feeds, bundles, &c.Discovery); err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -11,27 +10,31 @@ import (
 
 // OPA shows a configuration that was discovered to the hook before it looks at the rest of it,
 // which it may refuse. So what the hook makes of a configuration is staged, and nothing of
-// what serves is changed; it is in force once OPA has taken the configuration, or dropped.
+// what serves is changed. It is in force once OPA has taken the configuration: it says so, or asks for
+// what is in that one alone, which it may do although something failed after it had taken it.
 
 // routes are what a configuration makes of bundles.
 type routes struct {
 	// feeds and carriers answer OPA, by path.
 	feeds    map[string]Feed
 	carriers map[string]carrier
+	// asked are the URLs at which OPA asks for what neither of them has.
+	asked map[string]bool
 	// persisted are the URLs of bundles that OPA persists, by name.
 	persisted map[string]string
 	// names are those of all bundles.
 	names []string
 	// bundles is the text of them: a later configuration without any leaves them as they are.
 	bundles json.RawMessage
+	// of is the discovery bundle that has the configuration, nil where the file has it.
+	of *archive.Discovery
 	// apply has others know.
 	apply func()
 }
 
-// stage takes the routes of a configuration that may yet be refused. What OPA asks for at those
-// alone waits. The discovery bundle stays the one that it was.
+// stage takes the routes of a configuration that may yet be refused. The discovery bundle stays
+// the one that it was.
 func (b *bounds) stage(next *routes) {
-	b.drop()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for path, by := range b.active.carriers {
@@ -39,61 +42,65 @@ func (b *bounds) stage(next *routes) {
 			next.carriers[path] = by
 		}
 	}
-	b.staged, b.settled = next, make(chan struct{})
+	b.staged, b.refused = next, false
 }
 
-// commit puts in force what is staged, and says whether anything was.
-func (b *bounds) commit() bool {
+// commit puts in force what is staged.
+func (b *bounds) commit() {
 	b.mu.Lock()
 	next := b.staged
 	if next != nil {
-		b.active = next
-		b.settle()
+		b.active, b.staged = next, nil
+		b.services.take(next.carriers)
 	}
 	b.mu.Unlock()
 	if next == nil {
-		return false
+		return
 	}
 	if next.apply != nil {
 		next.apply()
 	}
-	return true
-}
-
-// drop forgets what is staged: OPA has refused it.
-func (b *bounds) drop() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.staged != nil {
-		b.settle()
+	if next.of != nil && b.applied != nil {
+		b.applied(*next.of)
 	}
 }
 
-func (b *bounds) settle() {
-	b.staged = nil
-	close(b.settled)
+// said is what OPA says of what is staged. One that it refused is kept: it may have taken it all the same.
+func (b *bounds) said(refused bool) {
+	b.mu.Lock()
+	b.refused = b.refused || refused
+	refused = b.refused
+	b.mu.Unlock()
+	if !refused {
+		b.commit()
+	}
 }
 
 // route is who answers at a path, neither where nobody does.
-func (b *bounds) route(ctx context.Context, path string) (Feed, carrier) {
-	for {
-		b.mu.Lock()
-		feed, by := b.active.feeds[path], b.active.carriers[path]
-		staged, settled := b.staged.has(path), b.settled
-		b.mu.Unlock()
-		if feed != nil || by != nil || !staged {
-			return feed, by
-		}
-		select {
-		case <-settled:
-		case <-ctx.Done():
-			return nil, nil
-		}
+func (b *bounds) route(path string) (Feed, carrier) {
+	b.mu.Lock()
+	taken := !b.active.has(path) && b.staged.has(path)
+	b.mu.Unlock()
+	if taken {
+		b.commit()
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.active.feeds[path], b.active.carriers[path]
 }
 
 func (r *routes) has(path string) bool {
 	return r != nil && (r.feeds[path] != nil || r.carriers[path] != nil)
+}
+
+// asks hears of each URL that OPA asks for.
+func (b *bounds) asks(at string) {
+	b.mu.Lock()
+	taken := b.staged != nil && b.staged.asked[at] && !b.active.asked[at]
+	b.mu.Unlock()
+	if taken {
+		b.commit()
+	}
 }
 
 // persists are the bundles that OPA persists, or will if it takes what is staged.
@@ -117,7 +124,7 @@ func (b *bounds) names() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	out := slices.Clone(b.active.names)
-	if b.staged != nil {
+	if b.staged != nil && !b.refused {
 		out = append(out, b.staged.names...)
 	}
 	slices.Sort(out)

@@ -43,13 +43,17 @@ type bounds struct {
 	services  services
 	directory string // what OPA persists is there
 
-	// admits is asked about each discovery bundle, and may refuse it. Nil does not.
-	admits func(archive.Discovery) error
+	// watch has statuses heard, of a plugin that OPA may just have made.
+	watch func()
+	// admits is asked about each discovery bundle, and may refuse it; applied is told when its
+	// configuration is in force. Nil is nobody.
+	admits  func(archive.Discovery) error
+	applied func(archive.Discovery)
 
 	mu        sync.Mutex
 	active    *routes
 	staged    *routes         // nil where nothing is
-	settled   chan struct{}   // closed once it no longer is
+	refused   bool            // OPA said that it did not take what is staged
 	discovery found           // the zero value where there is none
 	fetched   map[string]bool // which of the bundles that OPA persists came since the start
 	came      map[string]came // what of them is not kept yet
@@ -76,9 +80,11 @@ type bounded struct {
 
 // RoundTrip implements [http.RoundTripper].
 func (b *bounded) RoundTrip(request *http.Request) (*http.Response, error) {
+	b.hear(request.Context())
 	if request.URL.Host == feedHost {
 		return b.feed(request)
 	}
+	b.asks(request.URL.String())
 	if from := request.Response; from != nil && from.Request != nil && !sameHost(from.Request, request) {
 		return nil, fmt.Errorf("redirected to %s://%s: want it from %s, where the credentials are for", request.URL.Scheme, request.URL.Host, from.Request.URL.Host)
 	}
@@ -123,4 +129,21 @@ func (b *bounded) read(ctx context.Context, response *http.Response) ([]byte, er
 		return nil, fmt.Errorf("bundle from %s: got more than %d bytes", response.Request.URL.Redacted(), b.limits.Compressed)
 	}
 	return data, nil
+}
+
+// hear has statuses be heard before OPA gets the first bundle, of which it tells once. It does not wait where
+// OPA ends the request: that may be what the lock of the plugin is held for.
+func (b *bounds) hear(ctx context.Context) {
+	if b.watch == nil {
+		return
+	}
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		b.watch()
+	}()
+	select {
+	case <-heard:
+	case <-ctx.Done():
+	}
 }

@@ -119,6 +119,8 @@ func signed(of configured.Source) error {
 		return fmt.Errorf("bundles.%s: got no signing, want it, or a service of type oci: with --bundle-trust nothing is active that nobody signed", of.Name)
 	case of.KeyID == "":
 		return fmt.Errorf("bundles.%s.signing.keyid: got none, want the key with --bundle-trust: without it a bundle names the key that it is verified with", of.Name)
+	case of.Brought:
+		return fmt.Errorf("bundles.%s.signing.keyid: got %q, which was discovered, want a key of the configuration file with --bundle-trust: whoever writes the discovery bundle would vouch for all others", of.Name, of.KeyID)
 	case of.Loose != "":
 		return fmt.Errorf("bundles.%s.signing.%s: want none of it with --bundle-trust: what nobody signed would be active", of.Name, of.Loose)
 	}

@@ -273,3 +273,17 @@ func (s *Sources) takes(all []configured.Source) (map[string]bundle.Feed, error)
 	}
 	return feeds, err
 }
+
+// TestAKeyThatWasDiscoveredVouchesForNothing: whoever writes the discovery bundle would choose who signs.
+func TestAKeyThatWasDiscoveredVouchesForNothing(t *testing.T) {
+	t.Parallel()
+	s := newLab(t).sources(t, t.TempDir())
+	of := configured.Source{Name: "a", Service: "s", Signed: true, KeyID: "mine"}
+	if _, _, err := s.See([]configured.Source{of}); err != nil {
+		t.Errorf("a key of the file: got %v, want none", err)
+	}
+	of.Brought = true
+	if _, _, err := s.See([]configured.Source{of}); err == nil || !strings.Contains(err.Error(), `bundles.a.signing.keyid: got "mine", which was discovered`) {
+		t.Errorf("got %v, want a refusal of the key", err)
+	}
+}

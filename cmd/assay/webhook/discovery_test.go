@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -200,6 +201,39 @@ func TestADiscoveryBundleIsHeldToWhatBundlesAre(t *testing.T) {
 	// One that ends while it is in force denies, as a bundle does.
 	files.put("disc", discoveryThatEnds(t, "4", time.Now().Add(3*time.Second)))
 	f.becomes("the end of discovery", f.about(image), "discovery bundle: it expired at")
+}
+
+// TestADiscoveryBundleThatCannotBeKeptIsTheLast: another could be an older one.
+func TestADiscoveryBundleThatCannotBeKeptIsTheLast(t *testing.T) {
+	t.Parallel()
+	found := func(revision, label string) []byte {
+		return bundleOf(t, fmt.Sprintf(`{"revision": %q}`, revision), map[string]string{"data.json": fmt.Sprintf(`{"bundles": {}, "labels": {"x": %q}}`, label)})
+	}
+	files, directory := newBucket(t, map[string][]byte{"disc": found("2", "two")}), t.TempDir()
+	f := withBundles(t, fmt.Sprintf("services: {s: {url: %q}}\npersistence_directory: %q\n"+
+		"discovery: {service: s, resource: disc, polling: {min_delay_seconds: 1, max_delay_seconds: 1}}\n", files.URL, directory),
+		func(_ *wiring.Flags, from *bundled.Flags) { from.Minimum = map[string]string{"discovery bundle": "1"} })
+	floors := filepath.Join(directory, "assay", "revisions.json")
+	kept := func() string {
+		text, err := os.ReadFile(floors)
+		if err != nil {
+			return ""
+		}
+		return string(text)
+	}
+	f.becomes("the floor", kept, `"2"`)
+	if err := errors.Join(os.Remove(floors), os.Mkdir(floors, 0o700), os.WriteFile(filepath.Join(floors, "x"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	files.put("disc", found("3", "three"))
+	f.becomes("one that is not kept", func() string { return get(t, f.url, "/metrics") }, `assay_bundle_info{bundle="discovery bundle",revision="3"} 1`)
+	files.put("disc", found("2", "two"))
+	f.becomes("an older one", f.ready, "the revision that is in force is not kept")
+	if err := os.RemoveAll(floors); err != nil {
+		t.Fatal(err)
+	}
+	f.becomes("the older one, once that is kept", f.ready, "bundle goes backwards")
+	f.becomes("the floor", kept, `"3"`)
 }
 
 // discoveryThatEnds is one of the bundle a that holds until a time.

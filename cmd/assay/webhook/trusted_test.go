@@ -199,6 +199,7 @@ func TestBundlesThatNobodyVouchesFor(t *testing.T) {
 		"keys that nothing refers to": {"bundles: {main: {resource: 'file:///x'}}", "bundles.main: got no signing"},
 		"files without a signature":   {"bundles: {main: {service: web, signing: {keyid: k, exclude_files: [a]}}}", "bundles.main.signing.exclude_files"},
 		"deltas without a signature":  {"bundles: {main: {service: web, signing: {keyid: k, allow_unsigned_delta_bundles: true}}}", "bundles.main.signing.allow_unsigned_delta_bundles"},
+		"in other letters":            {"bundles: {main: {service: web, signing: {keyid: k}, Signing: null}}", `got the key "Signing"`},
 		"discovery that is unsigned":  {"discovery: {service: web, resource: d}", "got no signing"},
 		"discovery from a registry":   {"discovery: {service: reg, resource: d, signing: {keyid: k}}", "got a service of type oci"},
 		"a repository that is none":   {"bundles: {main: {service: reg, resource: 'UPPER'}}", "main"},

@@ -42,6 +42,9 @@ func Read(file string, env func(string) string) ([]byte, error) {
 	if err := util.Unmarshal(text, &tree); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
+	if err := exact(file, tree, ofFile()); err != nil {
+		return nil, err
+	}
 	if _, legacy := tree["bundle"]; legacy {
 		return nil, fmt.Errorf("%s: bundle: got the form for one bundle, which OPA deprecates, want bundles", file)
 	}

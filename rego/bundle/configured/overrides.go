@@ -11,11 +11,11 @@ import (
 
 // Overrides are parts of the configuration of the file. OPA would put them over what was discovered
 // after the hook, and so undo what the hook makes of them: the hook puts them there itself.
-type Overrides struct{ bundles, services any }
+type Overrides struct{ bundles, services, keys any }
 
 // TakeOverrides takes them out of the configuration of the file.
 func TakeOverrides(boot map[string]any) Overrides {
-	out := Overrides{boot["bundles"], boot["services"]}
+	out := Overrides{boot["bundles"], boot["services"], boot["keys"]}
 	delete(boot, "bundles")
 	delete(boot, "services")
 	return out
@@ -73,4 +73,13 @@ func (o Overrides) SameService(name string, services json.RawMessage) error {
 		return fmt.Errorf("services.%s: got another one than that of the file: updates to the discovery service are not allowed", name)
 	}
 	return nil
+}
+
+// Brought marks the sources whose key is none of the file.
+func (o Overrides) Brought(sources []Source) {
+	file, _ := o.keys.(map[string]any)
+	for i, of := range sources {
+		_, own := file[of.KeyID]
+		sources[i].Brought = of.KeyID != "" && !own
+	}
 }

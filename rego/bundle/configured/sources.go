@@ -27,6 +27,8 @@ type Source struct {
 	Signed bool
 	KeyID  string
 	Loose  string
+	// Brought says that the key is of a configuration that was discovered, and not of the file.
+	Brought bool
 	// Persisted is the directory of its own that OPA keeps it in, "" where it does not.
 	Persisted string
 	// MinDelay and MaxDelay are those of polling, in seconds; 0 is OPA's own.
@@ -61,6 +63,9 @@ func Services(text json.RawMessage) (map[string]Service, error) {
 
 // sourceOf completes a source, of which the name is known.
 func sourceOf(out Source, bundle map[string]any, services map[string]Service) (Source, error) {
+	if err := exactSource(out.Place(), bundle); err != nil {
+		return Source{}, err
+	}
 	out.Service, _ = bundle["service"].(string)
 	out.Resource, _ = bundle["resource"].(string)
 	if out.Resource == "" {

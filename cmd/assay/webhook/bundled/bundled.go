@@ -54,6 +54,8 @@ type Bundles struct {
 	failure error      // of the start of OPA's plugins
 	active  []bundle.Bundle
 	found   archive.About // of the discovery bundle, zero where there is none
+	// unraised is the discovery bundle in force, as long as its revision is not kept.
+	unraised *archive.Discovery
 	// refused counts activations that the gate refused, activated those it let pass.
 	refused, activated uint64
 }
