@@ -12,8 +12,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/open-policy-agent/opa/plugins/rest"
 	"github.com/open-policy-agent/opa/v1/plugins"
+	"github.com/open-policy-agent/opa/v1/plugins/rest"
 
 	"github.com/assay-dev/assay/rego/bundle/archive"
 	"github.com/assay-dev/assay/rego/bundle/configured"

@@ -79,20 +79,8 @@ func (h *sourcesHook) seen(c *config.Config, of *archive.Discovery) (*config.Con
 	if err := h.discovery(sources, services); err != nil {
 		return nil, err
 	}
-	for _, of := range sources {
-		if of.Discovery {
-			continue
-		}
-		next.names = append(next.names, of.Name)
-		if feed, fed := feeds[of.Name]; fed {
-			next.feeds[feeding(bundles[of.Name], of)] = feed
-			continue
-		}
-		at, err := h.bounds.askedAt(of, services)
-		if err != nil {
-			return nil, err
-		}
-		next.asked[at] = true
+	if err := h.routed(next, sources, feeds, bundles, services); err != nil {
+		return nil, err
 	}
 	if next.carriers, err = h.carry(sources, feeds, bundles, &c.Discovery); err != nil {
 		return nil, err
@@ -111,6 +99,26 @@ func (h *sourcesHook) seen(c *config.Config, of *archive.Discovery) (*config.Con
 		c.Bundles, err = json.Marshal(bundles)
 	}
 	return c, err
+}
+
+// routed has each bundle be asked for where it is: at its feed, or at its service.
+func (h *sourcesHook) routed(next *routes, sources []configured.Source, feeds map[string]Feed, bundles map[string]map[string]any, services map[string]configured.Service) error {
+	for _, of := range sources {
+		if of.Discovery {
+			continue
+		}
+		next.names = append(next.names, of.Name)
+		if feed, fed := feeds[of.Name]; fed {
+			next.feeds[feeding(bundles[of.Name], of)] = feed
+			continue
+		}
+		at, err := h.bounds.askedAt(of, services)
+		if err != nil {
+			return err
+		}
+		next.asked[at] = true
+	}
+	return nil
 }
 
 // limited bounds the files of bundles where the configuration does not: OPA's own bound is a
