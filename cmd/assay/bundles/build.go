@@ -126,7 +126,7 @@ func (b *building) make(ctx context.Context, paths []string, program string, now
 	if err != nil {
 		return nil, warnings, err
 	}
-	if err := checkRoots(found.trust); err != nil {
+	if err := errors.Join(checkRoots(found.trust), b.rules.permitted(found, b.rules.rego.V0())); err != nil {
 		return nil, warnings, err
 	}
 	manifest := bundle.Manifest{Revision: b.revision, Roots: &found.roots, RegoVersion: new(1)}

@@ -17,6 +17,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/raw"
 )
 
 // rules are the flags of serve that decide what policies compile there.
@@ -82,6 +83,18 @@ func check(ctx context.Context, paths []string, of rules) (*checked, error) {
 	out.warnings = slices.Concat(out.warnings, documents.Warnings, set.Warnings())
 	out.builtins, err = called(ctx, documents.Policies, set.Source().Modules, source.V0)
 	return out, err
+}
+
+// permitted holds all Rego of a bundle to what the gate holds it to, tests and what no policy imports
+// included.
+func (r *rules) permitted(found *content, v0 bool) error {
+	texts := map[string]string{}
+	for name, file := range found.from {
+		if strings.HasSuffix(name, ".rego") {
+			texts[file] = string(found.files[name])
+		}
+	}
+	return raw.CheckAll(texts, v0, r.rego.Off())
 }
 
 // checkRoots makes the roots as serving them would, but for those that are fetched.

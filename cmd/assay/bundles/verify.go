@@ -299,7 +299,7 @@ func (v *verifying) compile(ctx context.Context, dir string, a *archive.Archive)
 	if err != nil {
 		return nil, err
 	}
-	return passed, checkRoots(found.trust)
+	return passed, errors.Join(checkRoots(found.trust), of.permitted(found, of.v0 || of.rego.V0()))
 }
 
 // old reports whether the manifest says of a file that it is Rego v0.

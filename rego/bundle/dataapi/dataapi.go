@@ -105,28 +105,3 @@ func system(path string) bool {
 	}
 	return false
 }
-
-// Check refuses modules that call a builtin that is off: one that reaches the network, the
-// process or the disk, or that a few bytes keep busy or end the process with. All modules are
-// looked at, also those that no policy of the engine imports: OPA evaluates them by itself here, and where a
-// configuration has it mask and drop entries of decision logs, without the engine's bounds.
-func Check(modules map[string]string, v0 bool, off []string) error {
-	capabilities := ast.CapabilitiesForThisVersion()
-	capabilities.Builtins = slices.DeleteFunc(capabilities.Builtins, func(b *ast.Builtin) bool { return slices.Contains(off, b.Name) })
-	parsed := map[string]*ast.Module{}
-	for _, path := range slices.Sorted(maps.Keys(modules)) {
-		module, err := ast.ParseModuleWithOpts(path, modules[path], ast.ParserOptions{RegoVersion: ast.RegoV1})
-		if err != nil && v0 {
-			module, err = ast.ParseModuleWithOpts(path, modules[path], ast.ParserOptions{RegoVersion: ast.RegoV0})
-		}
-		if err != nil {
-			return err
-		}
-		parsed[path] = module
-	}
-	compiler := ast.NewCompiler().WithCapabilities(capabilities)
-	if compiler.Compile(parsed); compiler.Failed() {
-		return fmt.Errorf("modules of the bundles, which may call nothing that is off: %w", compiler.Errors)
-	}
-	return nil
-}

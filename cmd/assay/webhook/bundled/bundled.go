@@ -21,10 +21,10 @@ import (
 	"github.com/assay-dev/assay/rego/bundle"
 	"github.com/assay-dev/assay/rego/bundle/archive"
 	"github.com/assay-dev/assay/rego/bundle/configured"
-	"github.com/assay-dev/assay/rego/bundle/dataapi"
 	"github.com/assay-dev/assay/rego/bundle/decisions"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
 	"github.com/assay-dev/assay/rego/bundle/lock"
+	"github.com/assay-dev/assay/rego/raw"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/telemetry"
 )
@@ -64,7 +64,7 @@ type Bundles struct {
 // builtin that is off.
 func (b *Bundles) Admits(next bundle.Content, now time.Time) error {
 	var errs []error
-	errs = append(errs, dataapi.Check(next.Modules, next.V0, b.off))
+	errs = append(errs, raw.CheckAll(next.Modules, next.V0, b.off))
 	for _, of := range next.Bundles {
 		if b.serves(of) {
 			continue // it does so already, and may be past its time, which is said elsewhere
