@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/labstack/echo/v4"
 
@@ -83,11 +85,11 @@ func (s *Server) readyz(c echo.Context) error {
 	for _, check := range s.checks() {
 		switch {
 		case check.Err == nil && verbose && check.Note != "":
-			fmt.Fprintf(text, "[+] %s: ok, but %s\n", check.Name, check.Note)
+			fmt.Fprintf(text, "[+] %s: ok, but %s\n", check.Name, line(check.Note))
 		case check.Err == nil && verbose:
 			fmt.Fprintf(text, "[+] %s: ok\n", check.Name)
 		case check.Err != nil && verbose:
-			fmt.Fprintf(text, "[-] %s: %v\n", check.Name, check.Err)
+			fmt.Fprintf(text, "[-] %s: %s\n", check.Name, line(check.Err.Error()))
 		case check.Err != nil:
 			fmt.Fprintf(text, "[-] %s\n", check.Name)
 		}
@@ -101,6 +103,32 @@ func (s *Server) readyz(c echo.Context) error {
 		text.WriteString("not ready\n")
 	}
 	return c.String(status, text.String())
+}
+
+// line is a cause on one line, so that a check is one, whatever strangers wrote: lines are joined,
+// and what is not printed, or moves what is, is escaped.
+func line(text string) string {
+	out := new(strings.Builder)
+	for one := range strings.Lines(strings.ToValidUTF8(text, "\uFFFD")) {
+		if one = strings.TrimSpace(one); one == "" {
+			continue
+		}
+		switch {
+		case out.Len() == 0:
+		case strings.HasSuffix(out.String(), ":"):
+			out.WriteByte(' ')
+		default:
+			out.WriteString("; ")
+		}
+		for _, r := range one {
+			if unicode.IsPrint(r) {
+				out.WriteRune(r)
+			} else {
+				out.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+			}
+		}
+	}
+	return out.String()
 }
 
 // checks are the caller's and our own.

@@ -52,6 +52,12 @@ func TestReadiness(t *testing.T) {
 		"one check fails, with its cause": {
 			[]Check{{Name: "policies", Err: bad}, {Name: "trust", Err: nil}}, "/readyz?verbose=1", 503,
 			"[+] serving: ok\n[+] timeout: ok\n[-] policies: pods.yaml: got no images\n[+] trust: ok\nnot ready\n"},
+		"causes of several lines": {
+			[]Check{{Name: "bundles", Err: errors.New("bundle main: 2 errors occurred:\n  a.rego:1: x\n\n  b.rego:2: y\r\n")}, {Name: "policies", Note: "one\ntwo"}}, "/readyz?verbose", 503,
+			"[+] serving: ok\n[+] timeout: ok\n[-] bundles: bundle main: 2 errors occurred: a.rego:1: x; b.rego:2: y\n[+] policies: ok, but one; two\nnot ready\n"},
+		"a cause that speaks to a terminal, or looks like a check": {
+			[]Check{{Name: "bundles", Err: errors.New("got \x1b[31m\u202e\x00\xff,\n[+] bundles: ok\u2028日本\tx")}}, "/readyz?verbose", 503,
+			"[+] serving: ok\n[+] timeout: ok\n[-] bundles: got \\x1b[31m\\u202e\\x00\uFFFD,; [+] bundles: ok\\u2028日本\\tx\nnot ready\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
