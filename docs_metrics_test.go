@@ -47,8 +47,8 @@ func families(t *testing.T) (out []family) {
 	seen.WatchBundles(func() []telemetry.Bundle {
 		return []telemetry.Bundle{{Name: "b", Revision: "1", Expires: time.Unix(1, 0)}}
 	}, func() telemetry.Activations { return telemetry.Activations{} })
-	seen.Canary([]string{"same"})
 	no, none := func() bool { return false }, func() uint64 { return 0 }
+	seen.Canary([]string{"same"}, no)
 	var losses []telemetry.Loss
 	for _, loss := range decisions.Losses() {
 		losses = append(losses, telemetry.Loss{Kind: loss.Name, Count: none})

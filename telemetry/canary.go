@@ -15,9 +15,9 @@ type Canary struct {
 	Fetched func()
 }
 
-// Canary has the metrics of candidates, with a series for each outcome. It is to be called
-// once.
-func (t *Telemetry) Canary(outcomes []string) Canary {
+// Canary has the metrics of candidates, with a series for each outcome; failing says whether
+// the latest one cannot be tried. It is to be called once.
+func (t *Telemetry) Canary(outcomes []string, failing func() bool) Canary {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "assay_canary_" + name, Help: help})
 	}
@@ -30,7 +30,10 @@ func (t *Telemetry) Canary(outcomes []string) Canary {
 	for _, outcome := range outcomes {
 		decisions.WithLabelValues(outcome)
 	}
-	t.registry.MustRegister(decisions, dropped, seconds, fetches)
+	latest := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "assay_canary_failing", Help: "1 when the latest candidate cannot be had, is refused or does not compile: it is not tried.",
+	}, func() float64 { return flag(failing()) })
+	t.registry.MustRegister(decisions, dropped, seconds, fetches, latest)
 	return Canary{
 		Decided: func(outcome string) { decisions.WithLabelValues(outcome).Inc() },
 		Dropped: dropped.Inc, Fetched: fetches.Inc,

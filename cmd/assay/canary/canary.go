@@ -55,6 +55,8 @@ type Options struct {
 	// questions to registries that may take. Without either nobody is asked.
 	Fetch          *recording.Fetch
 	FetchPerMinute int
+	// Source says what is wrong with where candidates are from, "" for nothing. Nil is nobody.
+	Source func() string
 	// Log has a line for each new kind of difference, and for each tenfold of its count.
 	Log *slog.Logger
 	Hooks
@@ -168,12 +170,21 @@ func (c *Canary) Run(ctx context.Context) {
 	c.queue.Run(ctx)
 }
 
-// Report says what became of the candidate so far; without one it is empty.
+// Report says what became of the candidate so far. Without one it is empty, but for why that is so.
 func (c *Canary) Report() Report {
-	if t := c.current.Load(); t != nil {
-		return t.report(c.options.Now())
+	cause := ""
+	if c.options.Source != nil {
+		cause = cut(c.options.Source(), longestText)
 	}
-	return Report{}
+	if t := c.current.Load(); t != nil {
+		out := t.report(c.options.Now())
+		out.Source = cause
+		return out
+	}
+	if cause == "" {
+		return Report{}
+	}
+	return Report{At: c.options.Now(), Error: cause}
 }
 
 // one judges one decision, and rests. The worker calls it.

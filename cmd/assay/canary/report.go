@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// Report is what became of a candidate. Without one it is empty.
+// Report is what became of a candidate. Without one it is empty, but for At and Error where one
+// cannot be had.
 type Report struct {
 	// Name, Revision, Digest and Content are those of the [Candidate].
 	Name     string `json:"name"`
@@ -25,8 +26,11 @@ type Report struct {
 	// Since is when the candidate came, and At when this was reported.
 	Since time.Time `json:"since"`
 	At    time.Time `json:"at"`
-	// Error says why the candidate does not compile.
+	// Error says why the candidate does not compile or, where there is none, why that is so.
 	Error string `json:"error,omitempty"`
+	// Source says why the candidate may not be the latest: what is there now cannot be had, or is
+	// refused.
+	Source string `json:"source,omitempty"`
 	// Decisions are those that it judged, by outcome.
 	Decisions map[Outcome]int64 `json:"decisions"`
 	// Dropped are those that it did not judge: too many were waiting.
@@ -123,7 +127,8 @@ const (
 func (r Report) Brief() Report {
 	out := r
 	out.Name, out.Revision, out.Digest = cut(r.Name, longestName), cut(r.Revision, longestName), cut(r.Digest, longestName)
-	out.Content, out.Set, out.Error = cut(r.Content, longestName), cut(r.Set, longestName), cut(r.Error, longestText)
+	out.Content, out.Set = cut(r.Content, longestName), cut(r.Set, longestName)
+	out.Error, out.Source = cut(r.Error, longestText), cut(r.Source, longestText)
 	out.Decisions, out.Differences = maps.Clone(r.Decisions), make([]Difference, 0, min(len(r.Differences), briefDifferences))
 	for _, d := range r.Differences {
 		if len(out.Differences) == briefDifferences {

@@ -254,3 +254,46 @@ func TestABriefReportHasNoExamples(t *testing.T) {
 		t.Error("got another whole report, want it left as it is")
 	}
 }
+
+// TestACandidateThatCannotBeHad is none, and the report says why; one that is tried goes on beside it.
+func TestACandidateThatCannotBeHad(t *testing.T) {
+	t.Parallel()
+	r, cause := open(t, signed), ""
+	c := r.running(t, canary.Options{Now: now, Source: func() string { return cause }})
+	if diff := cmp.Diff(canary.Report{}, c.Report()); diff != "" {
+		t.Errorf("nothing wrong: -want +got:\n%s", diff)
+	}
+	cause = "bundle main: Not Found" + strings.Repeat("x", 4096)
+	got := c.Report()
+	if !strings.HasPrefix(got.Error, "bundle main: Not Found") || len(got.Error) > 1100 || !got.Since.IsZero() || got.At.IsZero() {
+		t.Errorf("got %+v, want why there is none, cut", got)
+	}
+	if verdict, why := got.Verdict(canary.Rule{}); verdict != canary.Wait || !strings.HasPrefix(why, "there is no candidate: bundle main: Not Found") {
+		t.Errorf("got %s: %s, want that it waits, and for what", verdict, why)
+	}
+	c.Candidate(candidate(t, signed))
+	r.decide(t, "app")
+	until(t, c, 1)
+	got = c.Report()
+	if got.Error != "" || !strings.HasPrefix(got.Source, "bundle main: Not Found") || !strings.HasPrefix(got.Brief().Source, "bundle main: Not Found") {
+		t.Errorf("got error %q, source %q, want the candidate tried, and that it may not be the latest", got.Error, got.Source)
+	}
+	if verdict, why := got.Verdict(canary.Rule{Now: now}); verdict != canary.Promote {
+		t.Errorf("got %s: %s, want what was tried promoted", verdict, why)
+	}
+}
+
+func TestReportsOfReplicasWithoutACandidate(t *testing.T) {
+	t.Parallel()
+	none := canary.Report{At: now(), Error: "bundle main: Not Found"}
+	tried := canary.Report{Name: "main", Revision: "2", Since: now(), At: now(), Decisions: only(canary.Same, 1)}
+	got, err := canary.Together(none, none)
+	if err != nil || got.Error != none.Error || !got.Since.IsZero() {
+		t.Errorf("none: got %+v, %v, want none, and why", got, err)
+	}
+	for _, reports := range [][]canary.Report{{none, tried}, {tried, none}} {
+		if _, err := canary.Together(reports...); err == nil || !strings.Contains(err.Error(), "one of them has no candidate, want it in all: bundle main: Not Found") {
+			t.Errorf("one of two: got %v, want which is missing", err)
+		}
+	}
+}

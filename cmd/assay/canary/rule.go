@@ -1,6 +1,7 @@
 package canary
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -50,6 +51,8 @@ const (
 func (r Report) Verdict(rule Rule) (Verdict, string) {
 	want := max(rule.MinDecisions, 1)
 	switch {
+	case r.Since.IsZero() && r.Error != "":
+		return Wait, "there is no candidate: " + r.Error
 	case r.Name == "" && r.Since.IsZero():
 		return Wait, "there is no candidate"
 	case r.Error != "":
@@ -133,9 +136,7 @@ func Together(reports ...Report) (out Report, err error) {
 		if r.More < 0 || r.Dropped < 0 {
 			return Report{}, fmt.Errorf("report %d: got %d more and %d dropped, want none that is less than nothing", i+1, r.More, r.Dropped)
 		}
-		if r.Error != "" {
-			out.Error = r.Error
-		}
+		out.Error, out.Source = cmp.Or(r.Error, out.Error), cmp.Or(r.Source, out.Source)
 		shortest = min(shortest, r.At.Sub(r.Since))
 		if r.At.Before(out.At) {
 			out.At = r.At
@@ -143,7 +144,9 @@ func Together(reports ...Report) (out Report, err error) {
 		out.Differences = append(out.Differences, r.Differences...)
 		out.Dropped, out.More = out.Dropped+r.Dropped, out.More+r.More
 	}
-	out.Since = out.At.Add(-shortest)
+	if !out.Since.IsZero() { // all are of one candidate, or of none
+		out.Since = out.At.Add(-shortest)
+	}
 	return out, nil
 }
 
@@ -151,6 +154,13 @@ func Together(reports ...Report) (out Report, err error) {
 // candidate, of other policies beside it, or one of the same replica.
 func beside(r Report, others []Report) error {
 	for i, other := range others {
+		if r.Since.IsZero() != other.Since.IsZero() {
+			none := r
+			if other.Since.IsZero() {
+				none = other
+			}
+			return fmt.Errorf("one of them has no candidate, want it in all: %s", cmp.Or(none.Error, "it has not come yet"))
+		}
 		if r.Name != other.Name || r.Revision != other.Revision || r.Digest != other.Digest || r.Content != other.Content {
 			return fmt.Errorf("got candidate %q, revision %q, digest %q, content %q, want those of the first: %q, %q, %q, %q",
 				r.Name, r.Revision, r.Digest, r.Content, other.Name, other.Revision, other.Digest, other.Content)
@@ -160,7 +170,7 @@ func beside(r Report, others []Report) error {
 			return fmt.Errorf("set: got %q, want that of report %d, %q: replicas that serve other policies try something else", r.Set, i+1, other.Set)
 		}
 		// No two replicas get a candidate in the same nanosecond.
-		if r.Since.Equal(other.Since) {
+		if r.Since.Equal(other.Since) && !r.Since.IsZero() {
 			return fmt.Errorf("since: got %s, which is that of report %d too, want one report of each replica", r.Since.Format(time.RFC3339Nano), i+1)
 		}
 	}

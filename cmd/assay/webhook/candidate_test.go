@@ -136,6 +136,69 @@ func TestAReportNamesTheBundleThatIsTried(t *testing.T) {
 	}
 }
 
+// TestACandidateThatNobodyCanHave says so wherever one looks for it, and serving goes on.
+func TestACandidateThatNobodyCanHave(t *testing.T) {
+	t.Parallel()
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := func(from *bundled.Flags, resource string) {
+		from.Token, from.Canary = token, map[string]string{"main": resource}
+		from.Try.Share, from.Try.Sample = 1, 1
+	}
+	ofBucket := func(t *testing.T) (*fleetMember, func(body []byte)) {
+		files := newBucket(t, map[string][]byte{"main": failing(t, "1", "p", "a.io/**", "")})
+		text := strings.ReplaceAll(manual(t, files.URL, "main"), "trigger: manual, persist: true", "polling: {min_delay_seconds: 1, max_delay_seconds: 1}")
+		f := withBundles(t, text, func(_ *wiring.Flags, from *bundled.Flags) { config(from, "next") })
+		return f, func(body []byte) { files.put("next", body) }
+	}
+	ofRegistry := func(t *testing.T) (*fleetMember, func(body []byte)) {
+		l := newLibrary(t)
+		l.publish(failing(t, "1", "p", "a.io/**", ""), "ci")
+		f := l.memberWith(t.TempDir(), func(_ *wiring.Flags, from *bundled.Flags) { config(from, l.host+"/acme/policies:candidate") })
+		return f, func(body []byte) { l.publishAs("candidate", body, "ci") }
+	}
+	for name, tt := range map[string]struct {
+		open func(*testing.T) (f *fleetMember, put func(body []byte))
+		want string // of its absence
+	}{
+		"of a server":                        {ofBucket, "Not Found"},
+		"of a registry, with a trust policy": {ofRegistry, "candidate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, put := tt.open(t)
+			says := func(path string) func() string { return func() string { return get(t, f.url, path) } }
+			report := func() canary.Report { return f.candidate("secret") }
+			f.becomes("the report", func() string { return report().Error }, tt.want)
+			if got := report(); got.Name != "" || !got.Since.IsZero() || !strings.Contains(got.Error, "bundle main: ") {
+				t.Errorf("got %+v, want no candidate, and why", got)
+			}
+			f.becomes("readiness", says("/readyz?verbose"), "candidate bundle main: ")
+			f.becomes("metrics", says("/metrics"), "assay_canary_failing 1\n")
+			f.becomes("what serves", f.about("a.io/x"+digest), "failed policy: p")
+
+			put(failing(t, "2", "p", "b.io/**", ""))
+			f.becomes("the candidate", func() string { return report().Revision }, "2")
+			f.becomes("metrics", says("/metrics"), "assay_canary_failing 0\n")
+			if got := report(); got.Error != "" || got.Source != "" {
+				t.Errorf("got %q and %q, want nothing wrong", got.Error, got.Source)
+			}
+			if got := get(t, f.url, "/readyz?verbose"); strings.Contains(got, "candidate bundle") {
+				t.Errorf("readiness: got %q, want nothing of the candidate", got)
+			}
+
+			put(failing(t, "3", "p", "b.io/**", `, "colour": "red"`))
+			f.becomes("the report of the candidate before", func() string { return report().Source }, "bundle main: ")
+			if got := report(); got.Error != "" || got.Revision != "2" {
+				t.Errorf("got %q, revision %q, want what is tried to be as it was", got.Error, got.Revision)
+			}
+			f.becomes("metrics", says("/metrics"), "assay_canary_failing 1\n")
+		})
+	}
+}
+
 // TestNobodyMayReadIt: without anybody who may, nothing is mounted that tells of decisions.
 func TestNobodyMayReadIt(t *testing.T) {
 	t.Parallel()

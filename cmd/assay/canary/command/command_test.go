@@ -255,3 +255,24 @@ func TestReportThatCannotBeRead(t *testing.T) {
 		}
 	}
 }
+
+// TestACandidateThatIsNotTried is shown with its cause, on lines that are not taken for ours.
+func TestACandidateThatIsNotTried(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		report canary.Report
+		want   string
+	}{
+		"none":          {canary.Report{}, "there is no candidate\n"},
+		"cannot be had": {canary.Report{At: time.Now(), Error: "bundle main: a\nb\x1b"}, "there is no candidate: bundle main: a\n  b\uFFFD\n"},
+		"a later one":   {func() canary.Report { r := good("sha256:00"); r.Source = "bundle main: a\nb"; return r }(), "\n  not the latest: bundle main: a\n  b\n  same           600\n"},
+	} {
+		file := filepath.Join(t.TempDir(), "report.json")
+		if err := os.WriteFile(file, encoded(t, tt.report), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := run(t, command.Canary(), "--url", file); err != nil || !strings.Contains(out, tt.want) {
+			t.Errorf("%s: got %q, %v, want %q", name, out, err, tt.want)
+		}
+	}
+}

@@ -76,12 +76,16 @@ func together(cmd *cobra.Command, from *reports, at []string) (canary.Report, er
 func show(out io.Writer, r canary.Report, rule canary.Rule) error {
 	p := &printer{}
 	if r.Since.IsZero() {
-		p.line("there is no candidate")
+		_, why := r.Verdict(rule)
+		p.line("%s", plain.Below(why))
 		return p.to(out)
 	}
 	p.line("candidate %s, revision %s%s, tried for %s", plain.Line(r.Name), plain.Line(r.Revision), of(r.Digest), r.At.Sub(r.Since).Round(time.Second))
 	if r.Error != "" {
 		p.line("  does not compile: %s", plain.Below(r.Error))
+	}
+	if r.Source != "" {
+		p.line("  not the latest: %s", plain.Below(r.Source))
 	}
 	for _, outcome := range canary.Outcomes() {
 		p.line("  %-14s %d", outcome, r.Decisions[outcome])

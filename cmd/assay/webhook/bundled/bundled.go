@@ -223,6 +223,11 @@ func (b *Bundles) Check() server.Check {
 			notes = append(notes, fmt.Sprintf("bundle %s: %s", name, status.Error))
 		}
 	}
+	if b.candidate != nil {
+		if cause := b.candidate.wrong(); cause != "" {
+			notes = append(notes, "candidate "+cause)
+		}
+	}
 	slices.Sort(notes)
 	out.Note = strings.Join(notes, "; ")
 	if out.Err != nil && out.Note != "" {

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -53,6 +56,7 @@ type Candidate struct {
 
 	mu      sync.Mutex
 	content *bundle.Content // what was fetched last
+	failure error           // why nothing is fetched, or what was fetched is not tried with the policies of now
 }
 
 func (b *Bundles) openCandidate(in Installation, config *server.Config, text []byte) (*Candidate, error) {
@@ -64,7 +68,7 @@ func (b *Bundles) openCandidate(in Installation, config *server.Config, text []b
 	if err != nil {
 		return nil, err
 	}
-	out.tried = canary.New(in.canaryOptions(b.flags.canaryFlags, config))
+	out.tried = canary.New(out.options(b.flags.canaryFlags, config))
 	log := config.Logger.With("canary", resource)
 	options := bundle.Options{
 		Config: text, Log: log,
@@ -88,15 +92,16 @@ func (b *Bundles) openCandidate(in Installation, config *server.Config, text []b
 	return out, nil
 }
 
-// canaryOptions are the installation's.
-func (in Installation) canaryOptions(f canaryFlags, config *server.Config) canary.Options {
+// options are the installation's.
+func (c *Candidate) options(f canaryFlags, config *server.Config) canary.Options {
+	in := c.in
 	outcomes := make([]string, len(canary.Outcomes()))
 	for i, outcome := range canary.Outcomes() {
 		outcomes[i] = string(outcome)
 	}
-	counts := in.Telemetry.Canary(outcomes)
+	counts := in.Telemetry.Canary(outcomes, func() bool { report := c.tried.Report(); return report.Error != "" || report.Source != "" })
 	options := canary.Options{
-		AnchoredIdentities: in.Wiring.Flags.IdentityRegexp == "anchored", Namespaces: in.Wiring.Namespaces, Fetch: in.Fetch, Log: config.Logger,
+		AnchoredIdentities: in.Wiring.Flags.IdentityRegexp == "anchored", Namespaces: in.Wiring.Namespaces, Fetch: in.Fetch, Log: config.Logger, Source: c.wrong,
 		Hooks: canary.Hooks{
 			Decided: func(o canary.Outcome) { counts.Decided(string(o)) },
 			Dropped: counts.Dropped, Worked: counts.Worked, Fetched: counts.Fetched,
@@ -123,6 +128,33 @@ func (c *Candidate) tries(content bundle.Content, policies recording.Policies) {
 	c.tried.Candidate(&next)
 }
 
+// wrong is why what there is of the candidate is not tried, "" where it is: what its bundles are from
+// does not answer or has what is refused, or the policies beside it cannot be read.
+func (c *Candidate) wrong() string {
+	statuses := c.manager.Statuses()
+	if c.trust != nil {
+		c.trust.Tell(statuses)
+	}
+	var causes []string
+	c.mu.Lock()
+	if c.failure != nil {
+		causes = append(causes, c.failure.Error())
+	}
+	c.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(statuses)) {
+		if cause := statuses[name].Error; cause != "" {
+			causes = append(causes, fmt.Sprintf("bundle %s: %s", name, cause))
+		}
+	}
+	return strings.Join(causes, "; ")
+}
+
+func (c *Candidate) failed(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failure = err
+}
+
 // again has the candidate tried with the policies that are beside it now.
 func (c *Candidate) again(ctx context.Context) {
 	c.mu.Lock()
@@ -132,7 +164,7 @@ func (c *Candidate) again(ctx context.Context) {
 		return
 	}
 	policies, err := c.in.Tried(ctx, *content)
-	if err != nil {
+	if c.failed(err); err != nil {
 		c.log.Error("candidate", "error", err)
 		return
 	}
@@ -153,6 +185,7 @@ func (c *Candidate) report(w http.ResponseWriter, _ *http.Request) {
 // run tries until ctx ends.
 func (c *Candidate) run(ctx context.Context) error {
 	if err := c.manager.Start(ctx); err != nil {
+		c.failed(err)
 		return err
 	}
 	var work sync.WaitGroup

@@ -192,7 +192,7 @@ func lastingOf(s standing.Standing) string {
 	}
 	candidate := []string{}
 	if c := s.Canary; c != nil {
-		candidate = []string{c.Name, c.Revision, c.Digest, c.Content, c.Set, c.Error}
+		candidate = []string{c.Name, c.Revision, c.Digest, c.Content, c.Set, c.Error, c.Source}
 	}
 	return texts(bundles, candidate)
 }
