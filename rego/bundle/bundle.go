@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -38,6 +37,7 @@ import (
 	"github.com/assay-dev/assay/rego/bundle/archive"
 	"github.com/assay-dev/assay/rego/bundle/configured"
 	"github.com/assay-dev/assay/rego/bundle/decisions"
+	"github.com/assay-dev/assay/rego/bundle/opalog"
 )
 
 // Options say what a manager is to do.
@@ -59,6 +59,8 @@ type Options struct {
 	// ready to serve. publish is called once the bundles are in the store. An error refuses
 	// them. It is called by one goroutine at a time. Required.
 	Prepare func(ctx context.Context, next Content) (publish func(), err error)
+	// Library are modules that Rego of bundles may call, by path; none of them is in a bundle.
+	Library map[string]string
 	// Removed is shown what is left when bundles were taken out of the configuration, which
 	// nothing refuses. Required.
 	Removed func(ctx context.Context, left Content)
@@ -124,7 +126,7 @@ func Open(options Options) (*Manager, error) {
 	m := &Manager{options: options, statuses: map[string]Status{}, counts: metrics.New(), bounds: newBounds(options.Limits, directory)}
 	m.bounds.watch = m.watch
 	m.bounds.admits, m.bounds.applied = options.Discovered, options.Applied
-	m.gate = newGate(m.keeping, options.Removed)
+	m.gate = newGate(m.keeping, options.Removed, options.Library)
 	var boot map[string]any // what discovery does not override
 	if err := util.Unmarshal(options.Config, &boot); err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
@@ -134,7 +136,7 @@ func Open(options Options) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
-	logger := decisions.Listen(newLogger(options.Log))
+	logger := decisions.Listen(opalog.New(options.Log))
 	m.opa, err = plugins.New(options.Config, options.ID, m.gate,
 		plugins.Info(runtime), plugins.Logger(logger), plugins.ConsoleLogger(logger), plugins.WithHooks(hook),
 		plugins.WithPrometheusRegister(options.Registerer), plugins.GracefulShutdownPeriod(gracePeriod),
@@ -242,15 +244,8 @@ func statusOf(of *opabundle.Status) Status {
 	for _, err := range of.Errors {
 		texts = append(texts, err.Error())
 	}
-	out.Error = withoutQueries(strings.Join(texts, "; "))
+	out.Error = opalog.WithoutQueries(strings.Join(texts, "; "))
 	return out
-}
-
-// withoutQueries is a text whose URLs have none: in those of stores stand signatures, by which
-// whoever reads a status could read the store. What is brought to OPA has no URL at all.
-func withoutQueries(text string) string {
-	text = regexp.MustCompile(`(request failed: )?Get "http://`+regexp.QuoteMeta(feedHost)+`[^"]*": `).ReplaceAllString(text, "")
-	return regexp.MustCompile(`(https?://[^\s"?]*)\?[^\s"]*`).ReplaceAllString(text, "$1")
 }
 
 // Statuses are those of the bundles in the configuration, by name, as OPA knows them.

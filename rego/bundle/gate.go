@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -21,6 +22,7 @@ type gate struct {
 	prepare func(context.Context, Content) (func(), error)
 	removed func(context.Context, Content)
 	ending  *ending
+	library map[string]string // see [Options.Library]
 
 	mu         sync.Mutex
 	writing    map[uint64]bool   // the transactions that write: OPA has one at a time
@@ -30,8 +32,12 @@ type gate struct {
 	content    [sha256.Size]byte // of all that is in the store
 }
 
-func newGate(prepare func(context.Context, Content) (func(), error), removed func(context.Context, Content)) *gate {
-	return &gate{Store: inmem.New(), prepare: prepare, removed: removed, ending: newEnding(), writing: map[uint64]bool{}}
+func newGate(prepare func(context.Context, Content) (func(), error), removed func(context.Context, Content), library map[string]string) *gate {
+	shelf := map[string]string{}
+	for path, text := range library {
+		shelf["library of assay/"+path] = text
+	}
+	return &gate{Store: inmem.New(), library: shelf, prepare: prepare, removed: removed, ending: newEnding(), writing: map[uint64]bool{}}
 }
 
 // NewTransaction implements [storage.Store].
@@ -204,4 +210,19 @@ func subset(of, all []string) bool {
 // MakeDir implements [storage.MakeDirer].
 func (g *gate) MakeDir(ctx context.Context, txn storage.Transaction, path storage.Path) error {
 	return storage.MakeDir(ctx, g.Store, txn, path)
+}
+
+// ListPolicies implements [storage.Store]. OPA compiles what a bundle brings with what the store has:
+// the library is there for it, and for nobody else.
+func (g *gate) ListPolicies(ctx context.Context, txn storage.Transaction) ([]string, error) {
+	ids, err := g.Store.ListPolicies(ctx, txn)
+	return append(ids, slices.Sorted(maps.Keys(g.library))...), err
+}
+
+// GetPolicy implements [storage.Store].
+func (g *gate) GetPolicy(ctx context.Context, txn storage.Transaction, id string) ([]byte, error) {
+	if text, ok := g.library[id]; ok {
+		return []byte(text), nil
+	}
+	return g.Store.GetPolicy(ctx, txn, id)
 }

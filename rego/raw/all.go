@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -12,11 +13,11 @@ import (
 // the process or the disk, or that a few bytes keep busy or end the process with. All modules are
 // looked at, also those that no policy imports: OPA evaluates them by itself where an installation
 // has its Data API, and where a configuration has it mask and drop entries of decision logs, without
-// the bounds of policies.
-func CheckAll(modules map[string]string, v0 bool, off []string) error {
+// the bounds of policies. They may call the functions of library.
+func CheckAll(modules, library map[string]string, v0 bool, off []string) error {
 	capabilities := ast.CapabilitiesForThisVersion()
 	capabilities.Builtins = slices.DeleteFunc(capabilities.Builtins, func(b *ast.Builtin) bool { return slices.Contains(off, b.Name) })
-	parsed := map[string]*ast.Module{}
+	parsed, calls := map[string]*ast.Module{}, false
 	for _, path := range slices.Sorted(maps.Keys(modules)) {
 		module, err := ast.ParseModuleWithOpts(path, modules[path], ast.ParserOptions{RegoVersion: ast.RegoV1})
 		if err != nil && v0 {
@@ -26,6 +27,17 @@ func CheckAll(modules map[string]string, v0 bool, off []string) error {
 			return err
 		}
 		parsed[path] = module
+		calls = calls || strings.Contains(modules[path], "assay")
+	}
+	if !calls {
+		library = nil // which takes longer than all else
+	}
+	for path, text := range library {
+		module, err := ast.ParseModuleWithOpts(path, text, ast.ParserOptions{RegoVersion: ast.RegoV1})
+		if err != nil {
+			return err
+		}
+		parsed["library/"+path] = module
 	}
 	compiler := ast.NewCompiler().WithCapabilities(capabilities)
 	if compiler.Compile(parsed); compiler.Failed() {

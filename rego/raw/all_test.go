@@ -29,7 +29,7 @@ func TestModulesOfBundlesThatNoPolicyImports(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := raw.CheckAll(tt.modules, tt.v0, tt.off)
+			err := raw.CheckAll(tt.modules, nil, tt.v0, tt.off)
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/wiring"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/cip"
+	"github.com/assay-dev/assay/rego/lib"
 	"github.com/assay-dev/assay/rego/raw"
 )
 
@@ -94,7 +95,11 @@ func (r *rules) permitted(found *content, v0 bool) error {
 			texts[file] = string(found.files[name])
 		}
 	}
-	return raw.CheckAll(texts, v0, r.rego.Off())
+	library, err := lib.Modules()
+	if err != nil {
+		return err
+	}
+	return raw.CheckAll(texts, library, v0, r.rego.Off())
 }
 
 // checkRoots makes the roots as serving them would, but for those that are fetched.

@@ -35,9 +35,10 @@ type Bundles struct {
 	manager *bundle.Manager
 	floors  *fresh.Floors
 	log     *slog.Logger
-	off     []string         // builtins that no Rego of bundles may call
-	own     string           // the directory that is kept across restarts
-	trust   *trusted.Sources // nil where whoever writes to a source may sign
+	off     []string          // builtins that no Rego of bundles may call
+	library map[string]string // that Rego of bundles may call
+	own     string            // the directory that is kept across restarts
+	trust   *trusted.Sources  // nil where whoever writes to a source may sign
 	// candidate is tried beside what serves; nil where there is none.
 	candidate *Candidate
 
@@ -64,7 +65,7 @@ type Bundles struct {
 // builtin that is off.
 func (b *Bundles) Admits(next bundle.Content, now time.Time) error {
 	var errs []error
-	errs = append(errs, raw.CheckAll(next.Modules, next.V0, b.off))
+	errs = append(errs, raw.CheckAll(next.Modules, b.library, next.V0, b.off))
 	for _, of := range next.Bundles {
 		if b.serves(of) {
 			continue // it does so already, and may be past its time, which is said elsewhere

@@ -71,7 +71,7 @@ func (b *Bundles) openCandidate(in Installation, config *server.Config, text []b
 	out.tried = canary.New(out.options(b.flags.canaryFlags, config))
 	log := config.Logger.With("canary", resource)
 	options := bundle.Options{
-		Config: text, Log: log,
+		Config: text, Log: log, Library: b.library,
 		Prepare: func(ctx context.Context, next bundle.Content) (func(), error) {
 			policies, err := in.Tried(ctx, next)
 			if err != nil {

@@ -20,7 +20,7 @@ import (
 func (b *Bundles) discovered(of archive.Discovery) error {
 	// The labels of a replica, which a configuration may depend on, are in what opa.runtime says.
 	off := slices.DeleteFunc(raw.Off(), func(name string) bool { return name == "opa.runtime" })
-	errs := []error{raw.CheckAll(of.Modules, true, off), of.About.As(configured.DiscoveryName)}
+	errs := []error{raw.CheckAll(of.Modules, nil, true, off), of.About.As(configured.DiscoveryName)}
 	if b.ordered(configured.DiscoveryName) {
 		if err := b.raised(); err != nil {
 			return err

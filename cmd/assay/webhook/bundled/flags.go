@@ -22,6 +22,7 @@ import (
 	"github.com/assay-dev/assay/rego/bundle/dataapi"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
 	"github.com/assay-dev/assay/rego/bundle/lock"
+	"github.com/assay-dev/assay/rego/lib"
 	"github.com/assay-dev/assay/rego/raw"
 	"github.com/assay-dev/assay/server"
 	"github.com/assay-dev/assay/telemetry"
@@ -91,26 +92,16 @@ func (f *Flags) Open(ctx context.Context, in Installation, config *server.Config
 		config.Logger.Warn("configuration of OPA's server has no effect here", "key", key)
 	}
 	out := &Bundles{flags: *f, log: config.Logger, started: make(chan struct{})}
-	persistence, err := configured.PersistenceDirectory(text)
-	if err != nil {
-		return nil, fmt.Errorf("--config-file: %w", err)
+	if err := out.keep(text); err != nil {
+		return nil, err
 	}
-	out.own = filepath.Join(persistence, "assay")
-	if len(f.Trust) > 0 || len(f.Minimum) > 0 || f.Tests {
-		if err := out.alone(); err != nil {
-			return nil, err
-		}
-		if err := leftovers(out.own); err != nil {
-			config.Logger.Warn("what tests of bundles left is not removed", "error", err)
-		}
-	}
-	if out.floors, err = fresh.Open(filepath.Join(out.own, "revisions.json")); err != nil {
+	if out.library, err = lib.Modules(); err != nil {
 		return nil, err
 	}
 	options := bundle.Options{
 		Config: text, Version: in.Version, Log: config.Logger, Registerer: config.Metrics.Registerer(),
 		Prepare: in.Prepare, Removed: in.Removed, Persists: out.alone,
-		Discovered: out.discovered, Applied: out.applied,
+		Library: out.library, Discovered: out.discovered, Applied: out.applied,
 	}
 	observe := out.logged(ctx, in, &options)
 	if len(f.Trust) > 0 {
@@ -139,6 +130,25 @@ func (f *Flags) Open(ctx context.Context, in Installation, config *server.Config
 		}
 	}
 	return out, nil
+}
+
+// keep opens what outlives the process.
+func (b *Bundles) keep(text []byte) error {
+	persistence, err := configured.PersistenceDirectory(text)
+	if err != nil {
+		return fmt.Errorf("--config-file: %w", err)
+	}
+	b.own = filepath.Join(persistence, "assay")
+	if len(b.flags.Trust) > 0 || len(b.flags.Minimum) > 0 || b.flags.Tests {
+		if err := b.alone(); err != nil {
+			return err
+		}
+		if err := leftovers(b.own); err != nil {
+			b.log.Warn("what tests of bundles left is not removed", "error", err)
+		}
+	}
+	b.floors, err = fresh.Open(filepath.Join(b.own, "revisions.json"))
+	return err
 }
 
 // alone has the directory be this process's, before anything is kept there. A configuration that

@@ -1,0 +1,74 @@
+// Package opalog lets OPA's plugins write to the log of the program, without what stands in URLs.
+package opalog
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"regexp"
+	"slices"
+	"sync/atomic"
+
+	"github.com/open-policy-agent/opa/v1/logging"
+)
+
+// Memory is the host of what OPA gets from memory. Nobody is there.
+const Memory = "feeds.assay.invalid"
+
+// Logger lets OPA's plugins write to the program's log.
+type Logger struct {
+	to    *slog.Logger
+	level *atomic.Uint32
+}
+
+// New makes a logger that writes to that one, to nobody where it is nil.
+func New(to *slog.Logger) Logger {
+	if to == nil {
+		to = slog.New(slog.DiscardHandler)
+	}
+	level := &atomic.Uint32{}
+	level.Store(uint32(logging.Info))
+	return Logger{to, level}
+}
+
+func (l Logger) log(level slog.Level, format string, arguments []any) {
+	if !l.to.Enabled(context.Background(), level) {
+		return
+	}
+	l.to.Log(context.Background(), level, WithoutQueries(fmt.Sprintf(format, arguments...)))
+}
+
+// Debug implements [logging.Logger].
+func (l Logger) Debug(format string, arguments ...any) { l.log(slog.LevelDebug, format, arguments) }
+
+// Info implements [logging.Logger].
+func (l Logger) Info(format string, arguments ...any) { l.log(slog.LevelInfo, format, arguments) }
+
+// Error implements [logging.Logger].
+func (l Logger) Error(format string, arguments ...any) { l.log(slog.LevelError, format, arguments) }
+
+// Warn implements [logging.Logger].
+func (l Logger) Warn(format string, arguments ...any) { l.log(slog.LevelWarn, format, arguments) }
+
+// WithFields implements [logging.Logger].
+func (l Logger) WithFields(fields map[string]any) logging.Logger {
+	attributes := make([]any, 0, len(fields))
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		attributes = append(attributes, slog.Any(name, fields[name]))
+	}
+	return Logger{l.to.With(attributes...), l.level}
+}
+
+// GetLevel implements [logging.Logger].
+func (l Logger) GetLevel() logging.Level { return logging.Level(l.level.Load()) } //nolint:gosec // what SetLevel stored
+
+// SetLevel implements [logging.Logger].
+func (l Logger) SetLevel(level logging.Level) { l.level.Store(uint32(level)) }
+
+// WithoutQueries is a text whose URLs have none: in those of stores stand signatures, by which
+// whoever reads a status could read the store. What is brought to OPA has no URL at all.
+func WithoutQueries(text string) string {
+	text = regexp.MustCompile(`(request failed: )?Get "http://`+regexp.QuoteMeta(Memory)+`[^"]*": `).ReplaceAllString(text, "")
+	return regexp.MustCompile(`(https?://[^\s"?]*)\?[^\s"]*`).ReplaceAllString(text, "$1")
+}
