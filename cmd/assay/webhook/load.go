@@ -66,8 +66,8 @@ func (r *reloader) load(ctx context.Context, read func(context.Context) (*wiring
 		err = r.emptied(set, documents)
 	}
 	if err != nil {
+		r.took(nil, err) // whoever reads the line finds it so
 		r.log.Error("policies refused, the last good set serves", "error", err)
-		r.took(nil, err)
 		return nil, nil
 	}
 	r.take(set, documents)

@@ -160,3 +160,38 @@ func TestNothingIsCompiledThatDidNotChange(t *testing.T) {
 		t.Error("got the set that served, want the change in force")
 	}
 }
+
+// reader is a log that somebody reads.
+type reader struct {
+	slog.Handler
+	read func(line string)
+}
+
+func (l reader) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l reader) Handle(_ context.Context, record slog.Record) error {
+	l.read(record.Message)
+	return nil
+}
+
+// TestWhoeverReadsOfARefusalFindsIt: a probe that follows a line of the log says the same.
+func TestWhoeverReadsOfARefusalFindsIt(t *testing.T) {
+	t.Parallel()
+	r, write := started(t)
+	seen := 0
+	r.log = slog.New(reader{slog.DiscardHandler, func(line string) {
+		if strings.Contains(line, "policies refused") {
+			seen++
+			if got := r.checks()[0].Note; !strings.Contains(got, "no such thing") {
+				t.Errorf("got %q, want the refusal", got)
+			}
+		}
+	}})
+	r.compile = func(context.Context, *wiring.Documents, *rego.Set) (*rego.Set, error) {
+		return nil, errors.New("no such thing")
+	}
+	write(denying("b.io/**", ""))
+	if r.reload(t.Context()); seen != 1 {
+		t.Errorf("got %d refusals in the log, want 1", seen)
+	}
+}
