@@ -8,6 +8,7 @@ import (
 	"github.com/assay-dev/assay/cmd/assay/recording"
 	"github.com/assay-dev/assay/cmd/assay/webhook/bundled"
 	"github.com/assay-dev/assay/cmd/assay/wiring"
+	"github.com/assay-dev/assay/kube/watch"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/rego/bundle"
 	"github.com/assay-dev/assay/rego/once"
@@ -32,43 +33,58 @@ func (r *reloader) prepare(ctx context.Context, next bundle.Content) (publish fu
 	if err := r.bundles.Tests(ctx, next); err != nil {
 		return nil, err
 	}
-	r.loading.Lock()
-	defer r.loading.Unlock()
-	with := bundledOf(next)
-	beside := r.wiring.Beside(with)
-	beside.Patience = once.Patience{} // what is in force is no worse meanwhile
-	read, objects := r.reading(beside)
-	documents, set, err := r.compiled(ctx, read)
+	loaded, err := r.judged(ctx, next)
 	if err != nil {
 		return nil, err
 	}
-	if err := documents.Broken(wiring.Sets{Next: set, Before: r.engine.Set()}, next.Modules, r.settled(next)); err != nil {
-		return nil, err
-	}
-	if err := r.emptied(set, documents); err != nil { // files are read here, too
-		return nil, err
-	}
-	if err := warm(ctx, set); err != nil {
-		return nil, err
-	}
+	// The disk is waited for by this bundle alone, and by no load of other policies.
 	if err := r.bundles.Raise(next); err != nil {
 		return nil, err
 	}
-	at := r.loads
 	return func() {
 		r.loading.Lock()
 		defer r.loading.Unlock()
-		r.wiring.Bundled, r.content = with, next
-		if r.loads != at { // something else was loaded meanwhile
+		r.wiring.Bundled, r.content = loaded.with, next
+		if r.loads != loaded.at { // something else was loaded meanwhile
 			r.reloadLocked(context.WithoutCancel(ctx)) // the store has them, whoever was waiting
 			return
 		}
-		r.take(set, documents)
-		if objects != nil {
-			r.tookObjects(*objects, set, documents)
+		r.take(loaded.set, loaded.documents)
+		if objects := loaded.objects; objects != nil {
+			r.tookObjects(*objects, loaded.set, loaded.documents)
 			r.tell(*objects)
 		}
 	}, nil
+}
+
+// judged are policies of bundles and all others, compiled.
+type judged struct {
+	with      *wiring.Bundled
+	set       *rego.Set
+	documents *wiring.Documents
+	objects   *watch.Objects // nil where there are none or they are not known yet
+	at        uint64         // how often something was let serve before
+}
+
+// judged compiles what bundles would hold with all other policies, and refuses what is wrong with theirs.
+func (r *reloader) judged(ctx context.Context, next bundle.Content) (out judged, err error) {
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	out.at, out.with = r.loads, bundledOf(next)
+	beside := r.wiring.Beside(out.with)
+	beside.Patience = once.Patience{} // what is in force is no worse meanwhile
+	var read func(context.Context) (*wiring.Documents, error)
+	read, out.objects = r.reading(beside)
+	if out.documents, out.set, err = r.compiled(ctx, read); err != nil {
+		return out, err
+	}
+	if err := out.documents.Broken(wiring.Sets{Next: out.set, Before: r.engine.Set()}, next.Modules, r.settled(next)); err != nil {
+		return out, err
+	}
+	if err := r.emptied(out.set, out.documents); err != nil { // files are read here, too
+		return out, err
+	}
+	return out, warm(ctx, out.set)
 }
 
 // removed takes what is left when a configuration has fewer bundles. Nobody can be told that it failed, on the

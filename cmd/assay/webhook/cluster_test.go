@@ -36,7 +36,7 @@ func TestNothingIsAdmittedBeforeThePoliciesAreLoaded(t *testing.T) {
 	if err != nil || decision.Allowed || asked != 0 || !strings.Contains(strings.Join(decision.Reasons, ""), "not loaded yet") {
 		t.Errorf("before: got %+v, %v and %d questions, want it denied, with the cause", decision, err, asked)
 	}
-	r.loaded = true
+	r.loaded.Store(true)
 	if decision, err = decide(t.Context(), []byte("{}")); err != nil || !decision.Allowed || asked != 1 {
 		t.Errorf("after: got %+v, %v, want what the engine says", decision, err)
 	}

@@ -56,12 +56,14 @@ type reloader struct {
 	named       wiring.NamedRoots  // of the set that serves
 	warned      []string           // the warnings that were logged last
 
-	mu        sync.Mutex
-	loaded    bool // the objects of the cluster are among what serves
+	// loaded says that the objects of the cluster are among what serves. Every review asks, and waits for nobody.
+	loaded atomic.Bool
+
+	mu        sync.Mutex // held while nobody is asked anything: probes and metrics take it, and loads
 	failure   error
 	needsRoot bool                         // the default root
-	roots     map[string]wiring.RootSource // all that policies rely on
-	rooted    bool                         // the default root was there once
+	roots     map[string]wiring.RootSource // all that policies rely on: replaced, and never changed
+	rooted    atomic.Bool                  // the default root was there once
 }
 
 // start reads the policies for the first time. There is nothing older to serve
@@ -141,11 +143,7 @@ func (r *reloader) reading(with *wiring.Wiring) (read func(context.Context) (*wi
 // tookObjects notes that objects of the cluster are among what serves.
 func (r *reloader) tookObjects(objects watch.Objects, set *rego.Set, documents *wiring.Documents) {
 	r.revision, r.outcomes, r.serving, r.named = objects.Revision, documents.Outcomes(set), versionsOf(objects), documents.Named
-	r.mu.Lock()
-	first := !r.loaded
-	r.loaded = true
-	r.mu.Unlock()
-	if first {
+	if !r.loaded.Swap(true) {
 		r.hurry()
 	}
 }
@@ -161,7 +159,7 @@ func (r *reloader) tell(objects watch.Objects) {
 func (r *reloader) changed(ctx context.Context) {
 	r.loading.Lock()
 	objects := r.cluster.watcher.Objects()
-	same := r.isLoaded() && objects.Revision == r.revision
+	same := r.loaded.Load() && objects.Revision == r.revision
 	if same {
 		r.tell(objects)
 	}
@@ -210,19 +208,13 @@ func notLoaded(object string, failure error) string {
 	return failure.Error()
 }
 
-func (r *reloader) isLoaded() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.loaded
-}
-
 // decide is how an engine decides.
 type decide func(ctx context.Context, review []byte) (rego.Decision, error)
 
 // gated denies until all policies are among what serves that are to be.
 func (r *reloader) gated(decide decide) decide {
 	return func(ctx context.Context, review []byte) (rego.Decision, error) {
-		if r.cluster != nil && !r.isLoaded() {
+		if r.cluster != nil && !r.loaded.Load() {
 			return rego.Decision{Reasons: []string{"the policies of the cluster are not loaded yet: try again"}}, nil
 		}
 		if r.bundles != nil {

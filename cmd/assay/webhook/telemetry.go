@@ -44,10 +44,9 @@ func (r *reloader) serves(set *rego.Set) {
 
 // rootStates are the trust roots that policies rely on.
 func (r *reloader) rootStates() []telemetry.Root {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := make([]telemetry.Root, 0, len(r.roots))
-	for name, source := range r.roots {
+	roots, _ := r.wanted()
+	out := make([]telemetry.Root, 0, len(roots))
+	for name, source := range roots {
 		root := telemetry.Root{Name: name}
 		serving, _ := source.Serving()
 		root.Serving = serving != nil

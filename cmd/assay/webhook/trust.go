@@ -3,12 +3,15 @@ package webhook
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/assay-dev/assay/cmd/assay/wiring"
+	"github.com/assay-dev/assay/server"
 )
 
 // refreshTrust is how often a trust root is refreshed unless --trust-refresh says something else.
@@ -42,9 +45,7 @@ func (r *reloader) keepTrust(ctx context.Context) {
 
 // refreshDue refreshes what is due and says when something is again.
 func (r *reloader) refreshDue(ctx context.Context, due map[wiring.RootSource]time.Time) (next time.Time) {
-	r.mu.Lock()
-	wanted := maps.Clone(r.roots)
-	r.mu.Unlock()
+	wanted, _ := r.wanted()
 	every := cmp.Or(r.wiring.Flags.TUF.Every, refreshTrust)
 	now := map[string]wiring.RootSource{}
 	for name, source := range wanted {
@@ -83,16 +84,47 @@ func (r *reloader) retell() {
 	}
 	r.loading.Lock()
 	defer r.loading.Unlock()
-	if objects := r.cluster.watcher.Objects(); r.isLoaded() && objects.Revision == r.revision {
+	if objects := r.cluster.watcher.Objects(); r.loaded.Load() && objects.Revision == r.revision {
 		r.tell(objects)
 	}
 }
 
+// wanted are the roots that policies rely on, and whether any relies on the default one.
+func (r *reloader) wanted() (roots map[string]wiring.RootSource, needsRoot bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.roots, r.needsRoot
+}
+
+// rootCheck says whether there is a root where policies need one.
+func (r *reloader) rootCheck() server.Check {
+	out := server.Check{Name: "trust"}
+	roots, needsRoot := r.wanted()
+	switch root, cause := r.wiring.Root.Serving(); {
+	case root != nil:
+		r.rooted.Store(true)
+	case needsRoot && r.rooted.Load():
+		// All replicas lose it together: serving denies what needs it, not serving
+		// would deny, or under failurePolicy Ignore admit, everything.
+		out.Note = cause
+	case needsRoot:
+		out.Err = errors.New(cause)
+	case roots[""] != nil: // policies of namespaces want it, and fail there
+		out.Note = cause
+	}
+	notes := rootNotes(roots)
+	if out.Note != "" {
+		notes = slices.Insert(notes, 0, out.Note)
+	}
+	out.Note = strings.Join(notes, "; ")
+	return out
+}
+
 // rootNotes say which roots policies rely on in vain, and which are older than they should be.
-// A TrustRoot that is not there denies what refers to it and stops nothing else. It requires the lock.
-func (r *reloader) rootNotes() (notes []string) {
-	for _, name := range slices.Sorted(maps.Keys(r.roots)) {
-		source, title := r.roots[name], "TrustRoot "+name
+// A TrustRoot that is not there denies what refers to it and stops nothing else.
+func rootNotes(roots map[string]wiring.RootSource) (notes []string) {
+	for _, name := range slices.Sorted(maps.Keys(roots)) {
+		source, title := roots[name], "TrustRoot "+name
 		if name == "" {
 			title = "the default root"
 		}

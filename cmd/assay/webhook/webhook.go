@@ -4,13 +4,10 @@ package webhook
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -240,36 +237,23 @@ func decider(decide decide) server.Decider {
 // checks say whether reviews can be decided: there are policies, and a root
 // where they need one.
 func (r *reloader) checks() []server.Check {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	policies := server.Check{Name: "policies"}
-	if r.failure != nil {
-		policies.Note = fmt.Sprintf("the last change was refused: %v", r.failure)
-	}
-	trust := server.Check{Name: "trust"}
-	switch root, cause := r.wiring.Root.Serving(); {
-	case root != nil:
-		r.rooted = true
-	case r.needsRoot && r.rooted:
-		// All replicas lose it together: serving denies what needs it, not serving
-		// would deny, or under failurePolicy Ignore admit, everything.
-		trust.Note = cause
-	case r.needsRoot:
-		trust.Err = errors.New(cause)
-	case r.roots[""] != nil: // policies of namespaces want it, and fail there
-		trust.Note = cause
-	}
-	notes := r.rootNotes()
-	if trust.Note != "" {
-		notes = slices.Insert(notes, 0, trust.Note)
-	}
-	trust.Note = strings.Join(notes, "; ")
-	checks := []server.Check{policies, trust}
+	checks := []server.Check{r.policyCheck(), r.rootCheck()}
 	if r.bundles != nil {
 		checks = append(checks, r.bundles.Check())
 	}
 	if r.cluster != nil {
-		checks = append(checks, r.cluster.check(r.loaded))
+		checks = append(checks, r.cluster.check(r.loaded.Load()))
 	}
 	return checks
+}
+
+// policyCheck says whether the latest change serves.
+func (r *reloader) policyCheck() server.Check {
+	out := server.Check{Name: "policies"}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failure != nil {
+		out.Note = fmt.Sprintf("the last change was refused: %v", r.failure)
+	}
+	return out
 }

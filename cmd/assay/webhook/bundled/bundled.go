@@ -47,11 +47,14 @@ type Bundles struct {
 	stands stands
 
 	started  chan struct{} // closed once what was persisted was looked at
+	kept     chan struct{} // tells that others are active, which is to be kept
 	complete atomic.Bool   // all bundles of the configuration were active at once
 	served   atomic.Bool   // they were, at some time
 
-	mu      sync.Mutex
+	locking sync.Mutex // held over the disk
 	lock    *lock.Lock // of the directory; nil where nothing is kept
+
+	mu      sync.Mutex // held over neither the network nor the disk: reviews wait for it
 	failure error      // of the start of OPA's plugins
 	active  []bundle.Bundle
 	found   archive.About // of the discovery bundle, zero where there is none
@@ -149,13 +152,32 @@ func (b *Bundles) Publish(content bundle.Content, serving *rego.Set) {
 	b.mu.Lock()
 	b.active = content.Bundles
 	b.mu.Unlock()
-	if b.trust == nil {
-		return
+	select {
+	case b.kept <- struct{}{}:
+	default: // it is told already
 	}
+}
+
+// keepActive has a restart find what is active, until ctx ends. That waits for the disk, which is
+// no reason for policies to.
+func (b *Bundles) keepActive(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.kept:
+			b.keep()
+		}
+	}
+}
+
+func (b *Bundles) keep() {
 	digests := map[string]string{}
-	for _, of := range content.Bundles {
+	b.mu.Lock()
+	for _, of := range b.active {
 		digests[of.Name] = of.Tag
 	}
+	b.mu.Unlock()
 	b.trust.Active(digests)
 }
 
@@ -281,6 +303,9 @@ func (b *Bundles) Run(ctx context.Context) {
 			}
 		})
 	}
+	if b.trust != nil {
+		beside.Go(func() { b.keepActive(ctx) })
+	}
 	if err := b.manager.Start(ctx); err != nil {
 		b.log.Error("bundles", "error", err)
 		b.mu.Lock()
@@ -296,8 +321,11 @@ func (b *Bundles) Run(ctx context.Context) {
 	b.lastWord() //nolint:contextcheck // ctx has ended
 	b.manager.Stop(context.WithoutCancel(ctx))
 	beside.Wait()
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	if b.trust != nil {
+		b.keep() // what became active last
+	}
+	b.locking.Lock()
+	defer b.locking.Unlock()
 	if err := b.lock.Release(); err != nil {
 		b.log.Error("the lock of the persistence directory is not released", "error", err)
 	}

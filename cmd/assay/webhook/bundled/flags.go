@@ -91,8 +91,8 @@ func (f *Flags) Open(ctx context.Context, in Installation, config *server.Config
 	for _, key := range configured.Ignored(text) {
 		config.Logger.Warn("configuration of OPA's server has no effect here", "key", key)
 	}
-	out := &Bundles{flags: *f, log: config.Logger, started: make(chan struct{})}
-	if err := out.keep(text); err != nil {
+	out := &Bundles{flags: *f, log: config.Logger, started: make(chan struct{}), kept: make(chan struct{}, 1)}
+	if err := out.hold(text); err != nil {
 		return nil, err
 	}
 	if out.library, err = lib.Modules(); err != nil {
@@ -132,8 +132,8 @@ func (f *Flags) Open(ctx context.Context, in Installation, config *server.Config
 	return out, nil
 }
 
-// keep opens what outlives the process.
-func (b *Bundles) keep(text []byte) error {
+// hold opens what outlives the process.
+func (b *Bundles) hold(text []byte) error {
 	persistence, err := configured.PersistenceDirectory(text)
 	if err != nil {
 		return fmt.Errorf("--config-file: %w", err)
@@ -154,8 +154,8 @@ func (b *Bundles) keep(text []byte) error {
 // alone has the directory be this process's, before anything is kept there. A configuration that
 // keeps nothing needs none.
 func (b *Bundles) alone() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.locking.Lock()
+	defer b.locking.Unlock()
 	if b.lock != nil {
 		return nil
 	}
