@@ -127,6 +127,14 @@ func (e *Engine) Explain(ctx context.Context, review []byte) (Decision, Explanat
 	return decision, out.Explanation, err
 }
 
+// Refused has those told who watch of a review that is denied before policies judge it, and why. There
+// is no decision to record.
+func (e *Engine) Refused(ctx context.Context, review []byte, mutation bool, cause error) {
+	if e.watch != nil {
+		e.watch(ctx, Made{Set: e.set.Load(), Review: review, Mutation: mutation, Err: cause})
+	}
+}
+
 // whole refuses a decision that is not about every policy in plain Rego. The library
 // rules that out, as it does an undefined decision.
 func (s *Set) whole(out Decision, err error) (Decision, error) {

@@ -2,6 +2,7 @@ package rego_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/assay-dev/assay/rego"
@@ -35,14 +36,15 @@ func TestEveryDecisionIsWatched(t *testing.T) {
 	if _, err := r.Decide(ctx, []byte("{")); err == nil {
 		t.Fatal("got a decision about no review")
 	}
-	if len(got) != 4 {
-		t.Fatalf("got %d decisions, want 4", len(got))
+	r.Refused(ctx, review, true, errors.New("not yet"))
+	if len(got) != 5 {
+		t.Fatalf("got %d decisions, want 5", len(got))
 	}
 	for i, want := range []struct {
 		passes            int
 		allowed, mutation bool
 		failed            bool
-	}{{passes: 2, allowed: true}, {passes: 1, allowed: true}, {passes: 1, allowed: true, mutation: true}, {failed: true}} {
+	}{{passes: 2, allowed: true}, {passes: 1, allowed: true}, {passes: 1, allowed: true, mutation: true}, {failed: true}, {mutation: true, failed: true}} {
 		made := got[i]
 		if len(made.Passes) != want.passes || made.Decision.Allowed != want.allowed || made.Mutation != want.mutation || (made.Err != nil) != want.failed {
 			t.Errorf("%d: got %d evaluations, allowed %t, a patch %t and %v, want %+v",

@@ -26,15 +26,21 @@ import (
 // be satisfied.
 func TestNothingIsAdmittedBeforeThePoliciesAreLoaded(t *testing.T) {
 	t.Parallel()
-	r := &reloader{cluster: &cluster{}}
+	r, _ := started(t)
+	r.cluster = &cluster{}
+	var told []rego.Made
+	r.engine.Watch(func(_ context.Context, made rego.Made) { told = append(told, made) })
 	asked := 0
 	decide := r.gated(func(context.Context, []byte) (rego.Decision, error) {
 		asked++
 		return rego.Decision{Allowed: true}, nil
-	})
+	}, true)
 	decision, err := decide(t.Context(), []byte("{}"))
 	if err != nil || decision.Allowed || asked != 0 || !strings.Contains(strings.Join(decision.Reasons, ""), "not loaded yet") {
 		t.Errorf("before: got %+v, %v and %d questions, want it denied, with the cause", decision, err, asked)
+	}
+	if len(told) != 1 || told[0].Err == nil || told[0].Err.Error() != decision.Reasons[0] || !told[0].Mutation || string(told[0].Review) != "{}" {
+		t.Errorf("before: got %+v told to who watches, want the review without a decision, and the cause", told)
 	}
 	r.loaded.Store(true)
 	if decision, err = decide(t.Context(), []byte("{}")); err != nil || !decision.Allowed || asked != 1 {

@@ -69,3 +69,33 @@ func TestDecisionsAreLogged(t *testing.T) {
 		return string(text)
 	}, `"active_revision":"7"`)
 }
+
+// TestDenialsOfTheGateAreLogged: policies do not judge then, and an outage that no log has is no evidence.
+func TestDenialsOfTheGateAreLogged(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "decisions.log")
+	files := newBucket(t, nil)
+	config := manual(t, files.URL, "main") + "decision_logs: {plugin: file_logger}\nplugins: {file_logger: {path: '" + path + "'}}\n"
+	f := withBundles(t, config, nil)
+	const cause = "bundle main is not active yet: try again"
+	if got := f.says("a.io/x" + digest); !strings.Contains(got, cause) {
+		t.Fatalf("got %q, want a denial", got)
+	}
+	f.stop()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Path   string
+		Result any
+		Input  struct{ Request struct{ UID string } }
+		Custom struct{ Call, Error string }
+	}
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	if got.Path != "assay/admission/decision" || got.Custom.Call != "validate" || got.Custom.Error != cause || got.Result != nil || got.Input.Request.UID == "" {
+		t.Errorf("got %+v, want the review without a decision, and the cause", got)
+	}
+}

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -211,19 +212,27 @@ func notLoaded(object string, failure error) string {
 // decide is how an engine decides.
 type decide func(ctx context.Context, review []byte) (rego.Decision, error)
 
-// gated denies until all policies are among what serves that are to be.
-func (r *reloader) gated(decide decide) decide {
+// gated denies until all policies are among what serves that are to be. Whoever watches is told as of a
+// decision that failed: otherwise an outage would be what no log has.
+func (r *reloader) gated(decide decide, mutation bool) decide {
 	return func(ctx context.Context, review []byte) (rego.Decision, error) {
-		if r.cluster != nil && !r.loaded.Load() {
-			return rego.Decision{Reasons: []string{"the policies of the cluster are not loaded yet: try again"}}, nil
-		}
-		if r.bundles != nil {
-			if cause := r.bundles.Denies(time.Now()); cause != "" {
-				return rego.Decision{Reasons: []string{cause}}, nil
-			}
+		if cause := r.closed(); cause != "" {
+			r.engine.Refused(ctx, review, mutation, errors.New(cause))
+			return rego.Decision{Reasons: []string{cause}}, nil
 		}
 		return decide(ctx, review)
 	}
+}
+
+// closed says why policies may not decide, "" where they may.
+func (r *reloader) closed() string {
+	if r.cluster != nil && !r.loaded.Load() {
+		return "the policies of the cluster are not loaded yet: try again"
+	}
+	if r.bundles == nil {
+		return ""
+	}
+	return r.bundles.Denies(time.Now())
 }
 
 // emptied refuses to go on without any policy where that would admit everything: a

@@ -45,7 +45,7 @@ func TestAProbeThatWaitsHoldsNobodyElse(t *testing.T) {
 	go func() { defer close(probe); r.checks() }()
 	<-root.asked
 	soon(t, "a review", func() {
-		decided, err := r.gated(r.engine.Decide)(t.Context(), []byte("{}"))
+		decided, err := r.gated(r.engine.Decide, false)(t.Context(), []byte("{}"))
 		if err != nil || !strings.Contains(strings.Join(decided.Reasons, ""), "not loaded yet") {
 			t.Errorf("got %+v, %v, want a denial", decided, err)
 		}

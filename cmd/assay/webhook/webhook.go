@@ -182,11 +182,11 @@ func (r *reloader) told(recorder *recording.Recorder) {
 func (r *reloader) answers(config *server.Config) {
 	config.Ready = r.checks
 	if r.cluster == nil {
-		config.Validate, config.Mutate = decider(r.gated(r.engine.Decide)), decider(r.gated(r.engine.Mutate))
+		config.Validate, config.Mutate = decider(r.gated(r.engine.Decide, false)), decider(r.gated(r.engine.Mutate, true))
 		return
 	}
-	config.Validate = decider(r.cluster.told(r.gated(r.engine.Decide)))
-	config.Mutate = decider(r.gated(r.engine.Mutate))
+	config.Validate = decider(r.cluster.told(r.gated(r.engine.Decide, false)))
+	config.Mutate = decider(r.gated(r.engine.Mutate, true))
 	config.PolicyValidate, config.PolicyDefault = r.validatePolicies(), r.defaultPolicies()
 }
 
