@@ -124,7 +124,7 @@ func (f *clusterFlags) open(version string, log *slog.Logger) (*cluster, error) 
 	}, nil
 }
 
-// run does all of it until ctx ends. changed is told when there are other objects.
+// run does all that each replica does until ctx ends. changed is told when there are other objects.
 func (c *cluster) run(ctx context.Context, changed func()) {
 	var work sync.WaitGroup
 	work.Go(func() { c.watcher.Run(ctx, changed) })
@@ -132,7 +132,6 @@ func (c *cluster) run(ctx context.Context, changed func()) {
 	if c.keeper != nil {
 		work.Go(func() { c.keeper.Watch(ctx) })
 	}
-	work.Go(func() { c.lease.Run(ctx, c.lead) })
 	work.Wait()
 }
 

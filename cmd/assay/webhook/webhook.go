@@ -196,27 +196,48 @@ func (w *Webhook) Addr() string { return w.server.Addr().String() }
 // Policies counts the ClusterImagePolicies that serve.
 func (w *Webhook) Policies() int { return len(w.reloader.engine.Set().Policies()) }
 
-// Run serves until ctx ends and everything under way is done.
+// stopTime bounds how long the end waits for what decisions left to do: queues have 5 seconds, and
+// OPA's plugins 12 after that. The chart's terminationGracePeriodSeconds has room for it.
+const stopTime = 20 * time.Second
+
+// Run serves until ctx ends and everything under way is done. What goes with decisions goes on as long
+// as any is made, which is for a while after ctx ends: logs, records and events have those as well. The
+// lease alone is given back at once.
 func (w *Webhook) Run(ctx context.Context) error {
 	var background sync.WaitGroup
-	watching, stop := context.WithCancel(ctx)
-	background.Go(func() { w.watch.Run(watching, func() { w.reloader.reload(watching) }) })
-	background.Go(func() { w.reloader.keepTrust(watching) })
-	background.Go(func() { w.reloader.keepLoading(watching) })
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	background.Go(func() { w.watch.Run(serving, func() { w.reloader.reload(serving) }) })
+	background.Go(func() { w.reloader.keepTrust(serving) })
+	background.Go(func() { w.reloader.keepLoading(serving) })
 	if w.recorder != nil {
-		background.Go(func() { w.recorder.Run(watching) })
+		background.Go(func() { w.recorder.Run(serving) })
 	}
 	if w.cluster != nil {
-		background.Go(func() { w.cluster.run(watching, func() { w.reloader.changed(watching) }) })
+		background.Go(func() { w.cluster.run(serving, func() { w.reloader.changed(serving) }) })
+		background.Go(func() { w.cluster.lease.Run(ctx, w.cluster.lead) })
 	}
 	if w.reloader.bundles != nil {
-		background.Go(func() { w.reloader.bundles.Run(watching) })
+		background.Go(func() { w.reloader.bundles.Run(serving) })
 	}
 	err := w.server.Run(ctx)
 	stop()
-	background.Wait()
+	w.end(&background)
 	w.endTraces()
 	return err
+}
+
+// end waits for what ends, in bounded time.
+func (w *Webhook) end(background *sync.WaitGroup) {
+	ended := make(chan struct{})
+	go func() { defer close(ended); background.Wait() }()
+	over := time.NewTimer(stopTime)
+	defer over.Stop()
+	select {
+	case <-ended:
+	case <-over.C:
+		w.reloader.log.Error("not all ended in time, and is left behind", "bound", stopTime)
+	}
 }
 
 // decider lets the server ask the engine.
