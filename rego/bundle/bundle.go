@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -87,6 +88,9 @@ type Manager struct {
 	gate    *gate
 	bounds  *bounds
 	counts  metrics.Metrics // of OPA's plugins
+	// begun says that there is no discovery bundle to wait for. Reviews ask, and OPA's own answer would
+	// have to wait for a status that is being sent.
+	begun atomic.Bool
 
 	watching sync.Mutex
 	watched  *opabundle.Plugin // whose statuses are heard
@@ -169,9 +173,12 @@ func (m *Manager) Start(ctx context.Context) error {
 	var once sync.Once
 	m.opa.RegisterPluginStatusListener("assay", func(states map[string]*plugins.Status) {
 		// The first configuration that was discovered may be from the disk, of which nothing else tells.
-		if of := states[discovery.Name]; of != nil && of.State == plugins.StateOK {
+		of := states[discovery.Name]
+		begun := of != nil && of.State == plugins.StateOK
+		if begun {
 			once.Do(func() { m.bounds.said(false) })
 		}
+		m.begun.Store(begun)
 		go m.watch()
 	})
 	if err := m.opa.Start(ctx); err != nil {
@@ -267,10 +274,9 @@ func (m *Manager) Statuses() map[string]Status {
 
 // Waiting says for what decisions have to wait, "" where all bundles of the configuration are
 // among those that decide: a program that has no good bundle yet denies. That a bundle is in the
-// store does not say that it decides: it is published after that.
+// store does not say that it decides: it is published after that. It waits for nobody.
 func (m *Manager) Waiting(deciding []string) string {
-	states := m.opa.PluginStatus()
-	if found := states[discovery.Name]; found != nil && found.State != plugins.StateOK {
+	if !m.begun.Load() {
 		return "the discovery bundle is not active yet"
 	}
 	for _, name := range m.bounds.names() {
