@@ -100,7 +100,8 @@ func rooms() []room {
 		},
 	}, {
 		name:  "rego/bundle/opalog", // what OPA's plugins log, in the program's log
-		owns:  []string{opa + "logging"},
+		ours:  []string{"rego/bundle/configured", "rego/bundle/news"},
+		owns:  []string{opa + "logging", opa + "plugins/..."},
 		never: []string{"net", "net/http/..."},
 	}, {
 		name:  "rego/bundle/configured", // what a configuration of OPA says of bundles

@@ -87,6 +87,7 @@ type Manager struct {
 	opa     *plugins.Manager
 	gate    *gate
 	bounds  *bounds
+	log     opalog.Logger
 	counts  metrics.Metrics // of OPA's plugins
 	// begun says that there is no discovery bundle to wait for. Reviews ask, and OPA's own answer would
 	// have to wait for a status that is being sent.
@@ -140,7 +141,8 @@ func Open(options Options) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration of bundles: %w", err)
 	}
-	logger := decisions.Listen(opalog.New(options.Log))
+	m.log = opalog.New(options.Log)
+	logger := decisions.Listen(m.log)
 	m.opa, err = plugins.New(options.Config, options.ID, m.gate,
 		plugins.Info(runtime), plugins.Logger(logger), plugins.ConsoleLogger(logger), plugins.WithHooks(hook),
 		plugins.WithPrometheusRegister(options.Registerer), plugins.GracefulShutdownPeriod(gracePeriod),
@@ -225,6 +227,9 @@ func (m *Manager) watch() {
 func (m *Manager) discovered(of opabundle.Status) {
 	status := statusOf(&of)
 	m.bounds.said(status.Error != "")
+	if status.Error == "" {
+		m.log.Works(configured.DiscoveryName)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.discovery = &status
@@ -235,7 +240,10 @@ func (m *Manager) heard(all map[string]*opabundle.Status) {
 	defer m.mu.Unlock()
 	m.statuses = map[string]Status{}
 	for name, status := range all {
-		m.statuses[name] = statusOf(status)
+		now := statusOf(status)
+		if m.statuses[name] = now; now.Error == "" && !now.Activated.IsZero() {
+			m.log.Works(name)
+		}
 	}
 }
 

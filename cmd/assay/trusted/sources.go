@@ -194,13 +194,17 @@ func (s *Sources) fetched(at *source, err error) error {
 		at.mu.Unlock()
 		err = at.Keep(active) // where it could not be kept before
 	}
-	if err != nil {
-		s.Log.Error("bundle", "bundle", at.of.Name, "error", err)
-	}
 	at.mu.Lock()
-	defer at.mu.Unlock()
+	before := at.failure
 	if at.failure = err; err == nil {
 		at.confirmed = time.Now()
+	}
+	at.mu.Unlock()
+	switch { // each poll has the same cause, and is no news
+	case err != nil && (before == nil || before.Error() != err.Error()):
+		s.Log.Error("bundle", "bundle", at.of.Name, "error", err)
+	case err == nil && before != nil:
+		s.Log.Info("bundle works again", "bundle", at.of.Name)
 	}
 	return err
 }
