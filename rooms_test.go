@@ -93,16 +93,11 @@ func rooms() []room {
 		name: "rego/lib", // Rego, embedded
 	}, {
 		name: "rego/bundle", // OPA's plugin manager, with a gate before what serves
-		ours: []string{"rego/bundle/archive", "rego/bundle/configured", "rego/bundle/decisions", "rego/bundle/image", "rego/bundle/opalog"},
+		ours: []string{"rego/bundle/archive", "rego/bundle/configured", "rego/bundle/decisions", "rego/bundle/image"},
 		owns: []string{
 			opa + "ast", opa + "metrics", opa + "plugins/...", opa + "storage/...", opa + "hooks", opa + "config", opa + "logging", opa + "runtime/info", opa + "tracing", opa + "util",
 			"github.com/prometheus/client_golang/prometheus", "github.com/google/uuid",
 		},
-	}, {
-		name:  "rego/bundle/opalog", // what OPA's plugins log, in the program's log
-		ours:  []string{"rego/bundle/configured", "rego/bundle/news"},
-		owns:  []string{opa + "logging", opa + "plugins/..."},
-		never: []string{"net", "net/http/..."},
 	}, {
 		name:  "rego/bundle/configured", // what a configuration of OPA says of bundles
 		owns:  []string{opa + "config", opa + "util"},
@@ -117,6 +112,7 @@ func rooms() []room {
 		never: []string{"net", "net/http/..."},
 	}, {
 		name: "rego/bundle/dataapi", // OPA's own handler, as far as it answers questions
+		ours: []string{"rego/bundle/decisions"},
 		owns: []string{opa + "ast", opa + "plugins/...", opa + "server"},
 	}, {
 		name: "rego/bundle/stores", // objects by name, in what others run: knows nothing of what they say

@@ -14,16 +14,21 @@ import (
 // moment stands in a file for a time before now: {{1h}}.
 var moment = regexp.MustCompile(`\{\{([0-9a-z]+)\}\}`)
 
-// ageFiles writes times in the place of moments.
+// ageFiles writes times in the place of moments. A file is as old as the newest of them.
 func ageFiles(ts *testscript.TestScript, files []string) {
 	now := time.Now().UTC()
 	for _, file := range files {
+		newest := time.Time{}
 		text := moment.ReplaceAllStringFunc(ts.ReadFile(file), func(found string) string {
 			age, err := time.ParseDuration(moment.FindStringSubmatch(found)[1])
 			ts.Check(err)
+			if at := now.Add(-age); at.After(newest) {
+				newest = at
+			}
 			return now.Add(-age).Format(time.RFC3339Nano)
 		})
 		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text), 0o600))
+		ts.Check(os.Chtimes(ts.MkAbs(file), newest, newest))
 	}
 }
 

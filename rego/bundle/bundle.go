@@ -39,6 +39,7 @@ import (
 	"github.com/assay-dev/assay/rego/bundle/configured"
 	"github.com/assay-dev/assay/rego/bundle/decisions"
 	"github.com/assay-dev/assay/rego/bundle/opalog"
+	"github.com/assay-dev/assay/rego/bundle/redact"
 )
 
 // Options say what a manager is to do.
@@ -259,7 +260,7 @@ func statusOf(of *opabundle.Status) Status {
 	for _, err := range of.Errors {
 		texts = append(texts, err.Error())
 	}
-	out.Error = opalog.WithoutQueries(strings.Join(texts, "; "))
+	out.Error = redact.Text(strings.Join(texts, "; "))
 	return out
 }
 

@@ -15,7 +15,6 @@ import (
 	"github.com/open-policy-agent/opa/v1/util"
 
 	"github.com/assay-dev/assay/rego/bundle/configured"
-	"github.com/assay-dev/assay/rego/bundle/opalog"
 )
 
 // Feed has the bytes of a bundle that somebody else fetched, and vouches for. OPA gets them
@@ -29,7 +28,7 @@ type Feed interface {
 const (
 	// feedService is the service that feeds are of, and feedHost where nobody is.
 	feedService = "assay-feeds"
-	feedHost    = opalog.Memory
+	feedHost    = "feeds.assay.invalid"
 	// longPoll is how long OPA waits for other bytes.
 	longPoll = 5 * time.Minute
 	// bundleType is what OPA takes for a server that it may wait for.

@@ -12,6 +12,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/tracing"
 
 	"github.com/assay-dev/assay/rego/bundle/archive"
+	"github.com/assay-dev/assay/rego/bundle/redact"
 )
 
 // Register lets every manager bound what it downloads. OPA has one place for what wraps the
@@ -26,7 +27,7 @@ type wrapper struct{}
 func (wrapper) NewTransport(next http.RoundTripper, options tracing.Options) http.RoundTripper {
 	for _, option := range options {
 		if of, ok := option.(*bounds); ok {
-			return &bounded{next: next, bounds: of}
+			return redact.Transport{Next: &bounded{next: next, bounds: of}}
 		}
 	}
 	return next

@@ -23,7 +23,7 @@ var ErrFindings = errors.New("the fleet is not as it should be")
 type flags struct {
 	cluster        string
 	since, stale   time.Duration
-	expiring       time.Duration
+	expiring, gone time.Duration
 	canary         bool
 	rule           canary.Rule
 	output         string
@@ -57,12 +57,16 @@ func Command() *cobra.Command {
 					return fmt.Errorf("--%s: got it without --canary, want the candidates that it is about", name)
 				}
 			}
+			if !cmd.Flags().Changed("gone") {
+				f.gone = max(f.gone, f.stale)
+			}
 			return f.run(cmd, args[0])
 		},
 	}
 	cmd.Flags().StringVar(&f.cluster, "cluster", "", "read this `name` alone")
 	cmd.Flags().DurationVar(&f.since, "since", 24*time.Hour, "count decisions of this long")
 	cmd.Flags().DurationVar(&f.stale, "stale", 15*time.Minute, "how long ago a replica, and the source of a bundle, may last have been heard of")
+	cmd.Flags().DurationVar(&f.gone, "gone", 24*time.Hour, "leave out replicas that were not heard of for this long; 0 leaves out those alone that said that they stop")
 	cmd.Flags().DurationVar(&f.expiring, "expiring", 24*time.Hour, "tell of bundles that expire within this long; 0 tells of those that did alone")
 	cmd.Flags().BoolVar(&f.canary, "canary", false, "tell of the candidates that clusters try, and whether a rule would let them serve")
 	f.rule.Add(cmd)
@@ -82,6 +86,8 @@ func (f flags) run(cmd *cobra.Command, where string) error {
 		return fmt.Errorf("--since: got %s, want more than none and at most a year", f.since)
 	case f.stale <= 0:
 		return fmt.Errorf("--stale: got %s, want more than none", f.stale)
+	case f.gone < 0 || f.gone > 0 && f.gone < f.stale:
+		return fmt.Errorf("--gone: got %s, want none or at least --stale, %s", f.gone, f.stale)
 	case f.expiring < 0:
 		return fmt.Errorf("--expiring: got %s, want none or more", f.expiring)
 	case f.top < 0:
@@ -100,7 +106,7 @@ func (f flags) run(cmd *cobra.Command, where string) error {
 	}
 	now := time.Now().UTC()
 	report, err := read(ctx, store, question{
-		cluster: f.cluster, since: now.Add(-f.since), now: now, stale: f.stale, soon: f.expiring, top: min(f.top, maxNames),
+		cluster: f.cluster, since: now.Add(-f.since), now: now, stale: f.stale, gone: f.gone, soon: f.expiring, top: min(f.top, maxNames),
 		canary: f.canary, rule: f.rule,
 	})
 	if err != nil {

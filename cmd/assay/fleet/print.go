@@ -122,6 +122,9 @@ func (r *Report) failures(out *strings.Builder) {
 		}
 	}
 	for _, c := range r.Clusters {
+		if c.Replicas == 0 {
+			fmt.Fprintf(out, "%s: none of its replicas is left: the last of %d stopped, or is gone\n", plain.Line(c.Name), c.Left)
+		}
 		if c.Lost > 0 {
 			fmt.Fprintf(out, "%s: %d of %d decisions denied; at least %d more are in no log\n",
 				plain.Line(c.Name), c.Denials+c.Undecided, c.Decisions, c.Lost)
@@ -151,8 +154,15 @@ func (r *Report) headline() string {
 			wrong++
 		}
 	}
-	text := fmt.Sprintf("%d replicas of %d clusters, %d not as they should be; %d decisions in %s, %d denied, %d of them without a decision",
-		len(r.Replicas), len(clusters), wrong, r.Decisions, seconds(int64(r.At.Sub(r.Since).Seconds())), r.Denials+r.Undecided, r.Undecided)
+	left := ""
+	if r.Stopped > 0 {
+		left += fmt.Sprintf(", %d that stopped left out", r.Stopped)
+	}
+	if r.Gone > 0 {
+		left += fmt.Sprintf(", %d that are gone left out", r.Gone)
+	}
+	text := fmt.Sprintf("%d replicas of %d clusters, %d not as they should be%s; %d decisions in %s, %d denied, %d of them without a decision",
+		len(r.Replicas), len(clusters), wrong, left, r.Decisions, seconds(int64(r.At.Sub(r.Since).Seconds())), r.Denials+r.Undecided, r.Undecided)
 	if lost := r.lost(); lost > 0 {
 		text += fmt.Sprintf("; at least %d lost", lost)
 	}

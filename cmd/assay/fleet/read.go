@@ -33,6 +33,7 @@ type question struct {
 	since   time.Time
 	now     time.Time
 	stale   time.Duration
+	gone    time.Duration // not heard of for longer is no replica any more; 0 is for ever one
 	soon    time.Duration // what expires within it is told of
 	top     int
 	canary  bool        // candidates are asked for
@@ -45,7 +46,7 @@ func read(ctx context.Context, store stores.Store, q question) (*Report, error) 
 	if err != nil {
 		return nil, err
 	}
-	r := reading{store: store, q: q, report: &Report{At: q.now, Since: q.since, NotRead: []NotRead{}, top: q.top}}
+	r := reading{store: store, q: q, report: &Report{At: q.now, Since: q.since, NotRead: []NotRead{}, Replicas: []Replica{}, top: q.top}}
 	if stopped {
 		r.report.notRead("*", fmt.Sprintf("got more than %d replicas or %d names, want fewer: ask by --cluster", maxReplicas, maxScanned))
 	}
@@ -193,19 +194,31 @@ func (r *reading) chunk(ctx context.Context, c chunk) {
 func (r *reading) sum(all []*known) *Report {
 	out := r.report
 	total := newTally()
+	var living []*known
+	var left []Replica
 	for _, k := range all {
-		out.Replicas = append(out.Replicas, k.replica(r.q))
+		replica := k.replica(r.q)
 		total.join(k.tally)
+		switch stopped, gone := k.left(replica.Seen, r.q); {
+		case stopped:
+			out.Stopped++
+		case gone:
+			out.Gone++
+		default:
+			living, out.Replicas = append(living, k), append(out.Replicas, replica)
+			continue
+		}
+		left = append(left, replica)
 	}
 	if r.q.canary {
-		out.Candidates = candidates(all, out.Replicas, r.q)
+		out.Candidates = candidates(living, out.Replicas, r.q)
 	}
 	slices.SortFunc(out.Replicas, func(a, b Replica) int {
 		return cmp.Or(strings.Compare(a.Cluster, b.Cluster), strings.Compare(a.Name, b.Name))
 	})
 	slices.SortFunc(out.NotRead, func(a, b NotRead) int { return strings.Compare(a.Object, b.Object) })
 	out.Revisions = compare(out.Replicas)
-	out.Clusters = clusters(out.Replicas)
+	out.Clusters = leave(clusters(out.Replicas), left, r.q.since)
 	out.tally = *total
 	out.Denied = Denied{top(total.policies, r.q.top), top(total.images, r.q.top), top(total.namespaces, r.q.top)}
 	return out

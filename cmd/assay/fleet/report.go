@@ -15,8 +15,11 @@ type Report struct {
 	Clusters []Cluster `json:"clusters"`
 	// Candidates are those that clusters try, where they are asked for.
 	Candidates []Candidate `json:"candidates,omitzero"`
-	// Replicas are all that wrote, by cluster and name.
+	// Replicas are all that wrote, by cluster and name, but for those that left: Stopped are those
+	// that said so, and Gone those that were not heard of for too long.
 	Replicas []Replica `json:"replicas"`
+	Stopped  int       `json:"stopped"`
+	Gone     int       `json:"gone"`
 	// Revisions are those that run, by bundle.
 	Revisions map[string][]Count `json:"revisions"`
 	tally
@@ -33,6 +36,8 @@ type Report struct {
 type Cluster struct {
 	Name     string `json:"cluster"`
 	Replicas int    `json:"replicas"`
+	// Left are those that are not among them any more.
+	Left int `json:"left,omitempty"`
 	// Lost are the decisions that no log has and nobody counts, at least, since the replicas
 	// started.
 	Lost int64 `json:"lost"`
@@ -146,6 +151,9 @@ func (r *Report) notRead(object, why string) {
 // fine says that there is somebody, and nothing wrong with anybody: what could not be read may be anything.
 func (r *Report) fine() bool {
 	fine := len(r.Replicas) > 0 && len(r.NotRead) == 0
+	for _, c := range r.Clusters {
+		fine = fine && c.Replicas > 0
+	}
 	for _, replica := range r.Replicas {
 		fine = fine && len(replica.States) == 0
 		for _, bundle := range replica.Bundles {

@@ -16,6 +16,7 @@ import (
 	"github.com/assay-dev/assay/rego/bundle"
 	"github.com/assay-dev/assay/rego/bundle/configured"
 	"github.com/assay-dev/assay/rego/bundle/fresh"
+	"github.com/assay-dev/assay/rego/bundle/redact"
 )
 
 // Sources are the sources of a configuration of OPA. Those that are registries are fetched here:
@@ -202,7 +203,7 @@ func (s *Sources) fetched(at *source, err error) error {
 	at.mu.Unlock()
 	switch { // each poll has the same cause, and is no news
 	case err != nil && (before == nil || before.Error() != err.Error()):
-		s.Log.Error("bundle", "bundle", at.of.Name, "error", err)
+		s.Log.Error("bundle", "bundle", at.of.Name, "error", redact.Text(err.Error()))
 	case err == nil && before != nil:
 		s.Log.Info("bundle works again", "bundle", at.of.Name)
 	}
@@ -244,7 +245,7 @@ func (s *Sources) Tell(statuses map[string]bundle.Status) {
 		at.mu.Lock()
 		status.Confirmed = at.confirmed
 		if at.failure != nil {
-			status.Error = at.failure.Error()
+			status.Error = redact.Text(at.failure.Error())
 		}
 		at.mu.Unlock()
 		statuses[name] = status

@@ -2,6 +2,7 @@ package trusted
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -86,6 +87,28 @@ func TestAStalledRegistryIsWaitedForByNobody(t *testing.T) {
 	case <-fetched:
 		t.Error("got answers after the fetch, want them beside it")
 	default:
+	}
+}
+
+// TestSignaturesOfRedirectsAreNotTold has a registry whose blobs lie behind signed URLs of a store.
+func TestSignaturesOfRedirectsAreNotTold(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.on("/manifests/latest", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://127.0.0.1:1/blob?X-Amz-Signature=TOPSECRET", http.StatusTemporaryRedirect)
+	})
+	s := l.sources(t, t.TempDir())
+	var log strings.Builder
+	s.Log = slog.New(slog.NewTextHandler(&log, nil))
+	if _, err := s.takes([]configured.Source{l.registry("prod", "latest")}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.sources["prod"].Fetch(t.Context())
+	_ = s.fetched(s.sources["prod"], fmt.Errorf("Get %q: %w", "http://127.0.0.1:1/blob?X-Amz-Signature=TOPSECRET", err))
+	statuses := map[string]bundle.Status{}
+	s.Tell(statuses)
+	if got := statuses["prod"].Error; got == "" || strings.Contains(got+log.String(), "TOPSECRET") || !strings.Contains(log.String(), "error=") {
+		t.Errorf("got status %s and log %s, want the error without the signature", got, &log)
 	}
 }
 

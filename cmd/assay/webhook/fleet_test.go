@@ -28,6 +28,10 @@ func TestAFleetIsReadFromWhatServersWrote(t *testing.T) {
 		t.Fatalf("got %q, want a denial", got)
 	}
 	f.becomes("the fleet", seen(t, dir, "--denials"), "1 1 0 ok denied by policy: 1 p denied images: 1 a.io/x")
+	f.stop()
+	if got := seen(t, dir)(); !strings.Contains(got, "0 replicas of 0 clusters, 0 not as they should be, 1 that stopped left out; 1 decisions in 24h, 1 denied") {
+		t.Errorf("after its end: got %s, want it left out", got)
+	}
 }
 
 // seen is what assay fleet says of a store, with single spaces.

@@ -18,6 +18,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/plugins"
 	"github.com/open-policy-agent/opa/v1/plugins/logs"
 	opa "github.com/open-policy-agent/opa/v1/server"
+
+	"github.com/assay-dev/assay/rego/bundle/decisions/masks"
 )
 
 // Health is the path of OPA's health, for GET.
@@ -30,10 +32,15 @@ func Paths() []string { return []string{"/v1/data", "/v1/data/*", "/v0/data", "/
 func New(ctx context.Context, manager *plugins.Manager) (http.Handler, error) {
 	server, err := opa.New().WithManager(manager).WithStore(manager.Store).
 		WithDecisionLoggerWithErr(func(ctx context.Context, info *opa.Info) error {
-			if to := logs.Lookup(manager); to != nil {
-				return to.Log(ctx, readable(info))
+			to := logs.Lookup(manager)
+			if to == nil {
+				return nil
 			}
-			return nil
+			if err := masks.Defined(ctx, manager, info.Txn); err != nil { // which OPA does not ask
+				manager.Logger().Error("Decision log of the Data API: %v.", err)
+				return nil
+			}
+			return to.Log(ctx, readable(info))
 		}).Init(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("data API: %w", err)

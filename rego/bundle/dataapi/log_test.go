@@ -21,9 +21,51 @@ import (
 // all others of its chunk along.
 func TestAnErrorIsLoggedAsWhatOPAReads(t *testing.T) {
 	t.Parallel()
-	console := logtest.New()
+	answer, console, _ := asked(t, "")
+	if answer.Code != http.StatusInternalServerError {
+		t.Fatalf("got %d %s, want an answer that there is none", answer.Code, answer.Body)
+	}
+	entries := console.Entries()
+	if len(entries) == 0 {
+		t.Fatal("got no entry, want one")
+	}
+	entry, err := json.Marshal(entries[len(entries)-1].Fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var event logs.EventV1
+	if err := json.Unmarshal(entry, &event); err != nil {
+		t.Fatalf("got an entry that OPA cannot read: %v: %s", err, entry)
+	}
+	if text, _ := event.Custom["error"].(string); event.Error != nil || !strings.Contains(text, "conflict") {
+		t.Errorf("got %s, want why there is no answer in custom.error", entry)
+	}
+}
+
+// TestAMaskThatNothingDefinesLogsNothing, as with decisions: OPA would log it all.
+func TestAMaskThatNothingDefinesLogsNothing(t *testing.T) {
+	t.Parallel()
+	_, console, log := asked(t, ", mask_decision: /x/mask")
+	for _, entry := range console.Entries() {
+		if entry.Fields["type"] == logs.DecisionLogType {
+			t.Errorf("got %v, want no entry", entry.Fields)
+		}
+	}
+	found := false
+	for _, entry := range log.Entries() {
+		found = found || strings.Contains(entry.Message, "decision_logs.mask_decision: got /x/mask, which nothing defines")
+	}
+	if !found {
+		t.Errorf("got %v, want a line that says why", log.Entries())
+	}
+}
+
+// asked asks for a document that is in conflict, and has the answer, the console and the log.
+func asked(t *testing.T, more string) (answer *httptest.ResponseRecorder, console, log *logtest.Logger) {
+	t.Helper()
+	console, log = logtest.New(), logtest.New()
 	store := inmem.New()
-	m, err := plugins.New([]byte("decision_logs: {console: true}"), "id", store, plugins.ConsoleLogger(console))
+	m, err := plugins.New([]byte("decision_logs: {console: true"+more+"}"), "id", store, plugins.ConsoleLogger(console), plugins.Logger(log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,24 +87,7 @@ func TestAnErrorIsLoggedAsWhatOPAReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := httptest.NewRecorder()
+	answer = httptest.NewRecorder()
 	handler.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/v1/data/x/y", strings.NewReader(`{"input": {"a": true, "b": true}}`)))
-	if answer.Code != http.StatusInternalServerError {
-		t.Fatalf("got %d %s, want an answer that there is none", answer.Code, answer.Body)
-	}
-	entries := console.Entries()
-	if len(entries) == 0 {
-		t.Fatal("got no entry, want one")
-	}
-	entry, err := json.Marshal(entries[len(entries)-1].Fields)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var event logs.EventV1
-	if err := json.Unmarshal(entry, &event); err != nil {
-		t.Fatalf("got an entry that OPA cannot read: %v: %s", err, entry)
-	}
-	if text, _ := event.Custom["error"].(string); event.Error != nil || !strings.Contains(text, "conflict") {
-		t.Errorf("got %s, want why there is no answer in custom.error", entry)
-	}
+	return answer, console, log
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/plugins/logs"
 
 	"github.com/assay-dev/assay/rego"
+	"github.com/assay-dev/assay/rego/bundle/decisions/masks"
 	"github.com/assay-dev/assay/rego/bundle/decisions/outcome"
 	"github.com/assay-dev/assay/rego/queue"
 )
@@ -180,6 +181,9 @@ func (l *Logger) log(next waiting) (result outcome.Result, err error) {
 		return outcome.Failed, err
 	}
 	defer l.manager.Store.Abort(ctx, info.Txn)
+	if err := masks.Defined(ctx, l.manager, info.Txn); err != nil {
+		return outcome.Masking, err
+	}
 	l.ear.forget()
 	if err := plugin.Log(ctx, info); err != nil {
 		return outcome.Failed, err

@@ -39,6 +39,7 @@ func TestDocsConfigsAreAccepted(t *testing.T) {
 		t.Errorf("got %d configs, want 5", len(configs))
 	}
 	for _, config := range configs {
+		config = strings.NewReplacer("/var/log/assay", t.TempDir(), "${HOSTNAME}", "assay-0").Replace(config)
 		m, err := plugins.New([]byte(config), "id", inmem.New())
 		if err == nil {
 			factories := decisions.Factories(decisions.Sinks{Open: func(string) (store.Store, error) { return directory(""), nil }})

@@ -153,6 +153,7 @@ type serving struct {
 type setup struct {
 	config  string // YAML
 	policy  string // Rego of the manager's store
+	data    map[string]any
 	open    func(url string) (store.Store, error)
 	options decisions.Options
 }
@@ -167,6 +168,9 @@ func serve(t testing.TB, s setup) (*serving, error) {
 		}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if s.data != nil {
+		db = inmem.NewFromObject(s.data)
 	}
 	var err error
 	if out.Manager, err = plugins.New([]byte(s.config), "replica-1", db,

@@ -2,6 +2,7 @@ package decisions_test
 
 import (
 	"bytes"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -25,7 +26,10 @@ func TestMaskingAndDropping(t *testing.T) {
 		result         outcome.Result // of what is not
 		erased, masked []string
 	}{
-		{"no policy", "", 2, "", nil, nil},
+		{"no policy", "", 0, outcome.Masking, nil, nil},
+		{"a drop alone", `drop := false
+masks contains "/input"`, 0, outcome.Masking, nil, nil},
+		{"a mask of another package", "package masking\nmask contains \"/input\"", 0, outcome.Masking, nil, nil},
 		{
 			"a mask", `mask contains "/input/request/namespace"
 mask contains "/nd_builtin_cache"
@@ -50,7 +54,10 @@ drop := false if input.path`, 0, outcome.Masking, nil, nil},
 			c := collect(t)
 			s := setup{options: decisions.Options{Drain: time.Minute}, config: c.config("  mask_decision: /logging/mask\n  drop_decision: /logging/drop\n")}
 			if tt.policy != "" {
-				s.policy = "package logging\nimport rego.v1\n" + tt.policy
+				s.policy = "package logging\nimport rego.v1\n" + defined(tt.policy)
+			}
+			if strings.HasPrefix(tt.policy, "package") {
+				s.policy = tt.policy
 			}
 			m := log(t, s, app, bare)
 			if got := []int{len(c.entries), m.counts.get(outcome.Delivered), m.counts.get(tt.result)}; !cmp.Equal(got, []int{tt.logged, tt.logged, 2 - tt.logged}) {
@@ -65,6 +72,73 @@ drop := false if input.path`, 0, outcome.Masking, nil, nil},
 				}
 			}
 		})
+	}
+}
+
+// defined is a policy with the rules that it lacks, one of which it has.
+func defined(policy string) string {
+	switch {
+	case strings.Contains(policy, "masks contains"):
+		return policy
+	case !strings.Contains(policy, "mask"):
+		return policy + "\nmask contains \"/nowhere\" if false"
+	case !strings.Contains(policy, "drop"):
+		return policy + "\ndrop if false"
+	}
+	return policy
+}
+
+// TestMasksThatNothingDefines has each of the two named where nothing is: a misspelling, or a
+// revision of a bundle without them.
+func TestMasksThatNothingDefines(t *testing.T) {
+	t.Parallel()
+	made := newEngine(t).decide(t, "app")
+	for _, tt := range []struct {
+		name, config, policy string
+		result               outcome.Result
+		want                 string // in the log
+	}{
+		{"none is configured", "", "", outcome.Delivered, ""},
+		{"none is configured, and OPA's own has a mask", "", "package system.log\nmask contains \"/input\" if true", outcome.Delivered, ""},
+		{
+			"a mask", "  mask_decision: /loging/mask\n", "package logging\nmask contains \"/input\"", outcome.Masking,
+			"decision_logs.mask_decision: got /loging/mask, which nothing defines, want a rule of a bundle",
+		},
+		{
+			"a drop", "  drop_decision: /logging/dorp\n", "package logging\ndrop if false", outcome.Masking,
+			"decision_logs.drop_decision: got /logging/dorp, which nothing defines, want a rule of a bundle",
+		},
+		{"a mask without a slash", "  mask_decision: logging/mask\n", "package logging\nmask contains \"/input\"", outcome.Delivered, ""},
+		{"a set that is empty", "  mask_decision: /logging/mask\n", "package logging\nmask contains \"/input\" if false", outcome.Delivered, ""},
+		{"one of the mask that is written out as OPA has it", "  mask_decision: /system/log/mask\n", "", outcome.Masking, "got /system/log/mask"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var text bytes.Buffer
+			c := collect(t)
+			m := log(t, setup{config: c.config(tt.config), policy: tt.policy, options: decisions.Options{Log: slog.New(slog.NewTextHandler(&text, nil))}}, made)
+			delivered := len(c.entries)
+			if want := map[outcome.Result]int{tt.result: 1}; !cmp.Equal(want, m.counts.of) || (delivered == 1) != (tt.result == outcome.Delivered) {
+				t.Errorf("got %d entries and %v, want %v", delivered, m.counts.of, want)
+			}
+			if !strings.Contains(text.String(), tt.want) {
+				t.Errorf("got %s, want %s in it", &text, tt.want)
+			}
+		})
+	}
+}
+
+// TestMaskThatIsData is a document of a bundle, as OPA takes one.
+func TestMaskThatIsData(t *testing.T) {
+	t.Parallel()
+	made := newEngine(t).decide(t, "app")
+	c := collect(t)
+	m := log(t, setup{config: c.config("  mask_decision: /logging/mask\n"), data: map[string]any{"logging": map[string]any{"mask": []any{"/input"}}}}, made)
+	if len(c.entries) != 1 || m.counts.get(outcome.Delivered) != 1 {
+		t.Fatalf("got %d entries and %v, want one", len(c.entries), m.counts.of)
+	}
+	if event := events(t, c.entries)[0]; event.Input != nil {
+		t.Errorf("got input %v, want it masked", *event.Input)
 	}
 }
 

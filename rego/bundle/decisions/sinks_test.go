@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -147,17 +148,28 @@ func hidden(t *testing.T, entry []byte) {
 	}
 }
 
-// TestFileThatCannotBeWrittenIsCounted has a file where a directory should be.
-func TestFileThatCannotBeWrittenIsCounted(t *testing.T) {
+// TestFileThatCannotBeWrittenIsRefused before an entry is lost: at the start, and in what is discovered.
+func TestFileThatCannotBeWrittenIsRefused(t *testing.T) {
 	t.Parallel()
-	made := newEngine(t).decide(t, "app")
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "x"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m := log(t, setup{config: "decision_logs: {plugin: file_logger}\nplugins: {file_logger: {path: " + dir + "/x/decisions.log}}\n"}, made, made)
-	if got := m.counts.get("file_logger failed"); got != 2 {
-		t.Errorf("got %v, want two failed", m.counts.of)
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, path, want string }{
+		{"a file where a directory should be", dir + "/x/decisions.log", "not a directory"},
+		{"a directory", dir, "is a directory"},
+		{"a pipe that nobody reads, which would hold all up", dir + "/pipe", "no such device"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := serve(t, setup{config: "decision_logs: {plugin: file_logger}\nplugins: {file_logger: {path: " + tt.path + "}}\n"})
+			if err == nil || !strings.Contains(err.Error(), "plugins.file_logger.path: ") || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want an error of plugins.file_logger.path: %s", err, tt.want)
+			}
+		})
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"regexp"
 	"slices"
 	"sync/atomic"
 
@@ -16,10 +15,8 @@ import (
 
 	"github.com/assay-dev/assay/rego/bundle/configured"
 	"github.com/assay-dev/assay/rego/bundle/news"
+	"github.com/assay-dev/assay/rego/bundle/redact"
 )
-
-// Memory is the host of what OPA gets from memory. Nobody is there.
-const Memory = "feeds.assay.invalid"
 
 // Logger lets OPA's plugins write to the program's log.
 type Logger struct {
@@ -43,7 +40,7 @@ func (l Logger) log(level slog.Level, format string, arguments []any) {
 	if !l.to.Enabled(context.Background(), level) {
 		return
 	}
-	l.to.Log(context.Background(), level, WithoutQueries(fmt.Sprintf(format, arguments...)))
+	l.to.Log(context.Background(), level, redact.Text(fmt.Sprintf(format, arguments...)))
 }
 
 // Debug implements [logging.Logger].
@@ -72,6 +69,7 @@ func (l Logger) Warn(format string, arguments ...any) { l.log(slog.LevelWarn, fo
 
 // WithFields implements [logging.Logger].
 func (l Logger) WithFields(fields map[string]any) logging.Logger {
+	fields = redact.Fields(fields)
 	attributes := make([]any, 0, len(fields))
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		attributes = append(attributes, slog.Any(name, fields[name]))
@@ -91,10 +89,3 @@ func (l Logger) GetLevel() logging.Level { return logging.Level(l.level.Load()) 
 
 // SetLevel implements [logging.Logger].
 func (l Logger) SetLevel(level logging.Level) { l.level.Store(uint32(level)) }
-
-// WithoutQueries is a text whose URLs have none: in those of stores stand signatures, by which
-// whoever reads a status could read the store. What is brought to OPA has no URL at all.
-func WithoutQueries(text string) string {
-	text = regexp.MustCompile(`(request failed: )?Get "http://`+regexp.QuoteMeta(Memory)+`[^"]*": `).ReplaceAllString(text, "")
-	return regexp.MustCompile(`(https?://[^\s"?]*)\?[^\s"]*`).ReplaceAllString(text, "$1")
-}

@@ -28,6 +28,8 @@ type Standing struct {
 	// Entries counts the entries of decision logs since the replica started, by place and
 	// result as package outcome has them.
 	Entries map[outcome.Place]map[outcome.Result]int64 `json:"entries,omitempty"`
+	// Stopped is when the replica ended, in its last status. Zero is that it runs.
+	Stopped time.Time `json:"stopped,omitzero"`
 	// Canary is the report of the candidate, without examples. Nil is that there is none.
 	Canary *canary.Report `json:"canary,omitempty"`
 }

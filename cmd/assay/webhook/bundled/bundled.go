@@ -316,8 +316,10 @@ func (b *Bundles) Run(ctx context.Context) {
 	if b.trust != nil {
 		beside.Go(func() { b.trust.Run(ctx) })
 	}
-	beside.Go(func() { b.keepTelling(ctx) })
+	var telling sync.WaitGroup
+	telling.Go(func() { b.keepTelling(ctx) })
 	b.logs.Run(ctx)
+	telling.Wait()
 	b.lastWord() //nolint:contextcheck // ctx has ended
 	b.manager.Stop(context.WithoutCancel(ctx))
 	beside.Wait()

@@ -122,10 +122,13 @@ func (b *Bundles) look(now time.Time) {
 	}
 }
 
-// lastWord sends what was counted until the end, as far as there is time. What assay_store loses
+// lastWord sends what was counted until the end, and that it is the end, as far as there is time. What OPA
+// sends after it says so too. Nobody may look any more. What assay_store loses
 // after it is counted nowhere but in its own log.
 func (b *Bundles) lastWord() {
-	b.stands.latest.Store(b.standing())
+	last := b.standing()
+	last.Stopped = time.Now().UTC()
+	b.stands.latest.Store(last)
 	done := make(chan struct{})
 	if !b.stands.tell(func() { _ = decisions.Send(b.manager.OPA()); close(done) }) {
 		return

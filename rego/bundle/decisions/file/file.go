@@ -1,5 +1,6 @@
 // Package file is OPA's own plugin for logs in files, file_logger, with what it lacks:
-// its settings are read strictly, and entries that could not be written are counted.
+// its settings are read strictly, a file that cannot be written is refused, and entries
+// that could not be written are counted and said.
 //
 // OPA asks the plugin for its handler once and keeps it. Here that is one that asks
 // each time, so that a file which is configured anew is written to at once.
@@ -9,7 +10,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
 
+	"github.com/open-policy-agent/opa/v1/logging"
 	"github.com/open-policy-agent/opa/v1/plugins"
 	opa "github.com/open-policy-agent/opa/v1/plugins/logger/file"
 
@@ -51,18 +57,53 @@ func (f *Factory) Validate(m *plugins.Manager, config []byte) (any, error) {
 	if level == "warn" || level == "error" {
 		return nil, errors.New("plugins." + Name + ".level: got " + level + ", want debug or info: decisions are logged at info")
 	}
+	if err := opens(path); err != nil {
+		return nil, errors.New("plugins." + Name + ".path: " + err.Error() + ": want a file that can be written")
+	}
 	return f.opa.Validate(m, config)
+}
+
+// opens opens a file as OPA's plugin will, which does so with the first entry: by then nobody looks.
+// A pipe that nobody reads would be waited for, for ever.
+func opens(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // as OPA's plugin does
+		return err
+	}
+	opened, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o600) //nolint:gosec // the path of a configuration
+	if err != nil {
+		return err
+	}
+	return opened.Close()
 }
 
 // New implements [plugins.Factory].
 func (f *Factory) New(m *plugins.Manager, config any) plugins.Plugin {
-	return &Plugin{Plugin: f.opa.New(m, config), observe: f.observe}
+	return &Plugin{
+		Plugin: f.opa.New(m, config), observe: f.observe, log: m.Logger().WithFields(map[string]any{"plugin": Name}),
+	}
 }
 
 // Plugin is OPA's plugin, counted.
 type Plugin struct {
 	plugins.Plugin
 	observe outcome.Observe
+	log     logging.Logger
+	failing atomic.Bool
+}
+
+// noted counts an entry, and says once that the file fails, and once that it works again.
+func (p *Plugin) noted(err error) {
+	if err != nil {
+		p.observe(outcome.File, outcome.Failed, 1)
+		if p.failing.CompareAndSwap(false, true) {
+			p.log.Error("The file does not take decision logs: %v.", err)
+		}
+		return
+	}
+	p.observe(outcome.File, outcome.Delivered, 1)
+	if p.failing.CompareAndSwap(true, false) {
+		p.log.Info("The file takes decision logs again.")
+	}
 }
 
 var _ plugins.LoggerPlugin = (*Plugin)(nil)
@@ -100,12 +141,8 @@ func (h handler) Handle(ctx context.Context, record slog.Record) error {
 	if own := h.now(); own != nil {
 		err = own.Handle(ctx, record)
 	}
-	if err != nil {
-		h.plugin.observe(outcome.File, outcome.Failed, 1)
-		return err
-	}
-	h.plugin.observe(outcome.File, outcome.Delivered, 1)
-	return nil
+	h.plugin.noted(err)
+	return err
 }
 
 // WithAttrs implements [slog.Handler].

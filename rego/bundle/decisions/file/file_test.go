@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	logtest "github.com/open-policy-agent/opa/v1/logging/test"
 	"github.com/open-policy-agent/opa/v1/plugins"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
@@ -53,5 +54,53 @@ func TestHandlerThatIsKeptWritesToTheFileOfNow(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[outcome.Result]int{outcome.Delivered: 2, outcome.Failed: 1}, counts); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestFailureAndRecoveryAreSaidOnce takes the directory away while entries come, and lets it be again.
+func TestFailureAndRecoveryAreSaidOnce(t *testing.T) {
+	t.Parallel()
+	counts, log := map[outcome.Result]int{}, logtest.New()
+	factory := file.New(func(_ outcome.Place, result outcome.Result, n int) { counts[result] += n })
+	m, err := plugins.New([]byte("{}"), "id", inmem.New(), plugins.Logger(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "logs")
+	config, err := factory.Validate(m, []byte(`{"path": "`+filepath.Join(dir, "decisions.log")+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugin := factory.New(m, config).(*file.Plugin)
+	m.Register(file.Name, plugin)
+	if err := m.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer m.Stop(context.WithoutCancel(t.Context()))
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	to := slog.New(plugin.Logger())
+	to.Info("first")
+	to.Info("second")
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	to.Info("third")
+	to.Info("fourth")
+	if diff := cmp.Diff(map[outcome.Result]int{outcome.Delivered: 2, outcome.Failed: 2}, counts); diff != "" {
+		t.Error(diff)
+	}
+	var said []string
+	for _, entry := range log.Entries() {
+		if strings.Contains(entry.Message, "decision logs") {
+			said = append(said, entry.Message)
+		}
+	}
+	if len(said) != 2 || !strings.HasPrefix(said[0], "The file does not take decision logs: ") || !strings.Contains(said[0], dir) || said[1] != "The file takes decision logs again." {
+		t.Errorf("got %q, want one line when it begins to fail and one when it works again", said)
 	}
 }

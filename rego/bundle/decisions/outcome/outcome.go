@@ -26,8 +26,8 @@ const (
 	Dropped Result = "dropped"
 	// Failed: it could not be made or written.
 	Failed Result = "failed"
-	// Masking: the policy that masks or drops could not be evaluated, and nothing is
-	// shown that may be secret.
+	// Masking: the policy that masks or drops is not there or could not be evaluated, and
+	// nothing is shown that may be secret.
 	Masking Result = "masking"
 	// LeftOut: the policy drop_decision says so.
 	LeftOut Result = "left_out"
