@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -81,7 +82,7 @@ type noted struct {
 	} `json:"system"`
 }
 
-// contentOf reads what a store holds.
+// contentOf reads what a store holds. With an error it still has the bundles, if they can be read.
 func contentOf(ctx context.Context, store storage.Store, txn storage.Transaction) (Content, error) {
 	root, err := store.Read(ctx, txn, storage.Path{})
 	if err != nil {
@@ -106,11 +107,12 @@ func contentOf(ctx context.Context, store storage.Store, txn storage.Transaction
 	if err := out.takeModules(ctx, store, txn, tree, hash); err != nil {
 		return Content{}, err
 	}
+	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(tree.System.Bundles)) {
 		of := tree.System.Bundles[name]
 		about, err := archive.AboutOf(of.Manifest.Metadata)
 		if err != nil {
-			return Content{}, fmt.Errorf("bundle %s: %w", name, err)
+			errs = append(errs, fmt.Errorf("bundle %s: %w", name, err))
 		}
 		out.Bundles = append(out.Bundles, Bundle{
 			Name: name, Revision: of.Manifest.Revision, Roots: of.Manifest.Roots, About: about, Tag: of.ETag,
@@ -118,7 +120,7 @@ func contentOf(ctx context.Context, store storage.Store, txn storage.Transaction
 		})
 	}
 	out.sum = [sha256.Size]byte(hash.Sum(nil))
-	return out, out.takeResources()
+	return out, errors.Join(append(errs, out.takeResources())...)
 }
 
 // takeModules reads the Rego of a store.
@@ -195,6 +197,9 @@ func (c *Content) take(at any, path []string) error {
 		return nil
 	}
 	if len(object) == 0 && len(path) > 2 {
+		if c.owns(where) == "" { // OPA erases what is at a root, and leaves what is above it
+			return nil
+		}
 		return fmt.Errorf("%s: got nothing, want a Kubernetes object", where)
 	}
 	const deepest = 4 // resources/KIND/NAMESPACE/NAME

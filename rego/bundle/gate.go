@@ -24,20 +24,25 @@ type gate struct {
 	ending  *ending
 	library map[string]string // see [Options.Library]
 
-	mu         sync.Mutex
-	writing    map[uint64]bool   // the transactions that write: OPA has one at a time
-	names      []string          // of the bundles in the store
-	identities map[string]string // of those bundles, by name: see [Bundle.identity]
-	refused    error             // why the latest transaction is not
-	content    [sha256.Size]byte // of all that is in the store
+	mu          sync.Mutex
+	writing     map[uint64]*written // the transactions that write: OPA has one at a time
+	names       []string            // of the bundles in the store
+	identities  map[string]string   // of those bundles, by name: see [Bundle.identity]
+	refused     error               // why the latest transaction is not
+	content     [sha256.Size]byte   // of all that is in the store
+	unpublished bool                // that is, whoever serves does not serve it
 }
+
+// written is what a transaction did to the store. An activation puts something there, its manifest
+// at least; one that only takes out is of OPA's configuration.
+type written struct{ puts bool }
 
 func newGate(prepare func(context.Context, Content) (func(), error), removed func(context.Context, Content), library map[string]string) *gate {
 	shelf := map[string]string{}
 	for path, text := range library {
 		shelf["library of assay/"+path] = text
 	}
-	return &gate{Store: inmem.New(), library: shelf, prepare: prepare, removed: removed, ending: newEnding(), writing: map[uint64]bool{}}
+	return &gate{Store: inmem.New(), library: shelf, prepare: prepare, removed: removed, ending: newEnding(), writing: map[uint64]*written{}}
 }
 
 // NewTransaction implements [storage.Store].
@@ -45,7 +50,7 @@ func (g *gate) NewTransaction(ctx context.Context, params ...storage.Transaction
 	txn, err := g.Store.NewTransaction(ctx, params...)
 	if err == nil && len(params) > 0 && params[0].Write {
 		g.mu.Lock()
-		g.writing[txn.ID()] = true
+		g.writing[txn.ID()] = &written{}
 		g.mu.Unlock()
 	}
 	return txn, err
@@ -57,12 +62,40 @@ func (g *gate) Abort(ctx context.Context, txn storage.Transaction) {
 	g.Store.Abort(ctx, txn)
 }
 
-func (g *gate) ended(txn storage.Transaction) (wrote bool) {
+func (g *gate) ended(txn storage.Transaction) *written {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	wrote = g.writing[txn.ID()]
+	wrote := g.writing[txn.ID()]
 	delete(g.writing, txn.ID())
 	return wrote
+}
+
+func (g *gate) puts(txn storage.Transaction) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if wrote := g.writing[txn.ID()]; wrote != nil {
+		wrote.puts = true
+	}
+}
+
+// Write implements [storage.Store].
+func (g *gate) Write(ctx context.Context, txn storage.Transaction, op storage.PatchOp, path storage.Path, value any) error {
+	if op != storage.RemoveOp {
+		g.puts(txn)
+	}
+	return g.Store.Write(ctx, txn, op, path, value)
+}
+
+// UpsertPolicy implements [storage.Store].
+func (g *gate) UpsertPolicy(ctx context.Context, txn storage.Transaction, id string, text []byte) error {
+	g.puts(txn)
+	return g.Store.UpsertPolicy(ctx, txn, id, text)
+}
+
+// Truncate implements [storage.Store].
+func (g *gate) Truncate(ctx context.Context, txn storage.Transaction, params storage.TransactionParams, it storage.Iterator) error {
+	g.puts(txn)
+	return g.Store.Truncate(ctx, txn, params, it)
 }
 
 // active are the bundles in the store.
@@ -82,10 +115,11 @@ func (g *gate) bundles() map[string]string {
 // Commit implements [storage.Store]. It refuses what cannot serve. OPA ends in a panic where a
 // bundle cannot be taken out, so that is never refused.
 func (g *gate) Commit(ctx context.Context, txn storage.Transaction) error {
-	if !g.ended(txn) {
+	wrote := g.ended(txn)
+	if wrote == nil {
 		return g.Store.Commit(ctx, txn)
 	}
-	err := g.commit(ctx, txn)
+	err := g.commit(ctx, txn, *wrote)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.refused = err
@@ -99,25 +133,18 @@ func (g *gate) refusal() error {
 	return g.refused
 }
 
-func (g *gate) commit(ctx context.Context, txn storage.Transaction) error {
+func (g *gate) commit(ctx context.Context, txn storage.Transaction, wrote written) error {
 	next, err := g.next(ctx, txn)
-	if err != nil {
-		g.Store.Abort(ctx, txn)
-		return err
-	}
-	if g.same(next) { // a server without ETags sends it again and again
-		return g.Store.Commit(ctx, txn)
-	}
 	before, names := g.active(), next.names()
 	lost := slices.ContainsFunc(before, func(name string) bool { return !slices.Contains(names, name) })
-	if len(before) == 0 && len(names) == 0 || lost && subset(names, before) {
-		if err := g.committed(ctx, txn, next); err != nil {
-			return err
-		}
-		if lost {
-			g.removed(ctx, next)
-		}
-		return nil
+	switch {
+	case subset(names, before) && (lost || !wrote.puts):
+		return g.taken(ctx, txn, next, lost, err)
+	case err != nil:
+		g.Store.Abort(ctx, txn)
+		return err
+	case len(before) == 0 && len(names) == 0, g.same(next): // a server without ETags sends it again and again
+		return g.Store.Commit(ctx, txn)
 	}
 	ctx, cancel := g.ending.within(ctx)
 	defer cancel()
@@ -130,24 +157,42 @@ func (g *gate) commit(ctx context.Context, txn storage.Transaction) error {
 		return err
 	}
 	if err := guarded("publishing the bundles", publish); err != nil {
-		g.unpublished()
+		g.unserved()
 		return err
 	}
 	return nil
 }
 
-// unpublished has the next poll tell whoever serves of the store again.
-func (g *gate) unpublished() {
+// taken commits what only takes bundles out, and maybe none: of what is left each was admitted, and
+// OPA ends the program where it is refused. What cannot be read then, nobody is shown: with some of it
+// missing it could admit more than before.
+func (g *gate) taken(ctx context.Context, txn storage.Transaction, next Content, lost bool, unread error) error {
+	if !lost { // and whoever serves has it, or is told by the next poll
+		return g.Store.Commit(ctx, txn)
+	}
+	if err := g.committed(ctx, txn, next); err != nil {
+		return err
+	}
+	if unread != nil {
+		g.unserved()
+		return nil
+	}
+	g.removed(ctx, next)
+	return nil
+}
+
+// unserved has the next poll tell whoever serves of the store again.
+func (g *gate) unserved() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.content = [sha256.Size]byte{}
+	g.unpublished = true
 }
 
 // same says whether a content is what the store has, bundles among it.
 func (g *gate) same(next Content) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return len(g.names) > 0 && next.sum == g.content
+	return len(g.names) > 0 && next.sum == g.content && !g.unpublished
 }
 
 func (g *gate) committed(ctx context.Context, txn storage.Transaction, next Content) error {
@@ -156,7 +201,7 @@ func (g *gate) committed(ctx context.Context, txn storage.Transaction, next Cont
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.names, g.content, g.identities = next.names(), next.sum, map[string]string{}
+	g.names, g.content, g.identities, g.unpublished = next.names(), next.sum, map[string]string{}, false
 	for _, of := range next.Bundles {
 		g.identities[of.Name] = of.identity()
 	}
@@ -173,21 +218,21 @@ func (g *gate) prepared(ctx context.Context, next Content) (publish func(), err 
 	return g.prepare(ctx, next)
 }
 
-// next is what the store would hold, and an error where bundles may not have that.
+// next is what the store would hold, and an error where bundles may not have that; their names it has then, too.
 func (g *gate) next(ctx context.Context, txn storage.Transaction) (Content, error) {
 	next, err := contentOf(ctx, g.Store, txn)
 	if err != nil {
-		return Content{}, err
+		return next, err
 	}
 	for _, b := range next.Bundles {
 		if err := archive.Reserved(b.Roots); err != nil {
-			return Content{}, fmt.Errorf("bundle %s: %w", b.Name, err)
+			return next, fmt.Errorf("bundle %s: %w", b.Name, err)
 		}
 		if err := b.About.As(b.Name); err != nil {
-			return Content{}, fmt.Errorf("bundle %s: %w", b.Name, err)
+			return next, fmt.Errorf("bundle %s: %w", b.Name, err)
 		}
 		if err := able(b.About.Requires); err != nil {
-			return Content{}, fmt.Errorf("bundle %s: %w", b.Name, err)
+			return next, fmt.Errorf("bundle %s: %w", b.Name, err)
 		}
 	}
 	return next, next.claimed()
