@@ -75,10 +75,53 @@ func begins(text string) bool {
 	return found[1] == "" || len(parts)-2 >= deeper(strings.ToLower(found[1]))
 }
 
-// ends says whether a text ends with a domain, and is not the end of the branch of a stranger.
+// ends says whether a text ends with a domain, and is not the end of the branch of a stranger: a branch
+// may be called like an address. So what stands before the domain has neither a slash nor an @, as
+// what names a workflow has. The sample says so another way.
 func ends(re *syntax.Regexp, text string) bool {
-	return domainForm.MatchString(text) &&
+	domain := domainForm.FindString(text)
+	return domain != "" && separators(re) <= strings.Count(domain, "@") &&
 		admits(re.String(), []string{"https://github.com/stranger/stranger/.github/workflows/stranger.yml@refs/heads/stranger" + text}) == ""
+}
+
+// many is more than any value has that somebody writes.
+const many = 1 << 10
+
+// separators is how many slashes and @ a value may have at the most, and many where that is open.
+func separators(re *syntax.Regexp) (most int) {
+	switch re.Op {
+	case syntax.OpNoMatch, syntax.OpEmptyMatch, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
+		return 0
+	case syntax.OpLiteral:
+		for _, r := range re.Rune {
+			if r == '/' || r == '@' {
+				most++
+			}
+		}
+		return most
+	case syntax.OpCharClass:
+		for i := 0; i+1 < len(re.Rune); i += 2 {
+			if re.Rune[i] <= '/' && '/' <= re.Rune[i+1] || re.Rune[i] <= '@' && '@' <= re.Rune[i+1] {
+				return 1
+			}
+		}
+		return 0
+	case syntax.OpAlternate, syntax.OpCapture, syntax.OpQuest:
+		for _, sub := range re.Sub {
+			most = max(most, separators(sub))
+		}
+		return most
+	case syntax.OpConcat:
+		for _, sub := range re.Sub {
+			most = min(most+separators(sub), many)
+		}
+		return most
+	case syntax.OpStar, syntax.OpPlus:
+		if separators(re.Sub[0]) == 0 {
+			return 0
+		}
+	}
+	return many // of any character, too
 }
 
 // listed says whether an expression matches some values, and each is written out.

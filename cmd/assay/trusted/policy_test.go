@@ -63,19 +63,30 @@ func TestNewPolicyRefusesStrangers(t *testing.T) {
 		{"an owner in any case", `{issuer: https://a.example, subjectRegExp: '(?i)^https://github\.com/acme/.*'}`, "says no owner"},
 		{"any namespace of a cluster", `{issuer: https://a.example, subjectRegExp: 'https://kubernetes\.io/namespaces/[^/]+/serviceaccounts/publisher'}`, "says no owner"},
 		{"a branch that looks like an address", `{issuer: https://a.example, subjectRegExp: '.+@acme\.example'}`, "says no owner"},
+		{"a branch that looks like an address of a robot", `{issuer: https://a.example, subjectRegExp: '^.*-bot[0-9]*@acme\.example$'}`, "says no owner"},
+		{"a branch below others that looks like an address", `{issuer: https://a.example, subjectRegExp: '(.+/)?ci-[a-z]+@acme\.example'}`, "says no owner"},
+		{"a branch in letters that may be an @", `{issuer: https://a.example, subjectRegExp: '[^/]+-bot@acme\.example'}`, "says no owner"},
+		{"an address and the slashes of a workflow", `{issuer: https://a.example, subjectRegExp: '[^@]+@acme\.example'}`, "says no owner"},
+		{"a user name behind any character", `{issuer: https://a.example, subjectRegExp: '(?s).ci-[a-z]+!acme\.example'}`, "says no owner"},
+		{"a user name behind an @", `{issuer: https://a.example, subjectRegExp: '[^/]+!acme\.example'}`, "says no owner"},
+		{"two of an @", `{issuer: https://a.example, subjectRegExp: '([a-z]+@?){2}-bot@acme\.example'}`, "says no owner"},
+		{"one domain of two", `{issuer: https://a.example, subjectRegExp: '([a-z]+@acme|.+@acme-labs)\.example'}`, "says no owner"},
+		{"robots of a domain", `{issuer: https://a.example, subjectRegExp: '^[^/@]*-bot[0-9]{1,3}@acme\.example$'}`, ""},
+		{"user names of a domain", `{issuer: https://a.example, subjectRegExp: '[a-z.]+!acme\.example'}`, ""},
+		{"two domains", `{issuer: https://a.example, subjectRegExp: '[a-z]+(@acme|@acme-labs)\.example'}`, ""},
 		{"a domain and whatever is called so and more", `{issuer: https://a.example, subjectRegExp: '[^@]+@acme\..*'}`, "says no owner"},
 		{"nothing", `{issuer: https://a.example, subjectRegExp: '[^\x00-\x{10FFFF}]'}`, "says no owner"},
 		{"an issuer of a name that is open", `{issuerRegExp: 'https://issuer\.acme\.example/.*', subject: a@acme.example}`, "issuerRegExp: got"},
 		{"clusters of other regions", `{issuerRegExp: 'https://container\.googleapis\.com/v1/projects/.*/locations/us-.*', subject: a@acme.example}`, "issuerRegExp: got"},
 		{"one of two owners, by letters", `{issuer: https://a.example, subjectRegExp: '^https://github\.com/acm[ex]/.+'}`, ""},
-		{"an owner or a domain", `{issuer: https://a.example, subjectRegExp: '^https://gitlab\.com/acme/.*$|^[^@]+@acme\.example$'}`, ""},
-		{"an owner or a domain, once anchored", `{issuer: https://a.example, subjectRegExp: '^(?:https://gitlab\.com/acme/.*|[^@]+@acme\.example)$'}`, ""},
+		{"an owner or a domain", `{issuer: https://a.example, subjectRegExp: '^https://gitlab\.com/acme/.*$|^[^/@]+@acme\.example$'}`, ""},
+		{"an owner or a domain, once anchored", `{issuer: https://a.example, subjectRegExp: '^(?:https://gitlab\.com/acme/.*|[^/@]+@acme\.example)$'}`, ""},
 		{"a trust domain", `{issuer: https://a.example, subjectRegExp: 'spiffe://acme\.example/ns/[a-z]+/sa/publisher'}`, ""},
 		{"a namespace", `{issuer: https://a.example, subjectRegExp: 'https://kubernetes\.io/namespaces/policies/serviceaccounts/.+'}`, ""},
 		{"some names, written out", `{issuer: https://a.example, subjectRegExp: 'publisher-[0-9]'}`, ""},
 		{"an owner", `{issuer: https://a.example, subjectRegExp: '^https://github\.com/acme/.*'}`, ""},
 		{"two owners", `{issuer: https://a.example, subjectRegExp: '^https://github\.com/(acme|acme-labs)/.*'}`, ""},
-		{"a domain", `{issuer: https://a.example, subjectRegExp: '^[^@]+@acme\.example$'}`, ""},
+		{"a domain", `{issuer: https://a.example, subjectRegExp: '^[^/@]+@acme\.example$'}`, ""},
 		{"an issuer of some names", `{issuerRegExp: '^https://(a|b)\.example$', subject: a@acme.example}`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -154,6 +165,9 @@ func FuzzEdges(f *testing.F) {
 		}
 		if !slices.ContainsFunc(edges(parsed, true), func(e edge) bool { return e.text == value || e.open && strings.HasSuffix(value, e.text) }) {
 			t.Errorf("%q matches %q, which ends with none of %v", expression, value, edges(parsed, true))
+		}
+		if got, most := strings.Count(value, "/")+strings.Count(value, "@"), separators(parsed); got > most && most < many {
+			t.Errorf("%q matches %q, which has more than %d of / and @", expression, value, most)
 		}
 	})
 }

@@ -78,7 +78,7 @@ func anybody(path string, k cip.KeylessRef, refuse func(field, got, want string)
 			refuse(at+".subjectRegExp", fmt.Sprintf("%q, which matches %s", identity.SubjectRegExp, one), `an owner, as in ^https://github\.com/acme/.*`)
 		} else if identity.SubjectRegExp != "" && !owned(identity.SubjectRegExp) {
 			refuse(at+".subjectRegExp", fmt.Sprintf("%q, which says no owner at the beginning or the end of all that it matches", identity.SubjectRegExp),
-				`an owner and the slash behind it, as in ^https://github\.com/acme/.*, or a domain, as in ^[^@]+@acme\.example$`)
+				`an owner and the slash behind it, as in ^https://github\.com/acme/.*, or a domain, as in ^[^/@]+@acme\.example$`)
 		}
 	}
 }
