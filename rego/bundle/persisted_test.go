@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/open-policy-agent/opa/v1/plugins/discovery"
+
 	"github.com/assay-dev/assay/rego/bundle"
 	"github.com/assay-dev/assay/rego/bundle/archive"
 )
@@ -194,4 +196,49 @@ func TestADiscoveryBundleThatIsKeptIsBoundedToo(t *testing.T) {
 	if got, want := open(t, config, &side{}, limits).Kept(), "bundle discovery bundle: what was kept is not used: "; !strings.HasPrefix(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
+}
+
+// TestNoBundleIsTakenForTheDiscoveryBundle, nor for another bundle, by a restart or by whoever remembers names.
+func TestNoBundleIsTakenForTheDiscoveryBundle(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, discovery, bundles, want string }{
+		{"by the directory", `{}`, `{"discovery": {"persist": true}}`, "bundles.discovery: got a name of the discovery bundle"},
+		{"by the directory, otherwise written", `{}`, `{"./discovery/": {"persist": true}}`, "got a name of the discovery bundle"},
+		{"where nothing is kept", `{}`, `{"discovery": {}}`, "bundles.discovery: got a name of the discovery bundle"},
+		{"by the name", `{}`, `{"discovery bundle": {}}`, "bundles.discovery bundle: got a name of the discovery bundle"},
+		{"by a directory of another name", `{"name": "boot"}`, `{"boot": {"persist": true}}`, "bundles.boot: got persist in the directory boot of the discovery bundle"},
+		{"by each other", `{}`, `{"a": {"persist": true}, "x/../a": {"persist": true}}`, "bundles.x/../a: got persist in the directory a of bundles.a"},
+		{"apart", `{"name": "boot"}`, `{"a": {"persist": true}, "b": {"persist": true}, "boot": {}}`, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newService(t)
+			common := "services: {s: {url: '" + s.URL + "'}}\npersistence_directory: " + t.TempDir() + "\n"
+			_, err := bundle.Open(bundle.Options{Config: []byte(common + "discovery: " + merged(t, tt.discovery) + "\nbundles: " + tt.bundles + "\n"),
+				Prepare: (&side{}).prepare, Removed: (&side{}).removed})
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("of the file: got %v, want %q", err, tt.want)
+			}
+			s.put("/found.tar.gz", found(t, "1", `{"bundles": `+tt.bundles+`}`))
+			m := open(t, common+"discovery: "+merged(t, tt.discovery)+"\n", &side{}, nil)
+			_ = discovery.Lookup(m.OPA()).Trigger(t.Context()) // what becomes of it, the status says
+			if got := m.Statuses()["discovery bundle"].Error; (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
+				t.Errorf("discovered: got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// merged is a discovery block that says more.
+func merged(t *testing.T, more string) string {
+	t.Helper()
+	block := map[string]any{"service": "s", "resource": "found.tar.gz", "decision": "found", "trigger": "manual", "persist": true}
+	if err := json.Unmarshal([]byte(more), &block); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

@@ -43,6 +43,7 @@ type bounds struct {
 	within    time.Duration
 	services  services
 	directory string // what OPA persists is there
+	kept      string // the discovery bundle is in that one of it
 
 	// watch has statuses heard, of a plugin that OPA may just have made.
 	watch func()
