@@ -8,6 +8,7 @@
 //
 // Credentials are for the host of the service, and for the server of tokens that it names.
 // Where a registry leads to another host for the bytes, as most do, that host gets none of them.
+// The certificate of a client is for the host of the service alone.
 //
 // Who may be believed is not known here: see cmd/assay/trusted.
 package image
@@ -83,10 +84,12 @@ func (r *Repository) Fetch(ctx context.Context, from Service, known []string) (B
 	if err != nil || at.Host == "" {
 		return Bundle{}, fmt.Errorf("services.url: got %q, want that of a registry", from.URL)
 	}
+	guard := &guarded{base: from.Client.Transport, prepare: from.Prepare, home: at}
+	defer guard.close()
 	f := &fetch{
 		repository: &url.URL{Scheme: at.Scheme, Host: at.Host, Path: "/v2/" + r.reference.Repository},
 		client: &auth.Client{
-			Client: &http.Client{Transport: &guarded{base: from.Client.Transport, prepare: from.Prepare, home: at}},
+			Client: &http.Client{Transport: guard},
 			Cache:  auth.NewCache(),
 		},
 		seen: map[digest.Digest]bool{},

@@ -3,6 +3,8 @@ package image_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -332,5 +335,59 @@ func TestCredentialsStayAtHome(t *testing.T) {
 		if asked != "GET /bytes " {
 			t.Errorf("the other host: got %q, want requests without credentials", asked)
 		}
+	}
+}
+
+// TestTheCertificateOfAClientStaysAtHome: another host may ask for one, and is shown none.
+func TestTheCertificateOfAClientStaysAtHome(t *testing.T) {
+	t.Parallel()
+	for name, elsewhere := range map[string]string{"for the bytes": "/blobs/", "for tokens": "/manifests/"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			home, away := newRegistry(t), newRegistry(t)
+			var shown [2]atomic.Int64
+			secure := func(r *registry, count *atomic.Int64) *x509.Certificate {
+				server := httptest.NewUnstartedServer(r)
+				server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS12}
+				server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+					count.Add(int64(len(request.TLS.PeerCertificates)))
+					r.ServeHTTP(w, request)
+				})
+				server.StartTLS()
+				t.Cleanup(server.Close)
+				r.Server = server
+				return server.Certificate()
+			}
+			roots := x509.NewCertPool()
+			roots.AddCert(secure(home, &shown[0]))
+			roots.AddCert(secure(away, &shown[1]))
+			home.image("prod", home.blob("one"))
+			away.objects["/bytes"] = []byte("one")
+			home.disturb = func(w http.ResponseWriter, request *http.Request) bool {
+				switch {
+				case !strings.Contains(request.URL.Path, elsewhere) || strings.HasPrefix(request.Header.Get("Authorization"), "Bearer "):
+					return false
+				case elsewhere == "/blobs/":
+					http.Redirect(w, request, away.URL+"/bytes", http.StatusTemporaryRedirect)
+				default:
+					w.Header().Set("Www-Authenticate", `Bearer realm="`+away.URL+`/token",service="r",scope="repository:p:pull"`)
+					w.WriteHeader(http.StatusUnauthorized)
+				}
+				return true
+			}
+			away.objects["/token"] = []byte(`{"token": "short"}`)
+			with := home.TLS.Certificates // any one will do
+			client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12,
+				GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &with[0], nil }}}}
+			t.Cleanup(client.CloseIdleConnections)
+			from := image.Service{URL: home.URL, Client: client, Prepare: func(*http.Request) error { return nil }}
+			got, err := open(t, "r/p:prod").Fetch(t.Context(), from, nil)
+			if err != nil || string(got.Content) != "one" || len(away.requests()) != 1 {
+				t.Fatalf("got %+v, %v, want the bundle by way of the other host", got, err)
+			}
+			if shown[0].Load() == 0 || shown[1].Load() != 0 {
+				t.Errorf("got %d certificates at home and %d elsewhere, want some and none", shown[0].Load(), shown[1].Load())
+			}
+		})
 	}
 }
