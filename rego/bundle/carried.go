@@ -18,14 +18,15 @@ import (
 	"github.com/assay-dev/assay/rego/bundle/archive"
 	"github.com/assay-dev/assay/rego/bundle/configured"
 	"github.com/assay-dev/assay/rego/bundle/image"
+	"github.com/assay-dev/assay/rego/bundle/local"
 )
 
 // carrier brings what OPA would read where nothing bounds it: a file, and an image of a
 // registry. OPA polls it, as a server, and gets the very bytes that were looked at.
 type carrier interface {
-	// carry gives the bytes that there are now, nil where they are one of those that are known,
+	// Carry gives the bytes that there are now, nil where they are one of those that are known,
 	// with their tag.
-	carry(ctx context.Context, known []string) (body []byte, tag string, err error)
+	Carry(ctx context.Context, known []string) (body []byte, tag string, err error)
 }
 
 // ofDiscovery begins the path of the discovery bundle.
@@ -50,7 +51,7 @@ func (b *bounds) carried(of configured.Source) (path string, by carrier, err err
 		if err != nil {
 			return "", nil, fmt.Errorf("%s.resource: %w", of.Place(), err)
 		}
-		return path, fileCarrier{at.Path, b.limits}, nil
+		return path, local.File{Path: at.Path, Limits: b.limits}, nil
 	default:
 		return "", nil, nil
 	}
@@ -70,7 +71,7 @@ func (b *bounds) bring(request *http.Request, by carrier) (*http.Response, error
 	ctx, cancel := context.WithTimeoutCause(request.Context(), longestBody, fmt.Errorf("it took more than %s", longestBody))
 	defer cancel()
 	known := tagsIn(request.Header.Get("If-None-Match"))
-	body, tag, err := by.carry(ctx, known)
+	body, tag, err := by.Carry(ctx, known)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +104,7 @@ type imageCarrier struct {
 	repository *image.Repository
 }
 
-func (c *imageCarrier) carry(ctx context.Context, known []string) ([]byte, string, error) {
+func (c *imageCarrier) Carry(ctx context.Context, known []string) ([]byte, string, error) {
 	service, leave, err := c.services.ask(ctx, c.of)
 	if err != nil {
 		return nil, "", err

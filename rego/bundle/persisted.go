@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"net/url"
 	"os"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/assay-dev/assay/rego/bundle/archive"
 	"github.com/assay-dev/assay/rego/bundle/configured"
+	"github.com/assay-dev/assay/rego/bundle/local"
 )
 
 // OPA saves a bundle after it is active, and goes on where that fails. Whoever remembers that it
@@ -225,7 +225,7 @@ func (b *bounds) look(directories map[string]string) {
 			continue
 		}
 		b.looked[name] = true
-		at := fileCarrier{filepath.Join(b.directory, "bundles", directories[name], "bundle.tar.gz"), b.limits}
+		at := local.File{Path: filepath.Join(b.directory, "bundles", directories[name], "bundle.tar.gz"), Limits: b.limits}
 		show := func(body []byte) error {
 			_, err := archive.Read(body, b.limits)
 			return err
@@ -233,7 +233,7 @@ func (b *bounds) look(directories map[string]string) {
 		if name == configured.DiscoveryName { // which OPA evaluates
 			show = b.discovered
 		}
-		if err := at.kept(show); err != nil {
+		if err := at.Kept(show); err != nil {
 			causes = append(causes, fmt.Sprintf("bundle %s: what was kept is not used: %v", name, err))
 		}
 	}
@@ -249,21 +249,6 @@ func (b *bounds) loaded(refused error) {
 	if refused != nil {
 		b.unused = append(b.unused, "what was kept is not used: "+refused.Error())
 	}
-}
-
-// kept shows what was kept, if anything was, and puts it aside where that is refused.
-func (c fileCarrier) kept(show func(body []byte) error) error {
-	body, err := c.read()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		err = show(body)
-	}
-	if err != nil {
-		return errors.Join(err, os.Rename(c.path, c.path+".refused"))
-	}
-	return nil
 }
 
 // Kept says why what was kept of bundles is not used, "" where it is: what OPA notes of that is
