@@ -159,6 +159,7 @@ func Open(options Options) (*Manager, error) {
 	}
 	m.opa.Register(discovery.Name, found)
 	found.RegisterListener("assay", m.discovered)
+	m.begun.Store(len(m.opa.GetConfig().Discovery) == 0)
 	return m, nil
 }
 
@@ -174,6 +175,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	m.watch()
 	// What tells of states must not wait: the plugin that it would wait for tells some itself.
 	var once sync.Once
+	discovers := len(m.opa.GetConfig().Discovery) > 0
 	m.opa.RegisterPluginStatusListener("assay", func(states map[string]*plugins.Status) {
 		// The first configuration that was discovered may be from the disk, of which nothing else tells.
 		of := states[discovery.Name]
@@ -181,7 +183,7 @@ func (m *Manager) Start(ctx context.Context) error {
 		if begun {
 			once.Do(func() { m.bounds.said(false) })
 		}
-		m.begun.Store(begun)
+		m.begun.Store(begun || !discovers)
 		go m.watch()
 	})
 	if err := m.opa.Start(ctx); err != nil {
