@@ -93,11 +93,15 @@ func rooms() []room {
 		name: "rego/lib", // Rego, embedded
 	}, {
 		name: "rego/bundle", // OPA's plugin manager, with a gate before what serves
-		ours: []string{"rego/bundle/archive", "rego/bundle/configured", "rego/bundle/decisions", "rego/bundle/image"},
+		ours: []string{"rego/bundle/archive", "rego/bundle/configured", "rego/bundle/decisions", "rego/bundle/image", "rego/bundle/writes"},
 		owns: []string{
 			opa + "ast", opa + "metrics", opa + "plugins/...", opa + "storage/...", opa + "hooks", opa + "config", opa + "logging", opa + "runtime/info", opa + "tracing", opa + "util",
 			"github.com/prometheus/client_golang/prometheus", "github.com/google/uuid",
 		},
+	}, {
+		name:  "rego/bundle/writes", // a store that knows what a transaction did to it
+		owns:  []string{opa + "storage/..."},
+		never: []string{"net", "net/http/..."},
 	}, {
 		name:  "rego/bundle/configured", // what a configuration of OPA says of bundles
 		owns:  []string{opa + "config", opa + "util"},

@@ -13,89 +13,32 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
 	"github.com/assay-dev/assay/rego/bundle/archive"
+	"github.com/assay-dev/assay/rego/bundle/writes"
 )
 
 // gate is the store of the plugin manager. Whatever changes it, an activation, a delta or a
 // configuration without a bundle, is committed here, and nowhere else.
 type gate struct {
-	storage.Store
+	*writes.Store
 	prepare func(context.Context, Content) (func(), error)
 	removed func(context.Context, Content)
 	ending  *ending
 	library map[string]string // see [Options.Library]
 
 	mu          sync.Mutex
-	writing     map[uint64]*written // the transactions that write: OPA has one at a time
-	names       []string            // of the bundles in the store
-	identities  map[string]string   // of those bundles, by name: see [Bundle.identity]
-	refused     error               // why the latest transaction is not
-	content     [sha256.Size]byte   // of all that is in the store
-	unpublished bool                // that is, whoever serves does not serve it
+	names       []string          // of the bundles in the store
+	identities  map[string]string // of those bundles, by name: see [Bundle.identity]
+	refused     error             // why the latest transaction is not
+	content     [sha256.Size]byte // of all that is in the store
+	unpublished bool              // that is, whoever serves does not serve it
 }
-
-// written is what a transaction did to the store. An activation puts something there, its manifest
-// at least; one that only takes out is of OPA's configuration.
-type written struct{ puts bool }
 
 func newGate(prepare func(context.Context, Content) (func(), error), removed func(context.Context, Content), library map[string]string) *gate {
 	shelf := map[string]string{}
 	for path, text := range library {
 		shelf["library of assay/"+path] = text
 	}
-	return &gate{Store: inmem.New(), library: shelf, prepare: prepare, removed: removed, ending: newEnding(), writing: map[uint64]*written{}}
-}
-
-// NewTransaction implements [storage.Store].
-func (g *gate) NewTransaction(ctx context.Context, params ...storage.TransactionParams) (storage.Transaction, error) {
-	txn, err := g.Store.NewTransaction(ctx, params...)
-	if err == nil && len(params) > 0 && params[0].Write {
-		g.mu.Lock()
-		g.writing[txn.ID()] = &written{}
-		g.mu.Unlock()
-	}
-	return txn, err
-}
-
-// Abort implements [storage.Store].
-func (g *gate) Abort(ctx context.Context, txn storage.Transaction) {
-	g.ended(txn)
-	g.Store.Abort(ctx, txn)
-}
-
-func (g *gate) ended(txn storage.Transaction) *written {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	wrote := g.writing[txn.ID()]
-	delete(g.writing, txn.ID())
-	return wrote
-}
-
-func (g *gate) puts(txn storage.Transaction) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if wrote := g.writing[txn.ID()]; wrote != nil {
-		wrote.puts = true
-	}
-}
-
-// Write implements [storage.Store].
-func (g *gate) Write(ctx context.Context, txn storage.Transaction, op storage.PatchOp, path storage.Path, value any) error {
-	if op != storage.RemoveOp {
-		g.puts(txn)
-	}
-	return g.Store.Write(ctx, txn, op, path, value)
-}
-
-// UpsertPolicy implements [storage.Store].
-func (g *gate) UpsertPolicy(ctx context.Context, txn storage.Transaction, id string, text []byte) error {
-	g.puts(txn)
-	return g.Store.UpsertPolicy(ctx, txn, id, text)
-}
-
-// Truncate implements [storage.Store].
-func (g *gate) Truncate(ctx context.Context, txn storage.Transaction, params storage.TransactionParams, it storage.Iterator) error {
-	g.puts(txn)
-	return g.Store.Truncate(ctx, txn, params, it)
+	return &gate{Store: writes.New(inmem.New()), library: shelf, prepare: prepare, removed: removed, ending: newEnding()}
 }
 
 // active are the bundles in the store.
@@ -115,7 +58,7 @@ func (g *gate) bundles() map[string]string {
 // Commit implements [storage.Store]. It refuses what cannot serve. OPA ends in a panic where a
 // bundle cannot be taken out, so that is never refused.
 func (g *gate) Commit(ctx context.Context, txn storage.Transaction) error {
-	wrote := g.ended(txn)
+	wrote := g.Ended(txn)
 	if wrote == nil {
 		return g.Store.Commit(ctx, txn)
 	}
@@ -133,15 +76,15 @@ func (g *gate) refusal() error {
 	return g.refused
 }
 
-func (g *gate) commit(ctx context.Context, txn storage.Transaction, wrote written) error {
+func (g *gate) commit(ctx context.Context, txn storage.Transaction, wrote writes.Transaction) error {
 	next, err := g.next(ctx, txn)
 	before, names := g.active(), next.names()
 	lost := slices.ContainsFunc(before, func(name string) bool { return !slices.Contains(names, name) })
 	switch {
-	case subset(names, before) && (lost || !wrote.puts):
+	case subset(names, before) && (lost || !wrote.Puts):
 		return g.taken(ctx, txn, next, lost, err)
 	case err != nil:
-		g.Store.Abort(ctx, txn)
+		g.Abort(ctx, txn)
 		return err
 	case len(before) == 0 && len(names) == 0, g.same(next): // a server without ETags sends it again and again
 		return g.Store.Commit(ctx, txn)
@@ -150,7 +93,7 @@ func (g *gate) commit(ctx context.Context, txn storage.Transaction, wrote writte
 	defer cancel()
 	publish, err := g.prepared(ctx, next)
 	if err != nil {
-		g.Store.Abort(ctx, txn)
+		g.Abort(ctx, txn)
 		return err
 	}
 	if err := g.committed(ctx, txn, next); err != nil {

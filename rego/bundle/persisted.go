@@ -29,7 +29,7 @@ type came struct {
 // persisted are the bundles that OPA persists, by name, with the URL that each is asked for at.
 func (h *sourcesHook) persisted(sources []configured.Source, feeds map[string]Feed, services map[string]configured.Service) (map[string]string, error) {
 	out, directories := map[string]string{}, map[string]string{}
-	if err := h.bounds.apart(sources); err != nil {
+	if err := h.bounds.apart.Check(sources); err != nil {
 		return nil, err
 	}
 	for _, of := range sources {
@@ -58,36 +58,6 @@ func (h *sourcesHook) persisted(sources []configured.Source, feeds map[string]Fe
 	}
 	h.bounds.look(directories)
 	return out, nil
-}
-
-// apart refuses a bundle that would be taken for the discovery bundle, in what is remembered of it by name or
-// in the directory that OPA keeps it in, and two that OPA keeps in one: a restart would take one for the other.
-// A configuration that was discovered does not say which directory is the discovery bundle's.
-func (b *bounds) apart(sources []configured.Source) error {
-	for _, of := range sources {
-		if of.Discovery && of.Persisted != "" {
-			b.kept = filepath.Clean(of.Persisted)
-		}
-	}
-	seen := map[string]string{}
-	for _, of := range sources {
-		if of.Discovery {
-			continue
-		}
-		at := filepath.Clean(of.Persisted)
-		switch other, kept := seen[at]; {
-		case of.Name == configured.DiscoveryName, strings.EqualFold(filepath.Clean(of.Name), "discovery"):
-			return fmt.Errorf("%s: got a name of the discovery bundle, want another", of.Place())
-		case of.Persisted == "":
-		case at == b.kept:
-			return fmt.Errorf("%s: got persist in the directory %s of the discovery bundle, want another name", of.Place(), at)
-		case kept:
-			return fmt.Errorf("%s: got persist in the directory %s of %s, want another name", of.Place(), at, other)
-		default:
-			seen[at] = of.Place()
-		}
-	}
-	return nil
 }
 
 // askedAt is the URL at which OPA asks for a source that nobody feeds.

@@ -12,6 +12,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/tracing"
 
 	"github.com/assay-dev/assay/rego/bundle/archive"
+	"github.com/assay-dev/assay/rego/bundle/configured"
 	"github.com/assay-dev/assay/rego/bundle/redact"
 )
 
@@ -43,7 +44,7 @@ type bounds struct {
 	within    time.Duration
 	services  services
 	directory string // what OPA persists is there
-	kept      string // the discovery bundle is in that one of it
+	apart     configured.Apart
 
 	// watch has statuses heard, of a plugin that OPA may just have made.
 	watch func()
