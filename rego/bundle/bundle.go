@@ -44,7 +44,7 @@ import (
 
 // Options say what a manager is to do.
 type Options struct {
-	// Config is the OPA configuration, in YAML or JSON: see [ReadConfig].
+	// Config is the OPA configuration, in YAML or JSON: see [configured.Read].
 	Config []byte
 	// ID names this replica in logs and status; "" is a new one.
 	ID string

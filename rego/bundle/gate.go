@@ -79,9 +79,11 @@ func (g *gate) refusal() error {
 func (g *gate) commit(ctx context.Context, txn storage.Transaction, wrote writes.Transaction) error {
 	next, err := g.next(ctx, txn)
 	before, names := g.active(), next.names()
-	lost := slices.ContainsFunc(before, func(name string) bool { return !slices.Contains(names, name) })
+	lost := !subset(before, names)
+	// Of what cannot be read at all nobody knows the bundles, and that they seem lost says nothing.
+	read := next.Modules != nil
 	switch {
-	case subset(names, before) && (lost || !wrote.Puts):
+	case subset(names, before) && (lost && read || !wrote.Puts):
 		return g.taken(ctx, txn, next, lost, err)
 	case err != nil:
 		g.Abort(ctx, txn)

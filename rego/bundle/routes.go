@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -106,13 +107,9 @@ func (b *bounds) asks(at string) {
 // persists are the bundles that OPA persists, or will if it takes what is staged.
 func (b *bounds) persists() map[string]string {
 	out := map[string]string{}
-	for _, of := range []*routes{b.active, b.staged} {
-		if of == nil {
-			continue
-		}
-		for name, at := range of.persisted {
-			out[name] = at
-		}
+	maps.Copy(out, b.active.persisted)
+	if b.staged != nil {
+		maps.Copy(out, b.staged.persisted)
 	}
 	return out
 }

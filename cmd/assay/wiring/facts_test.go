@@ -14,6 +14,7 @@ import (
 	"github.com/assay-dev/assay/builtins/observe"
 	"github.com/assay-dev/assay/rego"
 	"github.com/assay-dev/assay/world"
+	"github.com/assay-dev/assay/world/worldtest"
 )
 
 // verifications counts how often evidence is verified.
@@ -143,7 +144,7 @@ func TestChangeOfPolicies(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w, stranger := worldOf(t), worldOf(t)
+			w, stranger := worldtest.Open(t, signedWorld), worldtest.Open(t, signedWorld)
 			image, began := w.Expand("${app@}"), time.Now()
 			i := install(t, w, map[string]string{
 				"signed.yaml":   policyOf("signed", "app", "", ""),
@@ -168,18 +169,4 @@ func TestChangeOfPolicies(t *testing.T) {
 			}
 		})
 	}
-}
-
-func worldOf(t *testing.T) *world.World {
-	t.Helper()
-	d, err := world.Parse([]byte(signedWorld))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := world.New(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.Close() })
-	return w
 }
